@@ -1,0 +1,44 @@
+"""The command line: `mg-basicsr COMMAND ...`. Each command's module is imported when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from mg_basicsr._version import __version__
+from mg_basicsr.errors import MultigridError
+from mg_basicsr.host.options import fail
+
+# name: (module in this folder, one line of help); a module has `add_arguments(parser)` and `run(arguments) -> int`
+COMMANDS = {
+    'plan': ('plan', 'the stages, shapes and rates of an options file, and their cost against the baseline'),
+    'train': ('train', "train an options file, with the flags of BasicSR's train.py"),
+    'run': ('script', "run a repository's own training script, unedited"),
+    'convert': ('convert', 'add a multigrid block to an options file'),
+    'demo': ('demo', 'train a small network with and without the block, on clips that the package makes itself'),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parses, calls, and leaves with the command's exit code: 0, or 2 for a mistake of the user's."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog='mg-basicsr', description='Multigrid training for BasicSR.', allow_abbrev=False
+    )
+    parser.add_argument('--version', action='version', version=f'mg-basicsr {__version__}')
+    commands = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
+    for name, (_, text) in COMMANDS.items():
+        commands.add_parser(name, help=text, add_help=False)
+    if not argv or argv[0] not in COMMANDS:
+        parser.parse_args(argv)  # prints help, version, or what is wrong
+
+    name = argv[0]
+    module = importlib.import_module(f'mg_basicsr.cli.{COMMANDS[name][0]}')
+    command = argparse.ArgumentParser(prog=f'mg-basicsr {name}', description=COMMANDS[name][1], allow_abbrev=False)
+    module.add_arguments(command)
+    try:
+        raise SystemExit(module.run(command.parse_args(argv[1:])))
+    except MultigridError as error:
+        fail(error)

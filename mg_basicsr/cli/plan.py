@@ -1,0 +1,74 @@
+"""`mg-basicsr plan`: what a run will do, before it does it. Imports neither torch nor basicsr."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from mg_basicsr.config.build import Settings, resolve
+from mg_basicsr.config.options_file import load_options
+from mg_basicsr.config.print_block import explicit_block
+from mg_basicsr.errors import ConfigError, Problem
+from mg_basicsr.schedule.describe import describe
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('-opt', '--opt', required=True, help='the options file')
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument('--json', action='store_true', help='one JSON object')
+    form.add_argument('--yaml', action='store_true', help='the plan as an explicit block, to be pasted into the file')
+    parser.add_argument('--plot', type=Path, metavar='P.png', help='also draw shapes and rates over the iterations')
+    parser.add_argument('--world-size', type=int, help='number of ranks (default: an integer num_gpu, else 1)')
+    parser.add_argument('--force_yml', nargs='+', default=[], metavar='key:key=value')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if arguments.world_size is not None and arguments.world_size < 1:
+        raise ConfigError(Problem(f'--world-size: {arguments.world_size}', 'allowed: an integer >= 1'))
+    file = load_options(arguments.opt, arguments.force_yml)
+    settings = resolve(file, arguments.world_size)
+    if arguments.json:
+        print(json.dumps(describe(settings.plan, settings.baseline), indent=2))
+    elif arguments.yaml:
+        print(explicit_block(file.options['multigrid'], settings), end='')
+    else:
+        print_table(settings, str(arguments.opt))
+    if arguments.plot:
+        from mg_basicsr.report.plan_plot import plot_plan
+
+        plot_plan(settings.plan, settings.baseline, arguments.plot)
+        print(f'wrote {arguments.plot}') if not (arguments.json or arguments.yaml) else None
+    return 0
+
+
+def print_table(settings: Settings, name: str) -> None:
+    """The plan as a person reads it, within 80 columns."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    plan, base = settings.plan, settings.baseline
+    facts = describe(plan, base)
+    console = Console(highlight=False)
+    title = f'{name}: preset {settings.block.preset}, {plan.world_size} rank{"s" * (plan.world_size > 1)}'
+    table = Table(title=title, title_justify='left', box=box.SIMPLE_HEAD, padding=(0, 1))
+    for column in ('', 'from', 'to', 'clips', 'passes', 'frames', 'GT', 'LQ', 'lr', 'to lr', 'work'):
+        table.add_column(column, justify='right', no_wrap=True)
+    for stage in facts['stages']:
+        pixels = stage['clips'] * stage['frames'] * stage['gt_size'] ** 2
+        table.add_row(
+            str(stage['index'] + 1),
+            f'{stage["start"] + 1:,}',
+            f'{stage["start"] + stage["iters"]:,}',
+            *(str(stage[key]) for key in ('clips', 'accumulate', 'frames', 'gt_size', 'lq_size')),
+            *(f'{lr:.1e}' for lr in stage['lr']),
+            f'{pixels / base.shape.pixels:.2f}',
+        )
+    console.print(table)
+    console.print(
+        f'{plan.total_iter:,} iterations instead of {base.total_iter:,}; {facts["samples"]:,} clips; '
+        f'warm-up over {plan.warmup_iter:,} iterations.\n'
+        f'Work (clips x frames x size^2; a step of the baseline = 1): {facts["cost"]["multigrid"]:.3f} of the '
+        f"baseline's run, ideal speed-up {facts['ideal_speedup']:.2f}x."
+    )

@@ -1,0 +1,42 @@
+"""`mg-basicsr train`: BasicSR's own train_pipeline, on the working directory, with the flags of its train.py."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from mg_basicsr.errors import ConfigError, Problem
+from mg_basicsr.host.options import parse_command_line, prepare
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('-opt', '--opt', required=True, help='the options file')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
+    parser.add_argument('--auto_resume', action='store_true')
+    parser.add_argument('--debug', action='store_true')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    parser.add_argument('--force_yml', nargs='+', default=[], metavar='key:key=value')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    # BasicSR parses the command line itself; it gets it as it would from its own train.py
+    argv = ['-opt', arguments.opt, '--launcher', arguments.launcher, '--local_rank', str(arguments.local_rank)]
+    argv += [flag for flag in ('--auto_resume', '--debug') if getattr(arguments, flag[2:])]
+    argv += ['--force_yml', *arguments.force_yml] if arguments.force_yml else []
+    sys.argv[1:] = argv
+    prepare(parse_command_line(argv))
+    try:
+        from basicsr.train import train_pipeline
+    except ModuleNotFoundError as error:
+        if error.name != 'basicsr':
+            raise
+        raise ConfigError(
+            Problem(
+                'basicsr is not installed in this environment',
+                'needed: BasicSR, or a repository that carries its own',
+                'pip install mg-basicsr[basicsr] --no-build-isolation, or mg-basicsr run path/to/train.py -opt ...',
+            )
+        ) from None
+    train_pipeline(os.getcwd())
+    return 0

@@ -1,0 +1,102 @@
+"""Reads a BasicSR options file, with `--force_yml` applied. Every section that the plan needs is checked for presence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mg_basicsr.errors import ConfigError, Problem
+
+# libyaml's loader is ten times faster; PyYAML may have been built without it
+Loader: Any = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
+
+
+def parse_yaml(text: str) -> Any:
+    """The one document in a text. Not `yaml.load`: that name belongs to the host, and is hooked."""
+    loader = Loader(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
+
+
+@dataclass(frozen=True)
+class OptionsFile:
+    """An options file as loaded.
+
+    Attributes:
+        path: Where it lies.
+        force_yml: `a:b=value` entries of the command line, already applied to `options`.
+        options: The whole file.
+    """
+
+    path: Path
+    force_yml: tuple[str, ...]
+    options: dict[str, Any]
+
+    @property
+    def has_block(self) -> bool:
+        return 'multigrid' in self.options
+
+
+def load_options(path: str | Path, force_yml: Sequence[str] = ()) -> OptionsFile:
+    """Loads the file and applies the overrides.
+
+    Raises:
+        ConfigError: the file is missing, is not YAML, is not a mapping, or an override fits nowhere in it.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding='utf-8')
+        options = parse_yaml(text)
+    except OSError as error:
+        raise ConfigError(
+            Problem(f'-opt {path}: cannot be read ({error.strerror})', remedy='give the path of an options file')
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+        where = getattr(error, 'problem_mark', None)
+        line = f', line {where.line + 1}, column {where.column + 1}' if where else ''
+        reason = getattr(error, 'problem', None) or str(error).splitlines()[0]
+        raise ConfigError(Problem(f'-opt {path}{line}: not valid YAML ({reason})', remedy='mend that line')) from None
+    if not isinstance(options, dict):
+        raise ConfigError(Problem(f'-opt {path}: no options in it', 'allowed: a BasicSR options file'))
+    apply_overrides(options, force_yml)
+    return OptionsFile(path, tuple(force_yml), options)
+
+
+def apply_overrides(options: dict[str, Any], force_yml: Sequence[str]) -> None:
+    """Applies `section:key=value` entries in place, as BasicSR's --force_yml does; a missing section `multigrid` is made.
+
+    Raises:
+        ConfigError: an entry without `=`, or one whose section does not exist.
+    """
+    for entry in force_yml:
+        keys, equals, value = entry.partition('=')
+        *sections, key = (part.strip() for part in keys.split(':'))
+        if not equals or not key:
+            raise ConfigError(Problem(f'--force_yml {entry}: no `=` in it', 'allowed: section:key=value'))
+        target: Any = options
+        for depth, section in enumerate(sections):
+            if section == 'multigrid' and depth == 0 and target.get(section) is None:
+                target[section] = {}
+            target = target.get(section) if isinstance(target, Mapping) else None
+        if not isinstance(target, dict):
+            path = '.'.join(sections)
+            raise ConfigError(
+                Problem(f'--force_yml {entry}: the options file has no section {path}', remedy='check the spelling')
+            )
+        target[key] = _value(value.strip())
+
+
+def _value(text: str) -> Any:
+    """A value on the command line, read as YAML; `none` is null too, as in BasicSR."""
+    if text.lower() == 'none':
+        return None
+    try:
+        return parse_yaml(text)
+    except yaml.YAMLError:
+        return text

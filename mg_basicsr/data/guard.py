@@ -1,0 +1,45 @@
+"""What stands between a dataset and a DataLoader: errors that keep their form, and workers that keep to one thread."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset, default_collate
+
+from mg_basicsr.data.request import SampleRequest
+from mg_basicsr.errors import MultigridError
+
+
+class Guarded(Dataset[Any]):
+    """A dataset whose errors travel as values.
+
+    A worker's exception would reach the training process as one with a traceback for its message; ours tell the user
+    what to do, and are raised there as they are.
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitems__(self, requests: list[SampleRequest]) -> list[Any] | MultigridError:
+        """The samples of a mini-batch, or the error that stopped it."""
+        try:
+            return [self.dataset[request] for request in requests]
+        except MultigridError as error:
+            return error
+
+
+def collate(samples: list[Any] | MultigridError) -> Any:
+    """torch's default collation; an error passes through."""
+    return samples if isinstance(samples, MultigridError) else default_collate(samples)
+
+
+def limit_threads(worker: int) -> None:
+    """One thread per worker: workers are the parallelism, and OpenCV's own threads would fight them for the cores."""
+    import cv2
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)

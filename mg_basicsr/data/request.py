@@ -1,0 +1,26 @@
+"""What one sample of a mini-batch is asked to be. Requests are made by the sampler and travel to the workers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRequest:
+    """One clip to be drawn.
+
+    Everything that is random about the sample (interval, start frame, reversal, crop position, flips) is a function of
+    `seed`, and `seed` is a function of the run's seed and the clip's position. A sample is therefore the same in any
+    worker, on any rank and after any resume.
+
+    Attributes:
+        index: Position in the dataset's key list, 0 <= index < len(dataset).
+        frames: Frames as the network sees them (mirrored clips: both halves), >= 1.
+        gt_size: Edge of the square GT crop in pixels; a multiple of the scale.
+        seed: 64-bit seed of this sample's random numbers.
+    """
+
+    index: int
+    frames: int
+    gt_size: int
+    seed: int

@@ -1,0 +1,91 @@
+"""The loader that takes the place of the host's: one endless epoch, from the model's iteration to the plan's last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from mg_basicsr.data.convert import to_float
+from mg_basicsr.data.guard import Guarded, collate, limit_threads
+from mg_basicsr.data.sampler import MultigridSampler
+from mg_basicsr.errors import MultigridError
+from mg_basicsr.host.datasets import planned_dataset
+from mg_basicsr.host.run import Run
+
+
+class PlannedLoader:
+    """What a BasicSR prefetcher iterates over.
+
+    Whatever the host's epoch arithmetic says (it uses ceil where its loader delivers floor), the batches are those of
+    iterations i .. total_iter, i being the model's. Prefetchers call `iter()` in their constructor and again in
+    `reset()`: an iterator therefore starts when its first batch is asked for, not when it is made, and a batch that was
+    delivered but not trained on is delivered again.
+
+    After the last batch comes one empty mapping, once. Loops that only end on `current_iter > total_iter` would
+    otherwise wait for data for ever; every loop checks that before it looks into the batch.
+    """
+
+    def __init__(self, run: Run, loader: Any) -> None:
+        self.run = run
+        self.dataset = planned_dataset(loader.dataset, run)
+        self.sampler = MultigridSampler(run.plan, len(self.dataset), run.settings.seed, run.rank)
+        self._batches: Iterator[Any] | None = None
+        self._last: tuple[int, Any] | None = None
+        self._ended = False
+        # a generator of its own: starting workers must not draw from the one that training uses
+        generator = torch.Generator().manual_seed(run.settings.seed)
+        workers = int(getattr(loader, 'num_workers', 0))
+        self.loader = DataLoader(
+            Guarded(self.dataset),
+            batch_sampler=self.sampler,
+            num_workers=workers,
+            collate_fn=collate,
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=limit_threads,
+            prefetch_factor=2 if workers else None,
+            generator=generator,
+        )
+
+    def __len__(self) -> int:
+        return self.run.plan.total_iter
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        total = self.run.plan.total_iter
+        for iteration in range(self.run.iteration, total):
+            yield self._batch(iteration)
+        if not self._ended:
+            self._ended = True
+            yield {}
+
+    def _batch(self, iteration: int) -> dict[str, Any]:
+        """The batch of a 0-based iteration; the workers go on where they are if it is the next one."""
+        last, batch = self._last or (None, {})
+        if iteration == last:
+            return dict(batch)
+        if self._batches is None or last is None or iteration != last + 1:
+            self.sampler.start = iteration
+            self._batches = iter(self.loader)
+        batch = next(self._batches)
+        if isinstance(batch, MultigridError):
+            raise batch
+        batch = self._on_device(batch)
+        self._last = (iteration, batch)
+        return dict(batch)
+
+    def _on_device(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """uint8 crops travel as they are and become BasicSR's float32 on the device, equal to the bit."""
+        device = getattr(self.run.model, 'device', 'cpu')
+        return {
+            key: to_float(value.to(device, non_blocking=True))
+            if torch.is_tensor(value) and value.dtype == torch.uint8
+            else value
+            for key, value in batch.items()
+        }
+
+
+def planned_loader(run: Run, loader: Any) -> PlannedLoader:
+    """Our loader in place of the host's, for the same dataset."""
+    return PlannedLoader(run, loader)

@@ -1,0 +1,129 @@
+"""The wrapper around any BasicSR model: what the plan does to it at each point of the train loop.
+
+No class is derived and no signature is assumed: `hooks.py` calls these functions from BaseModel's methods.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from mg_basicsr.data.permutation import mix
+from mg_basicsr.errors import Problem, TrainingError
+from mg_basicsr.host.run import Run
+from mg_basicsr.schedule.plan import Stage, Step
+from mg_basicsr.training.seeding import seed_everything
+
+_TRAINING = 3  # the stream of random numbers that a training step uses, beside those of the sampler
+
+
+def logger() -> logging.Logger:
+    return logging.getLogger('basicsr')
+
+
+def adopt(run: Run, model: Any) -> None:
+    """The model has its optimisers. Called by setup_schedulers.
+
+    Raises:
+        TrainingError: the plan needs something of the model that is not available.
+    """
+    stage = next((stage for stage in run.plan.stages if stage.batch.accumulate > 1), None)
+    if stage is not None:
+        raise TrainingError(
+            Problem(
+                f'multigrid.batch_size: stage {stage.index + 1} needs {stage.batch.accumulate} passes per step',
+                f'available in this version: one pass, at most multigrid.max_clips {run.settings.max_clips} full clips',
+                f'set max_clips: {stage.shape.clips // run.plan.world_size} if memory allows, or use more ranks',
+            )
+        )
+    for optimizer in model.optimizers:
+        for group in optimizer.param_groups:
+            group.setdefault('initial_lr', group['lr'])
+    run.model = model
+
+
+def begin_iteration(run: Run, model: Any, current_iter: int) -> None:
+    """Clock, seeds and rates of an iteration, all functions of its number. Called before the batch is fed.
+
+    Args:
+        run: The run.
+        model: BasicSR's model.
+        current_iter: 1-based, as BasicSR counts.
+    """
+    if run.iteration != current_iter - 1 or current_iter == 1:
+        announce_plan(run, current_iter)
+    run.iteration = current_iter
+    step = run.plan(current_iter - 1)
+    if step.iteration == step.stage.start:
+        logger().info(stage_line(run, step.stage))
+    seed_everything(mix(run.settings.seed, _TRAINING, step.iteration, run.rank))
+    set_rates(model, step)
+
+
+def set_rates(model: Any, step: Step) -> None:
+    """Each parameter group's rate, from its own initial rate: flow_lr_mul and a second optimiser's rate are kept."""
+    for optimizer in model.optimizers:
+        for group in optimizer.param_groups:
+            group['lr'] = step.rate(group['initial_lr'])
+
+
+def resume(run: Run, model: Any, state: Any) -> None:
+    """The clock of a resumed run."""
+    run.iteration = int(state['iter'])
+
+
+def place_schedulers(model: Any, current_iter: int) -> None:
+    """Puts the host's schedulers, which are not stepped, where BasicSR expects them in a state of this iteration."""
+    for scheduler in model.schedulers:
+        scheduler.last_epoch = max(current_iter - 1, 0)
+
+
+class LogValue(float):
+    """A number for TensorBoard that reads as text in the log line."""
+
+    text: str
+
+    def __new__(cls, value: float, text: str) -> LogValue:
+        self = super().__new__(cls, value)
+        self.text = text
+        return self
+
+    def __format__(self, spec: str) -> str:
+        return self.text
+
+
+def with_shape(run: Run, log: Any) -> dict[str, Any]:
+    """The log of an iteration with its stage and shape (clips x frames x GT size; in TensorBoard as numbers)."""
+    step = run.step
+    shape = step.shape
+    number = step.stage.index + 1
+    return {
+        **(log or {}),
+        'stage': LogValue(number, f'{number}/{len(run.plan.stages)}'),
+        'clips': LogValue(shape.clips, str(shape.clips)),
+        'frames': LogValue(shape.frames, str(shape.frames)),
+        'gt_size': LogValue(shape.size, str(shape.size)),
+    }
+
+
+def stage_line(run: Run, stage: Stage) -> str:
+    """One line about a stage that begins."""
+    base = run.settings.baseline
+    first, last = run.plan(stage.start), run.plan(stage.stop - 1)
+    return (
+        f'multigrid stage {stage.index + 1}/{len(run.plan.stages)}: iterations {stage.start + 1:,} to {stage.stop:,}, '
+        f'{stage.shape.clips} clips x {stage.shape.frames} frames x {stage.shape.size} px '
+        f'(LQ {stage.shape.size // base.scale}), lr {first.rate(base.lr):.3e} to {last.rate(base.lr):.3e}'
+    )
+
+
+def announce_plan(run: Run, current_iter: int) -> None:
+    """The plan's outline, at the start of a run and after a resume."""
+    step = run.plan(current_iter - 1)
+    overrides = f', --force_yml {" ".join(run.file.force_yml)}' if run.file.force_yml else ''
+    logger().info(
+        f'multigrid: preset {run.settings.block.preset}, {len(run.plan.stages)} stages, '
+        f'{run.plan.total_iter:,} iterations, warm-up {run.plan.warmup_iter:,}{overrides}'
+    )
+    if step.iteration != step.stage.start:
+        logger().info(f'multigrid: continuing in {stage_line(run, step.stage).removeprefix("multigrid ")}')

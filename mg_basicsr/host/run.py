@@ -1,0 +1,51 @@
+"""The run that this process trains: its settings, its rank, and the model's clock. The hooks ask here what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mg_basicsr.config.build import Settings
+from mg_basicsr.config.options_file import OptionsFile
+from mg_basicsr.schedule.plan import Plan, Step
+
+
+@dataclass
+class Run:
+    """A run under a plan.
+
+    Attributes:
+        file: The options file, `--force_yml` applied.
+        settings: What it asks for.
+        rank: This process.
+        iteration: Iterations begun, as the model was last told by the train loop or by a resumed state. Set, not counted.
+        model: The host's model, once it is built.
+    """
+
+    file: OptionsFile
+    settings: Settings
+    rank: int = 0
+    iteration: int = 0
+    model: Any = None
+
+    @property
+    def plan(self) -> Plan:
+        return self.settings.plan
+
+    @property
+    def step(self) -> Step:
+        """The step of the current iteration (of the first, before training)."""
+        return self.plan(min(max(self.iteration - 1, 0), self.plan.total_iter - 1))
+
+
+_active: Run | None = None
+
+
+def activate(run: Run | None) -> None:
+    """Makes a run the one that this process trains; None: train as BasicSR does."""
+    global _active
+    _active = run
+
+
+def active_run() -> Run | None:
+    return _active

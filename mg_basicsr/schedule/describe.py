@@ -1,0 +1,51 @@
+"""A plan as plain numbers: what `plan --json` prints and every table and plot is made from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mg_basicsr.schedule.baseline import Baseline
+from mg_basicsr.schedule.plan import Plan, Stage
+
+
+def cost(plan: Plan, base: Baseline) -> float:
+    """GT pixels that the plan puts through the network, relative to the baseline's run (clips*frames*size^2, summed)."""
+    pixels = 0
+    for stage in plan.stages:
+        rounds, rest = divmod(stage.iters, len(stage.spec.shapes))
+        each = [shape.pixels for shape in stage.spec.shapes]
+        pixels += rounds * sum(each) + sum(each[:rest])
+    return pixels / base.cost
+
+
+def describe(plan: Plan, base: Baseline) -> dict[str, Any]:
+    """The object of `plan --json`. Sizes in pixels, `start` 0-based, rates with warm-up and scaling included."""
+    relative = cost(plan, base)
+    return {
+        'total_iter': plan.total_iter,
+        'world_size': plan.world_size,
+        'stages': [_describe_stage(plan, base, stage) for stage in plan.stages],
+        'samples': plan.samples,
+        'cost': {'baseline': 1.0, 'multigrid': relative},
+        'ideal_speedup': 1 / relative,
+    }
+
+
+def _describe_stage(plan: Plan, base: Baseline, stage: Stage) -> dict[str, Any]:
+    first, last = plan(stage.start), plan(stage.stop - 1)
+    short_cycle = [[shape.clips, shape.frames, shape.size] for shape in stage.spec.shapes]
+    return {
+        'index': stage.index,
+        'start': stage.start,
+        'iters': stage.iters,
+        'clips': stage.shape.clips,
+        'clips_per_rank': stage.batch.clips_per_rank,
+        'accumulate': stage.batch.accumulate,
+        'frames': stage.shape.frames,
+        'gt_size': stage.shape.size,
+        'lq_size': stage.shape.size // base.scale,
+        'lr_factor': [first.lr_factor, last.lr_factor],
+        'lr': [first.rate(base.lr), last.rate(base.lr)],
+        'samples': stage.clips_before(stage.iters),
+        'short_cycle': short_cycle if len(short_cycle) > 1 else None,
+    }
