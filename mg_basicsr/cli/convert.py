@@ -1,12 +1,14 @@
-"""`mg-basicsr convert`: a stock options file with the block at its end; everything else stays as it is, comments too."""
+"""`mg-basicsr convert`: a stock options file with the block at its end; the rest stays as it is, comments too."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+import yaml
+
 from mg_basicsr.config.build import resolve
-from mg_basicsr.config.options_file import load_options
+from mg_basicsr.config.options_file import load_options, parse_yaml
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.schedule.describe import describe
 
@@ -18,22 +20,51 @@ multigrid:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
     parser.add_argument('-opt', '--opt', required=True, type=Path, help='a BasicSR options file')
     parser.add_argument('-o', '--output', required=True, type=Path, help='where the converted file is written')
     parser.add_argument('--preset', choices=['lin2022'], default='lin2022')
 
 
 def run(arguments: argparse.Namespace) -> int:
-    file = load_options(arguments.opt)
+    """Writes the converted file, unless it could not be planned; returns the exit code."""
+    source, output = arguments.opt, arguments.output
+    file = load_options(source)
     if file.has_block:
-        raise ConfigError(Problem(f'multigrid: {arguments.opt} has the block already', remedy='edit it there'))
-    if arguments.output.exists():
-        raise ConfigError(Problem(f'-o {arguments.output}: exists already', remedy='give another name'))
-    # planned before anything is written: what cannot be planned is not converted
-    settings = resolve(load_options(arguments.opt, [f'multigrid:preset={arguments.preset}']))
-    block = BLOCK.format(name=arguments.output, preset=arguments.preset)
-    text = arguments.opt.read_text(encoding='utf-8')
-    arguments.output.write_text(text.rstrip('\n') + '\n' + block, encoding='utf-8')
+        what = f'multigrid: {source} has the block already'
+        raise ConfigError(Problem(what, 'allowed: a file without it', 'edit it there'))
+    if output.exists():
+        raise ConfigError(Problem(f'-o {output}: exists already', 'allowed: a new file', 'give another name'))
+    settings = resolve(load_options(source, [f'multigrid:preset={arguments.preset}']))
+    text = converted(source.read_bytes(), BLOCK.format(name=output, preset=arguments.preset))
+    if text is None:
+        raise ConfigError(
+            Problem(
+                f'-opt {source}: a section cannot be added at its end',
+                'allowed: one YAML document, one `key: value` under another',
+                f'add this to it by hand: multigrid: {{preset: {arguments.preset}}}',
+            )
+        )
+    try:
+        with output.open('xb') as stream:
+            stream.write(text)
+    except OSError as error:
+        what = f'-o {output}: {error.strerror}'
+        raise ConfigError(Problem(what, 'needed: a path to write to', 'give another name')) from None
     speedup = describe(settings.plan, settings.baseline)['ideal_speedup']
-    print(f'wrote {arguments.output}: {len(settings.plan.stages)} stages, ideal speed-up {speedup:.2f}x')
+    print(f'wrote {output}: {len(settings.plan.stages)} stages, ideal speed-up {speedup:.2f}x')
     return 0
+
+
+def converted(source: bytes, block: str) -> bytes | None:
+    """The file with the block at its end, to the byte as it was before that; None if the options are then others.
+
+    A file that ends in `...`, or that is one `{...}`, has no place for a section at its end.
+    """
+    newline = b'\r\n' if b'\r\n' in source else b'\n'
+    result = source + (b'' if source.endswith(b'\n') else newline) + block.encode().replace(b'\n', newline)
+    try:
+        before, after, section = (parse_yaml(text.decode('utf-8-sig')) for text in (source, result, block.encode()))
+    except yaml.YAMLError:
+        return None
+    return result if after == {**before, **section} else None

@@ -14,6 +14,7 @@ from mg_basicsr.schedule.describe import describe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
     parser.add_argument('-opt', '--opt', required=True, help='the options file')
     form = parser.add_mutually_exclusive_group()
     form.add_argument('--json', action='store_true', help='one JSON object')
@@ -24,35 +25,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Plans the file and prints the plan in the form asked for; returns the exit code."""
     if arguments.world_size is not None and arguments.world_size < 1:
-        raise ConfigError(Problem(f'--world-size: {arguments.world_size}', 'allowed: an integer >= 1'))
+        remedy = 'give the number of processes that will train'
+        raise ConfigError(Problem(f'--world-size: {arguments.world_size}', 'allowed: an integer >= 1', remedy))
     file = load_options(arguments.opt, arguments.force_yml)
     settings = resolve(file, arguments.world_size)
+    if arguments.plot:
+        draw(settings, arguments.plot)
     if arguments.json:
         print(json.dumps(describe(settings.plan, settings.baseline), indent=2))
     elif arguments.yaml:
         print(explicit_block(file.options['multigrid'], settings), end='')
     else:
-        print_table(settings, str(arguments.opt))
-    if arguments.plot:
-        from mg_basicsr.report.plan_plot import plot_plan
-
-        plot_plan(settings.plan, settings.baseline, arguments.plot)
-        print(f'wrote {arguments.plot}') if not (arguments.json or arguments.yaml) else None
+        print_table(settings, arguments.opt)
+        if arguments.plot:
+            print(f'Drawn in {arguments.plot}.')
     return 0
+
+
+def draw(settings: Settings, path: Path) -> None:
+    """Writes the plan's picture.
+
+    Raises:
+        ConfigError: the path cannot be written, or its ending is not that of a kind of picture.
+    """
+    from mg_basicsr.report.plan_plot import plot_plan
+
+    try:
+        plot_plan(settings.plan, settings.baseline, path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, 'strerror', None) or str(error)
+        raise ConfigError(
+            Problem(f'--plot {path}: {reason}', 'allowed: a PNG in a folder that exists', 'give another path')
+        ) from None
 
 
 def print_table(settings: Settings, name: str) -> None:
     """The plan as a person reads it, within 80 columns."""
-    from rich import box
     from rich.console import Console
     from rich.table import Table
 
     plan, base = settings.plan, settings.baseline
     facts = describe(plan, base)
     console = Console(highlight=False)
-    title = f'{name}: preset {settings.block.preset}, {plan.world_size} rank{"s" * (plan.world_size > 1)}'
-    table = Table(title=title, title_justify='left', box=box.SIMPLE_HEAD, padding=(0, 1))
+    print(f'{name}: preset {settings.block.preset}, {plan.world_size} rank{"s" * (plan.world_size > 1)}')
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in ('', 'from', 'to', 'clips', 'passes', 'frames', 'GT', 'LQ', 'lr', 'to lr', 'work'):
         table.add_column(column, justify='right', no_wrap=True)
     for stage in facts['stages']:

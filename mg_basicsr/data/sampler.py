@@ -28,10 +28,10 @@ def request_at(position: int, *, num_keys: int, seed: int, frames: int, gt_size:
 
 
 class MultigridSampler(Sampler[list[SampleRequest]]):
-    """A batch sampler that follows a plan: for each iteration the requests of one rank, in the order of their positions.
+    """A batch sampler that follows a plan: for each iteration the requests of one rank, in order of their positions.
 
-    The clips of an iteration are divided among the ranks in contiguous shares: disjoint, equally large, and together the
-    same whatever the number of ranks. With accumulation a rank's share is one list; the model cuts it.
+    The clips of an iteration are divided among the ranks in contiguous shares: disjoint, equally large, and together
+    the same whatever the number of ranks. With accumulation a rank's share is one list; the model cuts it.
 
     Memory and time do not depend on the number of keys.
 
@@ -64,8 +64,7 @@ class MultigridSampler(Sampler[list[SampleRequest]]):
         ]
 
     def __iter__(self) -> Iterator[list[SampleRequest]]:
-        for iteration in range(self.start, self.plan.total_iter):
-            yield self.requests(iteration)
+        return map(self.requests, range(self.start, self.plan.total_iter))  # `start` counts now, not at the first next
 
     def __len__(self) -> int:
         return max(0, self.plan.total_iter - self.start)

@@ -41,12 +41,14 @@ class AdaptedDataset(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.base)
 
-    def __getitem__(self, request: SampleRequest) -> dict[str, Any]:
-        """The sample, in the requested shape.
+    def __getitem__(self, request: SampleRequest | int) -> dict[str, Any]:
+        """The sample, in the requested shape; for a bare index, as the dataset delivers it.
 
         Raises:
             DataError: the dataset delivers a smaller crop or a shorter clip than requested.
         """
+        if not isinstance(request, SampleRequest):
+            return dict(self.base[request])
         with isolated_seed(request.seed), told_size(self.base, request.gt_size):
             sample = self.base[request.index]
         return cut(sample, request, self.scale, type(self.base).__name__)

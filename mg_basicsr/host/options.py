@@ -13,12 +13,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from mg_basicsr.config.build import default_world_size, resolve, running_world_size
+from mg_basicsr.config.build import Settings, default_world_size, resolve, running_world_size
 from mg_basicsr.config.options_file import OptionsFile, apply_overrides, load_options
 from mg_basicsr.errors import EXIT_CODE, ConfigError, MultigridError, Problem
 from mg_basicsr.host.run import Run, activate, active_run
+
+if TYPE_CHECKING:
+    from mg_basicsr.data.clips import ClipDataset
 
 
 @dataclass(frozen=True)
@@ -62,18 +65,39 @@ def prepare(command: CommandLine) -> Run | None:
     file = load_options(command.opt, command.force_yml)
     if not file.has_block:
         return None
+    # without a launcher each process is a run of its own, whatever a cluster's job has in its environment
     distributed = command.launcher != 'none'
     if not distributed:
         _refuse_data_parallel(file)
-    settings = resolve(file, running_world_size() if distributed else 1)
+    settings, dataset = _resolve_with_data(file, running_world_size() if distributed else 1)
     rank = int(os.environ.get('RANK') or os.environ.get('SLURM_PROCID') or 0) if distributed else 0
-    run = Run(file, settings, rank)
-
-    from mg_basicsr.host.preflight import check_files  # imports torch
-
-    check_files(run)
+    run = Run(file, settings, dataset, rank)
     activate(run)
     return run
+
+
+def _resolve_with_data(file: OptionsFile, world_size: int) -> tuple[Settings, ClipDataset | None]:
+    """The settings, and the data set checked against them. Problems of both are reported together."""
+    from mg_basicsr.host.datasets import our_dataset  # these import torch, which `plan` does without
+    from mg_basicsr.host.preflight import check_data
+
+    problems: list[Problem] = []
+    settings = dataset = None
+    try:
+        settings = resolve(file, world_size)
+    except ConfigError as error:
+        problems += error.problems
+    train_set = (file.options.get('datasets') or {}).get('train')
+    try:
+        dataset = our_dataset(train_set, file.options.get('scale', 1)) if isinstance(train_set, dict) else None
+    except MultigridError as error:
+        told = {problem.what.partition(':')[0] for problem in problems}
+        problems += [problem for problem in error.problems if problem.what.partition(':')[0] not in told]
+    if problems or settings is None:
+        raise ConfigError(*problems)
+    if dataset is not None:
+        check_data(dataset, settings)
+    return settings, dataset
 
 
 def fail(error: MultigridError) -> NoReturn:

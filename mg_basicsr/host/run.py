@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mg_basicsr.config.build import Settings
 from mg_basicsr.config.options_file import OptionsFile
 from mg_basicsr.schedule.plan import Plan, Step
+
+if TYPE_CHECKING:
+    from mg_basicsr.data.clips import ClipDataset
 
 
 @dataclass
@@ -17,6 +20,7 @@ class Run:
     Attributes:
         file: The options file, `--force_yml` applied.
         settings: What it asks for.
+        dataset: Our data set, opened and checked; None where the host's own is adapted.
         rank: This process.
         iteration: Iterations begun, as the model was last told by the train loop or by a resumed state. Set, not counted.
         model: The host's model, once it is built.
@@ -24,6 +28,7 @@ class Run:
 
     file: OptionsFile
     settings: Settings
+    dataset: ClipDataset | None = None
     rank: int = 0
     iteration: int = 0
     model: Any = None

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
+
+# environment variable that tells spawned workers which script is the main module
+SCRIPT = 'MG_BASICSR_SCRIPT'
 
 
 def run_script(script: Path) -> None:
@@ -16,6 +20,7 @@ def run_script(script: Path) -> None:
     """
     path = script.resolve()
     sys.path[0] = str(path.parent)
+    os.environ[SCRIPT] = str(path)
     main = ModuleType('__main__')
     main.__file__ = str(path)
     main.__spec__ = ModuleSpec('mg_basicsr.host.worker_main', None)

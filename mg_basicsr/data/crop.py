@@ -1,0 +1,82 @@
+"""Crops and flips: where they fall, drawn from a sample's generator, and what they do to frames and flows.
+
+BasicSR's `paired_random_crop` and `augment`, as pure functions on uint8. They draw the same random numbers in the same
+order, so a generator of equal seed gives an equal sample.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+Flow = NDArray[np.float32]
+
+
+class Window(NamedTuple):
+    """A square crop: top and left corner and edge, in pixels of the frame that it is cut from."""
+
+    top: int
+    left: int
+    size: int
+
+    def scaled(self, scale: int) -> Window:
+        """The window on GT that shows what this one shows on LQ."""
+        return Window(self.top * scale, self.left * scale, self.size * scale)
+
+    def cut(self, image: Pixels) -> Pixels:
+        """View of the window, (size, size, ...), of an image of shape (h, w, ...)."""
+        return image[self.top : self.top + self.size, self.left : self.left + self.size]
+
+
+class Flips(NamedTuple):
+    """Changes applied in this order: left-right, top-bottom, rows to columns. Together the eight symmetries."""
+
+    horizontal: bool = False
+    vertical: bool = False
+    transpose: bool = False
+
+
+def draw_window(rng: random.Random, height: int, width: int, size: int) -> Window:
+    """A window of `size` anywhere in a frame of height x width, every position alike; size <= min(height, width)."""
+    return Window(rng.randint(0, height - size), rng.randint(0, width - size), size)
+
+
+def draw_flips(rng: random.Random, use_hflip: bool, use_rot: bool) -> Flips:
+    """Each change for half of the samples; what is switched off draws no number."""
+    horizontal = use_hflip and rng.random() < 0.5
+    vertical = use_rot and rng.random() < 0.5
+    return Flips(horizontal, vertical, use_rot and rng.random() < 0.5)
+
+
+def flipped_planes(frames: Pixels, flips: Flips) -> Pixels:
+    """Frames (t, s, s, 3), flipped and with the channels in front: (t, 3, s, s), contiguous.
+
+    OpenCV does it frame by frame in a third of the time of strided copies by NumPy.
+    """
+    planes = np.empty((len(frames), 3, *frames.shape[1:3]), np.uint8)
+    # OpenCV's codes: 1 left-right, 0 top-bottom, -1 both
+    code = {(True, False): 1, (False, True): 0, (True, True): -1}.get((flips.horizontal, flips.vertical))
+    for frame, (red, green, blue) in zip(frames, planes, strict=True):
+        image = frame if code is None else cv2.flip(frame, code)
+        cv2.split(cv2.transpose(image) if flips.transpose else image, [red, green, blue])
+    return planes
+
+
+def flipped_flow(flow: Flow, flips: Flips) -> Flow:
+    """Flows (t, s, s, 2), x before y, flipped as the frames are, vectors included: (t, 2, s, s), contiguous."""
+    if flips.horizontal:
+        flow = flow[:, :, ::-1] * _vector(-1, 1)
+    if flips.vertical:
+        flow = flow[:, ::-1] * _vector(1, -1)
+    if flips.transpose:
+        flow = flow.transpose(0, 2, 1, 3)[..., ::-1]
+    return np.ascontiguousarray(flow.transpose(0, 3, 1, 2))
+
+
+def _vector(x: float, y: float) -> Flow:
+    return np.array([x, y], np.float32)

@@ -1,0 +1,181 @@
+"""Moving scenes made of photographs: a camera over one photograph, cut-outs of others moving in front of it.
+
+Every quantity that moves (position, angle, zoom) is a `Swing`, a sine of the frame number. Motion is then smooth and
+sub-pixel, never leaves the photograph, and a frame is a pure function of (scene, frame number).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mg_basicsr.errors import DataError, Problem
+
+# Colour photographs inside scikit-image's wheel (the others that `skimage.data` names are downloads). The two lists
+# share no picture, so that a validation clip shows nothing that was trained on.
+TRAIN_PHOTOGRAPHS = ('astronaut.png', 'coffee.png', 'rocket.jpg', 'ihc.png', 'hubble_deep_field.jpg')
+VAL_PHOTOGRAPHS = ('motorcycle_left.png', 'chelsea.png')
+
+Image = NDArray[np.uint8]
+Affine = NDArray[np.float64]
+
+_SUPERSAMPLING = 2  # frames are rendered at this many samples per pixel and axis, then averaged
+
+
+@dataclass(frozen=True, slots=True)
+class Swing:
+    """A quantity that moves as mean + amplitude * sin(rate * frame + phase)."""
+
+    mean: float
+    amplitude: float = 0.0
+    rate: float = 0.0  # radians per frame
+    phase: float = 0.0
+
+    def at(self, frame: int) -> float:
+        return self.mean + self.amplitude * math.sin(self.rate * frame + self.phase)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A picture and where it is seen: the picture's point (x, y) lies at the frame's point (u, v).
+
+    Attributes:
+        picture: (h, w, 3) uint8, BGR.
+        alpha: (h, w) float32 in [0, 1], or None for a background, which is continued by its mirror image.
+        x, y: Point of the picture, in its pixels.
+        u, v: Point of the frame, as fractions of its width and height.
+        angle: Rotation in radians.
+        zoom: Pixels of the picture per pixel of the frame, at most 2 (the supersampling keeps that free of aliases).
+    """
+
+    picture: Image
+    alpha: NDArray[np.float32] | None
+    x: Swing
+    y: Swing
+    u: Swing
+    v: Swing
+    angle: Swing
+    zoom: Swing
+
+    def matrix(self, frame: int, size: tuple[int, int], samples: int = _SUPERSAMPLING) -> Affine:
+        """2 x 3 map from sample positions of a frame of `size` (height, width) to pixels of the picture."""
+        angle, zoom = self.angle.at(frame), self.zoom.at(frame)
+        turn = zoom * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+        centre = np.array([self.u.at(frame) * size[1], self.v.at(frame) * size[0]]) - 0.5
+        half_sample = (0.5 / samples - 0.5) - centre  # of sample 0, whose middle is not the pixel's
+        offset = np.array([self.x.at(frame), self.y.at(frame)]) + turn @ half_sample
+        return np.column_stack([turn / samples, offset])
+
+
+def load_photographs(names: Sequence[str]) -> dict[str, Image]:
+    """Read pictures from the installed scikit-image's own files, as (h, w, 3) uint8 in BGR order.
+
+    Raises:
+        DataError: scikit-image is not installed, or its wheel lacks a picture.
+    """
+    spec = importlib.util.find_spec('skimage')
+    if spec is None or spec.origin is None:
+        what = 'scikit-image is not installed; the demonstration clips are made from the photographs in its wheel'
+        raise DataError(Problem(what, remedy='pip install scikit-image'))
+    folder = Path(spec.origin).parent / 'data'
+    pictures: dict[str, Any] = {name: cv2.imread(str(folder / name), cv2.IMREAD_COLOR) for name in names}
+    missing = [name for name, picture in pictures.items() if picture is None]
+    if missing:
+        what = f'{folder}: no readable photograph {", ".join(missing)}'
+        raise DataError(Problem(what, 'the files of scikit-image 0.22 and newer', 'pip install --upgrade scikit-image'))
+    return pictures
+
+
+def random_scene(photographs: Sequence[Image], index: int, size: tuple[int, int],
+                 rng: np.random.Generator) -> tuple[Layer, ...]:
+    """Background layer over photograph `index` and two or three cut-outs of the others in front of it.
+
+    Args:
+        photographs: Pictures, (h, w, 3) uint8 each.
+        index: The background's; taken modulo the number of pictures.
+        size: Frame height and width in pixels.
+        rng: Source of everything random.
+    """
+    background = photographs[index % len(photographs)]
+    others = [picture for picture in photographs if picture is not background] or [background]
+    chosen = [others[int(rng.integers(len(others)))] for _ in range(int(rng.integers(2, 4)))]
+    return (_camera(_mirrored(background, rng), size, rng), *(_cutout(picture, size, rng) for picture in chosen))
+
+
+def render(scene: Sequence[Layer], frame: int, size: tuple[int, int]) -> Image:
+    """Frame number `frame` of the scene: (height, width, 3) uint8, anti-aliased by supersampling."""
+    width, height = size[1] * _SUPERSAMPLING, size[0] * _SUPERSAMPLING
+    background, *objects = scene
+    canvas = cv2.warpAffine(background.picture, background.matrix(frame, size), (width, height),
+                            flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT_101)
+    for layer in objects:
+        _paint(canvas, layer, layer.matrix(frame, size))
+    return np.asarray(cv2.resize(canvas, (size[1], size[0]), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _paint(canvas: NDArray[Any], layer: Layer, matrix: Affine) -> None:
+    """Blend a cut-out into the canvas, touching only the samples it can cover."""
+    assert layer.alpha is not None
+    height, width = layer.alpha.shape
+    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], np.float64)
+    seen = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+    left, top = np.clip(np.floor(seen.min(axis=0)).astype(int), 0, canvas.shape[1::-1])
+    right, bottom = np.clip(np.ceil(seen.max(axis=0)).astype(int) + 1, 0, canvas.shape[1::-1])
+    if left >= right or top >= bottom:
+        return
+    shifted = matrix.copy()
+    shifted[:, 2] += matrix[:, :2] @ (left, top)
+    window, flags = (int(right - left), int(bottom - top)), cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    picture = cv2.warpAffine(layer.picture, shifted, window, flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+    alpha = cv2.warpAffine(layer.alpha, shifted, window, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)[..., None]
+    region = canvas[top:bottom, left:right]
+    region[:] = np.rint(region + alpha * (picture.astype(np.float32) - region))
+
+
+def _camera(picture: Image, size: tuple[int, int], rng: np.random.Generator) -> Layer:
+    """A camera that stays on the picture, panning at up to 1 to 3.5 pixels of the frame per frame."""
+    height, width = picture.shape[:2]
+    widest = min(width / size[1], height / size[0])  # zoom at which the picture just fills the frame
+    zoom = float(np.clip(rng.uniform(0.55, 0.85) * widest, 0.5, 1.6))
+    room_x, room_y = (max(0.0, full - zoom * seen) / 2 for full, seen in ((width, size[1]), (height, size[0])))
+    speed = zoom * rng.uniform(1.0, 3.5)
+    reach_x, reach_y = room_x * rng.uniform(0.6, 1.0), room_y * rng.uniform(0.6, 1.0)
+    return Layer(picture, None,
+                 x=_swing(width / 2, reach_x, speed, rng), y=_swing(height / 2, reach_y, speed * 0.7, rng),
+                 u=Swing(0.5), v=Swing(0.5),
+                 angle=_swing(0.0, rng.uniform(0.02, 0.1), 0.006, rng),
+                 zoom=_swing(zoom, 0.08 * zoom, 0.005, rng))
+
+
+def _cutout(picture: Image, size: tuple[int, int], rng: np.random.Generator) -> Layer:
+    """A soft-edged ellipse of the picture that crosses the frame on a path of its own."""
+    edge = min(size[0] // 2, *picture.shape[:2])
+    top, left = (int(rng.integers(full - edge + 1)) for full in picture.shape[:2])
+    middle = (edge - 1) / 2
+    span = np.linspace(-1, 1, edge, dtype=np.float32)
+    distance = np.hypot(span[:, None] * rng.uniform(1.05, 1.6), span[None] * rng.uniform(1.05, 1.6))
+    alpha = np.clip((1 - distance) * edge / 8, 0, 1).astype(np.float32)  # the edge fades over about four pixels
+    u, v = (_swing(rng.uniform(0.3, 0.7), rng.uniform(0.1, 0.35), rng.uniform(1, 4) / full, rng)
+            for full in (size[1], size[0]))
+    return Layer(_mirrored(picture[top:top + edge, left:left + edge], rng), alpha,
+                 x=Swing(middle), y=Swing(middle), u=u, v=v,
+                 angle=_swing(rng.uniform(-0.4, 0.4), rng.uniform(0.1, 0.5), 0.015, rng),
+                 zoom=_swing(rng.uniform(0.8, 1.2), 0.15, 0.008, rng))
+
+
+def _swing(mean: float, amplitude: float, speed: float, rng: np.random.Generator) -> Swing:
+    """A swing whose fastest change per frame is `speed`, but not a full turn in fewer than 25 frames."""
+    rate = min(speed / amplitude, 2 * math.pi / 25) if amplitude > 0 else 0.0
+    return Swing(float(mean), float(amplitude), float(rate), float(rng.uniform(0, 2 * math.pi)))
+
+
+def _mirrored(picture: Image, rng: np.random.Generator) -> Image:
+    return np.ascontiguousarray(picture[:, ::-1] if rng.random() < 0.5 else picture)

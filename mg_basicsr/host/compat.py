@@ -1,0 +1,361 @@
+"""Shims: what BasicSR and its copies need to run on today's libraries, without a GPU, and on small LQ frames.
+
+Each shim is dated and names its reason and the condition under which it can go. All work in place, on the released
+BasicSR 1.4.2, its git head, and older copies that a repository carries itself: what such a copy lacks is left out. A
+shim that is there for machines without a GPU asks when it is called, never when it is installed, so that installing
+does not initialise CUDA and a machine with a GPU runs the host's own code.
+
+`SHIMS` maps a module's name to the function to call with that module once it has been imported. Calling it again
+changes nothing. This module imports neither torch nor basicsr by itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import inspect
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+Function = Callable[..., Any]
+Shim = Callable[[ModuleType], None]
+
+
+def wrap_once(owner: Any, name: str, make: Callable[[Function], Function]) -> None:
+    """Put `make(original)` in the place of `owner.name`, unless that is missing or made so already."""
+    original = None if owner is None else getattr(owner, name, None)
+    mark = f'_mg_basicsr_{make.__name__}'
+    if original is None or hasattr(original, mark):
+        return
+    wrapper = functools.wraps(original)(make(original))  # copies the marks of shims further in as well
+    setattr(wrapper, mark, True)
+    setattr(owner, name, wrapper)
+
+
+def has_gpu() -> bool:
+    """Whether CUDA can be used here."""
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def or_without_gpu(original: Function, substitute: Function) -> Function:
+    """`original`, and `substitute` with the same arguments where it fails and there is no GPU."""
+
+    @functools.wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(*args, **kwargs)
+        except (AssertionError, AttributeError, RuntimeError):  # by kind of torch build
+            if has_gpu():
+                raise
+            return substitute(*args, **kwargs)
+
+    return call
+
+
+# Today's libraries
+
+
+def functional_tensor(transforms: ModuleType) -> None:
+    """2026-11. torchvision 0.17 dropped `transforms.functional_tensor`, from which BasicSR 1.4.2 takes
+    `rgb_to_grayscale`; `transforms.functional` has the same functions, and BasicSR's git head uses it.
+
+    Can go when no BasicSR that imports the old name is supported.
+    """
+    name = f'{transforms.__name__}.functional_tensor'
+    if name in sys.modules or importlib.util.find_spec(name) is not None:
+        return
+    functional = importlib.import_module(f'{transforms.__name__}.functional')
+    sys.modules[name] = functional
+    transforms.functional_tensor = functional  # type: ignore[attr-defined]
+
+
+# Without a GPU
+
+
+def current_device(torch: ModuleType) -> None:
+    """2026-11. Resuming and wrapping in DistributedDataParallel ask for `torch.cuda.current_device()`, and scripts
+    call `torch.cuda.set_device()`, on every machine. Without a GPU the device is 0 and setting it does nothing.
+
+    Done in torch, since many repositories have copies of these lines in scripts of their own. Can go when BasicSR
+    and those scripts ask for a device only where there is one.
+    """
+    wrap_once(torch.cuda, 'current_device', _device_zero)
+    wrap_once(torch.cuda, 'set_device', _set_no_device)
+
+
+def _device_zero(original: Function) -> Function:
+    return or_without_gpu(original, lambda: 0)
+
+
+def _set_no_device(original: Function) -> Function:
+    return or_without_gpu(original, lambda device: None)
+
+
+def load_to_cpu(torch: ModuleType) -> None:
+    """2026-11. `load_resume_state`, in BasicSR and in scripts, moves each storage with `storage.cuda(device)`.
+    Without a GPU such a function in `map_location` leaves the storage where it was read, in main memory.
+
+    Everything else about `torch.load`, `weights_only` above all, stays as it is. Can go with `current_device`.
+    """
+    wrap_once(torch, 'load', _load_to_cpu)
+
+
+def _load_to_cpu(original: Function) -> Function:
+    def load(f: Any, map_location: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if callable(map_location):
+            map_location = or_without_gpu(map_location, lambda storage, location: storage)
+        return original(f, map_location, *args, **kwargs)
+
+    return load
+
+
+def ddp_without_device(torch: ModuleType) -> None:
+    """2026-11. `BaseModel.model_to_device` hands `device_ids=[current_device()]` to DistributedDataParallel, which
+    refuses device numbers for networks in main memory. Without a GPU they are left out.
+
+    Done in torch: repositories override `model_to_device`. Can go when BasicSR passes device numbers only with CUDA.
+    """
+    wrap_once(torch.nn.parallel.DistributedDataParallel, '__init__', _without_device_ids)
+
+
+def _without_device_ids(original: Function) -> Function:
+    def init(
+        self: Any, module: Any, device_ids: Any = None, output_device: Any = None, *args: Any, **kwargs: Any
+    ) -> None:
+        if not has_gpu():
+            device_ids = output_device = None
+        original(self, module, device_ids, output_device, *args, **kwargs)
+
+    return init
+
+
+def gloo_without_gpu(dist_util: ModuleType) -> None:
+    """2026-11. BasicSR's `_init_dist_pytorch` and `_init_dist_slurm` take the rank modulo the number of GPUs, which
+    divides by 0 without one, and want NCCL. Without a GPU the ranks meet through gloo.
+
+    Can go when BasicSR takes gloo where CUDA is missing.
+    """
+    wrap_once(dist_util, '_init_dist_pytorch', _gloo_by_torchrun)
+    wrap_once(dist_util, '_init_dist_slurm', _gloo_by_slurm)
+
+
+def _join_on_cpu(backend: str, **kwargs: Any) -> None:
+    import torch
+
+    torch.distributed.init_process_group('gloo' if backend == 'nccl' else backend, **kwargs)
+
+
+def _gloo_by_torchrun(original: Function) -> Function:
+    def init(backend: str, **kwargs: Any) -> None:
+        (original if has_gpu() else _join_on_cpu)(backend, **kwargs)
+
+    return init
+
+
+def _gloo_by_slurm(original: Function) -> Function:
+    def init(backend: str, port: int | None = None) -> None:
+        if has_gpu():
+            original(backend, port)
+            return
+        nodes = ['scontrol', 'show', 'hostnames', os.environ['SLURM_NODELIST']]
+        hosts = subprocess.run(nodes, check=True, capture_output=True, text=True).stdout.split()
+        os.environ.update(
+            MASTER_ADDR=hosts[0],
+            MASTER_PORT=str(port or os.environ.get('MASTER_PORT', 29500)),  # 29500: the default of torch and BasicSR
+            WORLD_SIZE=os.environ['SLURM_NTASKS'],
+            RANK=os.environ['SLURM_PROCID'],
+            LOCAL_RANK=os.environ.get('SLURM_LOCALID', '0'),
+        )
+        _join_on_cpu(backend)
+
+    return init
+
+
+def validate_on_cpu(base_model: ModuleType) -> None:
+    """2026-11. Validation of video models counts on a GPU twice: the table of metrics is made with `device='cuda'`,
+    and the frames of a clip are squeezed in place after they went to the device, where a GPU has a copy and the CPU the
+    same tensor. For a model on the CPU, both come out right within `BaseModel.validation`.
+
+    Can go when BasicSR makes the table on `self.device` and leaves the frames alone.
+    """
+    wrap_once(getattr(base_model, 'BaseModel', None), 'validation', _validate_on_cpu)
+
+
+def _validate_on_cpu(original: Function) -> Function:
+    def validation(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with _cpu_as_device() if str(self.device) == 'cpu' else nullcontext():
+            return original(self, *args, **kwargs)
+
+    return validation
+
+
+def _cpu_as_device() -> AbstractContextManager[Any]:
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    class CpuAsDevice(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            kwargs = dict(kwargs or {})
+            if func == torch.Tensor.cuda:
+                func, args, kwargs = torch.Tensor.to, (args[0], 'cpu'), {}
+            elif str(kwargs.get('device')).startswith('cuda'):
+                kwargs['device'] = 'cpu'
+            result = func(*args, **kwargs)
+            if func == torch.Tensor.to and result is args[0] and not isinstance(result, torch.nn.Parameter):
+                return result.view_as(result)  # another tensor, if with the same memory
+            return result
+
+    return CpuAsDevice()
+
+
+def prefetch_on_cpu(prefetch_dataloader: ModuleType) -> None:
+    """2026-11. `prefetch_mode: cuda` makes a CUDA stream. Without a GPU `CUDAPrefetcher` does what `CPUPrefetcher`
+    does, so that an options file written for a GPU runs.
+
+    Can go when BasicSR's CUDAPrefetcher works without CUDA.
+    """
+    on_cpu = getattr(prefetch_dataloader, 'CPUPrefetcher', None)
+    on_gpu = getattr(prefetch_dataloader, 'CUDAPrefetcher', None)
+    if on_cpu is None or on_gpu is None:
+        return
+    start, advance, restart = on_cpu.__init__, on_cpu.next, on_cpu.reset
+
+    def prefetch_start(original: Function) -> Function:
+        return lambda self, loader, opt: original(self, loader, opt) if has_gpu() else start(self, loader)
+
+    def prefetch_next(original: Function) -> Function:
+        return lambda self: original(self) if has_gpu() else advance(self)
+
+    def prefetch_restart(original: Function) -> Function:
+        return lambda self: original(self) if has_gpu() else restart(self)
+
+    wrap_once(on_gpu, '__init__', prefetch_start)
+    wrap_once(on_gpu, 'next', prefetch_next)
+    wrap_once(on_gpu, 'reset', prefetch_restart)
+
+
+# Resuming
+
+
+def resume_where_saved(train: ModuleType) -> None:
+    """2026-11. `--auto_resume` looks for `experiments/<name>/training_states` below the working directory, while
+    states are written below the root that the script names, or below `path.experiments_root`. Here it looks in
+    `path.training_states`, where they are written.
+
+    Can go when BasicSR's `load_resume_state` reads `opt['path']['training_states']`.
+    """
+    wrap_once(train, 'load_resume_state', _resume_where_saved)
+
+
+def _resume_where_saved(original: Function) -> Function:
+    def load_resume_state(opt: dict[str, Any]) -> Any:
+        folder = opt['path'].get('training_states')
+        if not opt.get('auto_resume') or folder is None:
+            return original(opt)
+        newest = newest_state(Path(folder))
+        if newest is None:
+            return None
+        opt['path']['resume_state'] = str(newest)
+        opt['auto_resume'] = False
+        try:
+            return original(opt)
+        finally:
+            opt['auto_resume'] = True
+
+    return load_resume_state
+
+
+def newest_state(folder: Path) -> Path | None:
+    """The training state of the highest iteration, `<iteration>.state`, in `folder`; None without any."""
+    states = [path for path in folder.glob('*.state') if path.stem.isdecimal()]
+    return max(states, key=lambda path: int(path.stem), default=None)
+
+
+# Networks
+
+
+def networks_of_model(base_model: ModuleType) -> None:
+    """2026-11. Repositories copy SPyNet and BasicVSR++ into files of any name; here their classes are met when a model
+    takes a network, and get the same shims as those of BasicSR. Can go with `mend_network_class`.
+    """
+    wrap_once(getattr(base_model, 'BaseModel', None), 'model_to_device', _mend_network)
+
+
+def _mend_network(original: Function) -> Function:
+    def model_to_device(self: Any, net: Any) -> Any:
+        mend_network_classes({type(module) for module in net.modules()})
+        return original(self, net)
+
+    return model_to_device
+
+
+def networks_of_module(arch: ModuleType) -> None:
+    """2026-11. The classes of SPyNet and BasicVSR++ in BasicSR's own files, for networks that no model holds.
+    Can go with `mend_network_classes`.
+    """
+    mend_network_classes(found for found in vars(arch).values() if isinstance(found, type))
+
+
+def mend_network_classes(classes: Iterable[type]) -> None:
+    """2026-11. Two faults of video networks that a changing shape brings to light; other classes are left alone.
+
+    SPyNet crashes on LQ frames of 32 pixels or less (see `spynet.py`). The shim goes when BasicSR's SPyNet starts
+    from a zero flow of the coarsest level's own size. BasicVSR++ sets `is_mirror_extended` at the first clip that
+    mirrors itself and keeps it set for all that follow. The shim goes when it decides for each clip.
+    """
+    for cls in classes:
+        if hasattr(cls, 'preprocess'):
+            wrap_once(cls, 'process', _process_any_size)
+        wrap_once(cls, 'check_if_mirror_extended', _mirror_by_clip)
+
+
+def _process_any_size(original: Function) -> Function:
+    # The host's own warp, so that small frames are treated as large ones are.
+    warp = getattr(inspect.unwrap(original), '__globals__', {}).get('flow_warp')
+
+    def process(self: Any, ref: Any, supp: Any, *args: Any, **kwargs: Any) -> Any:
+        from . import spynet
+
+        is_known = not args and not kwargs and hasattr(self, 'basic_module')
+        if warp is not None and is_known and spynet.is_too_small(self, ref):
+            return spynet.coarse_to_fine(self, ref, supp, warp)
+        return original(self, ref, supp, *args, **kwargs)
+
+    return process
+
+
+def _mirror_by_clip(original: Function) -> Function:
+    def check_if_mirror_extended(self: Any, *args: Any, **kwargs: Any) -> Any:
+        self.is_mirror_extended = False
+        return original(self, *args, **kwargs)
+
+    return check_if_mirror_extended
+
+
+def _all(*shims: Shim) -> Shim:
+    def apply(module: ModuleType) -> None:
+        for shim in shims:
+            shim(module)
+
+    return apply
+
+
+SHIMS: dict[str, Shim] = {
+    'torch': _all(current_device, load_to_cpu, ddp_without_device),
+    'torchvision.transforms': functional_tensor,
+    'basicsr.train': resume_where_saved,
+    'basicsr.utils.dist_util': gloo_without_gpu,
+    'basicsr.data.prefetch_dataloader': prefetch_on_cpu,
+    'basicsr.models.base_model': _all(validate_on_cpu, networks_of_model),
+    'basicsr.archs.spynet_arch': networks_of_module,
+    'basicsr.archs.basicvsrpp_arch': networks_of_module,
+    'basicsr.models.archs.spynet_arch': networks_of_module,  # BasicSR up to 1.2
+}

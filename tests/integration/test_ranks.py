@@ -1,0 +1,76 @@
+"""Two processes under torchrun with gloo on the CPU: one run, disjoint clips, the same shapes, and the same end."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.integration.conftest import BLOCK, Project
+
+# notes each rank's mini-batch as it is fed: the keys and the shape
+SPY = """
+import json, os
+import mg_basicsr
+from mg_basicsr.host import loader
+make = loader.PlannedLoader._batch
+def spy(self, iteration):
+    batch = make(self, iteration)
+    with open(f'fed_{self.run.rank}.txt', 'a') as file:
+        file.write(json.dumps([iteration, list(batch['lq'].shape), batch['key']]) + '\\n')
+    return batch
+loader.PlannedLoader._batch = spy
+from basicsr.train import train_pipeline
+if __name__ == '__main__':
+    train_pipeline(os.getcwd())
+"""
+
+
+def torchrun(project: Project, ranks: int, *arguments: str) -> None:
+    project.launch(
+        '-m', 'torch.distributed.run', f'--nproc_per_node={ranks}', '--master_port=0', '--rdzv_backend=c10d',
+        '--rdzv_endpoint=localhost:0', *arguments, '-opt', 'train.yml', '--launcher', 'pytorch',
+    )
+
+
+def fed(project: Project, rank: int) -> list:
+    import json
+
+    return [json.loads(line) for line in (project.root / f'fed_{rank}.txt').read_text().splitlines()]
+
+
+@pytest.fixture
+def ranks_project(project) -> Project:
+    project.options['find_unused_parameters'] = True  # the flow network is frozen at first
+    project.options['datasets']['train'] |= {'batch_size_per_gpu': 1, 'num_worker_per_gpu': 1}
+    project.write({**BLOCK, 'base_batch_size': 2})
+    (project.root / 'script.py').write_text(SPY)
+    return project
+
+
+def test_two_ranks_share_the_global_batch(ranks_project, tmp_path_factory, clips):
+    torchrun(ranks_project, 2, 'script.py')
+    first, second = fed(ranks_project, 0), fed(ranks_project, 1)
+    assert [entry[0] for entry in first] == [entry[0] for entry in second] == list(range(12))
+    assert [entry[1] for entry in first] == [entry[1] for entry in second]
+    assert first[0][1] == [1, 3, 3, 8, 8] and first[-1][1] == [1, 6, 3, 16, 16]
+    assert all(mine[2] != other[2] for mine, other in zip(first, second, strict=True))
+    assert re.search(r'iter:      12, ', ranks_project.log())
+    assert 'iter:      13' not in ranks_project.log()
+
+    single = Project(tmp_path_factory.mktemp('single'), clips)
+    single.write({**BLOCK, 'base_batch_size': 2})
+    (single.root / 'script.py').write_text(SPY)
+    single.launch('script.py', '-opt', 'train.yml')
+    together = [mine[2] + other[2] for mine, other in zip(first, second, strict=True)]
+    assert together == [entry[2] for entry in fed(single, 0)]
+
+
+def test_module_under_torchrun_runs_a_script_with_spawned_workers(ranks_project):
+    """`torchrun -m mg_basicsr run train.py`: BasicSR's launcher spawns the workers, which import the script anew."""
+    (ranks_project.root / 'plain.py').write_text(
+        'import os\nfrom basicsr.train import train_pipeline\n'
+        'if __name__ == "__main__":\n    train_pipeline(os.getcwd())\n'
+    )
+    torchrun(ranks_project, 2, '-m', 'mg_basicsr', 'run', 'plain.py')
+    assert 'iter:      12, ' in ranks_project.log()
