@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 
-from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.host.options import parse_command_line, prepare
+from mg_basicsr.host.pipeline import train
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,17 +25,5 @@ def run(arguments: argparse.Namespace) -> int:
     argv += ['--force_yml', *arguments.force_yml] if arguments.force_yml else []
     sys.argv[1:] = argv
     prepare(parse_command_line(argv))
-    try:
-        from basicsr.train import train_pipeline
-    except ModuleNotFoundError as error:
-        if error.name != 'basicsr':
-            raise
-        raise ConfigError(
-            Problem(
-                'basicsr is not installed in this environment',
-                'needed: BasicSR, or a repository that carries its own',
-                'pip install mg-basicsr[basicsr] --no-build-isolation, or mg-basicsr run path/to/train.py -opt ...',
-            )
-        ) from None
-    train_pipeline(os.getcwd())
+    train()
     return 0

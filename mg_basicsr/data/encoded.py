@@ -40,8 +40,11 @@ class EncodedSide:
             DataError: the frame is missing, cannot be read or decoded, or is not of the expected size.
         """
         data = self._load(sequence, name)
-        flag = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
+        try:
+            flag = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+        except cv2.error:  # no data at all, or a header with an absurd size
+            image = None
         if image is None:
             self._fail(sequence, name, f'cannot be decoded ({len(data)} bytes)', 'an undamaged image file')
         if expected and image.shape[:2] != expected[:2]:

@@ -33,7 +33,7 @@ class Guarded(Dataset[Any]):
 
 
 def collate(samples: list[Any] | MultigridError) -> Any:
-    """torch's default collation; an error passes through."""
+    """The usual collation of torch; an error passes through."""
     return samples if isinstance(samples, MultigridError) else default_collate(samples)
 
 

@@ -84,7 +84,7 @@ class TrainSetOptions:
             use_hflip=read.flag('use_hflip'),
             use_rot=read.flag('use_rot'),
             flip_sequence=read.flag('flip_sequence', False),
-            filename_tmpl=read.text('filename_tmpl', '{}') or '{}',
+            filename_tmpl=read.template(),
             color=read.text('color', None) or None,
             mean=read.numbers('mean'),
             std=read.numbers('std'),
@@ -129,6 +129,14 @@ class _Reader:
             self._wrong(f'{BLOCK}.{key}', value, 'a path' if key.startswith('dataroot') else 'a text')
             return ''
         return str(os.fspath(value))
+
+    def template(self) -> str:
+        value = self.text('filename_tmpl', '{}')
+        try:
+            value.format('name')
+        except (IndexError, KeyError, ValueError):
+            self._wrong(f'{BLOCK}.filename_tmpl', value, "a text with {} for the GT image's name, such as '{}x4'")
+        return value
 
     def flag(self, key: str, default: bool | None = None) -> bool:
         value = self.block.get(key, default)

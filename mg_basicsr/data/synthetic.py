@@ -18,9 +18,18 @@ Degrade = Callable[[Image], Image]
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]  # a third larger than the default, four times as fast to write
 
 
-def make_clips(root: Path, clips: int, frames: int, size: tuple[int, int], seed: int, degrade: Degrade, *,
-               photographs: Sequence[str] = TRAIN_PHOTOGRAPHS, first_index: int = 0,
-               progress: Callable[[int, int], None] | None = None) -> Path:
+def make_clips(
+    root: Path,
+    clips: int,
+    frames: int,
+    size: tuple[int, int],
+    seed: int,
+    degrade: Degrade,
+    *,
+    photographs: Sequence[str] = TRAIN_PHOTOGRAPHS,
+    first_index: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
     """Write clips `first_index` .. `first_index + clips - 1` and the meta file that lists them.
 
     The layout is that of REDS: `GT/000/00000000.png`, the same under `LQ/`, and `meta_info.txt` with one line
@@ -59,8 +68,9 @@ def make_clips(root: Path, clips: int, frames: int, size: tuple[int, int], seed:
     return meta
 
 
-def _make_clip(root: Path, index: int, frames: int, size: tuple[int, int], seed: int, degrade: Degrade,
-               pictures: Sequence[Image]) -> None:
+def _make_clip(
+    root: Path, index: int, frames: int, size: tuple[int, int], seed: int, degrade: Degrade, pictures: Sequence[Image]
+) -> None:
     folders = [root / side / f'{index:03d}' for side in ('GT', 'LQ')]
     if all(folder.is_dir() for folder in folders):
         return

@@ -21,7 +21,7 @@ from mg_basicsr.errors import DataError, Problem
 
 # Colour photographs inside scikit-image's wheel (the others that `skimage.data` names are downloads). The two lists
 # share no picture, so that a validation clip shows nothing that was trained on.
-TRAIN_PHOTOGRAPHS = ('astronaut.png', 'coffee.png', 'rocket.jpg', 'ihc.png', 'hubble_deep_field.jpg')
+TRAIN_PHOTOGRAPHS = ('astronaut.png', 'coffee.png', 'ihc.png', 'rocket.jpg', 'hubble_deep_field.jpg')
 VAL_PHOTOGRAPHS = ('motorcycle_left.png', 'chelsea.png')
 
 Image = NDArray[np.uint8]
@@ -94,8 +94,9 @@ def load_photographs(names: Sequence[str]) -> dict[str, Image]:
     return pictures
 
 
-def random_scene(photographs: Sequence[Image], index: int, size: tuple[int, int],
-                 rng: np.random.Generator) -> tuple[Layer, ...]:
+def random_scene(
+    photographs: Sequence[Image], index: int, size: tuple[int, int], rng: np.random.Generator
+) -> tuple[Layer, ...]:
     """Background layer over photograph `index` and two or three cut-outs of the others in front of it.
 
     Args:
@@ -114,8 +115,13 @@ def render(scene: Sequence[Layer], frame: int, size: tuple[int, int]) -> Image:
     """Frame number `frame` of the scene: (height, width, 3) uint8, anti-aliased by supersampling."""
     width, height = size[1] * _SUPERSAMPLING, size[0] * _SUPERSAMPLING
     background, *objects = scene
-    canvas = cv2.warpAffine(background.picture, background.matrix(frame, size), (width, height),
-                            flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT_101)
+    canvas = cv2.warpAffine(
+        background.picture,
+        background.matrix(frame, size),
+        (width, height),
+        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REFLECT_101,
+    )
     for layer in objects:
         _paint(canvas, layer, layer.matrix(frame, size))
     return np.asarray(cv2.resize(canvas, (size[1], size[0]), interpolation=cv2.INTER_AREA), np.uint8)
@@ -148,27 +154,50 @@ def _camera(picture: Image, size: tuple[int, int], rng: np.random.Generator) -> 
     room_x, room_y = (max(0.0, full - zoom * seen) / 2 for full, seen in ((width, size[1]), (height, size[0])))
     speed = zoom * rng.uniform(1.0, 3.5)
     reach_x, reach_y = room_x * rng.uniform(0.6, 1.0), room_y * rng.uniform(0.6, 1.0)
-    return Layer(picture, None,
-                 x=_swing(width / 2, reach_x, speed, rng), y=_swing(height / 2, reach_y, speed * 0.7, rng),
-                 u=Swing(0.5), v=Swing(0.5),
-                 angle=_swing(0.0, rng.uniform(0.02, 0.1), 0.006, rng),
-                 zoom=_swing(zoom, 0.08 * zoom, 0.005, rng))
+    return Layer(
+        picture,
+        None,
+        x=_swing(width / 2, reach_x, speed, rng),
+        y=_swing(height / 2, reach_y, speed * 0.7, rng),
+        u=Swing(0.5),
+        v=Swing(0.5),
+        angle=_swing(0.0, rng.uniform(0.02, 0.1), 0.006, rng),
+        zoom=_swing(zoom, 0.08 * zoom, 0.005, rng),
+    )
 
 
 def _cutout(picture: Image, size: tuple[int, int], rng: np.random.Generator) -> Layer:
     """A soft-edged ellipse of the picture that crosses the frame on a path of its own."""
     edge = min(size[0] // 2, *picture.shape[:2])
-    top, left = (int(rng.integers(full - edge + 1)) for full in picture.shape[:2])
+    top, left = max((_corner(picture, edge, rng) for _ in range(8)), key=lambda corner: _detail(picture, corner, edge))
     middle = (edge - 1) / 2
     span = np.linspace(-1, 1, edge, dtype=np.float32)
     distance = np.hypot(span[:, None] * rng.uniform(1.05, 1.6), span[None] * rng.uniform(1.05, 1.6))
     alpha = np.clip((1 - distance) * edge / 8, 0, 1).astype(np.float32)  # the edge fades over about four pixels
-    u, v = (_swing(rng.uniform(0.3, 0.7), rng.uniform(0.1, 0.35), rng.uniform(1, 4) / full, rng)
-            for full in (size[1], size[0]))
-    return Layer(_mirrored(picture[top:top + edge, left:left + edge], rng), alpha,
-                 x=Swing(middle), y=Swing(middle), u=u, v=v,
-                 angle=_swing(rng.uniform(-0.4, 0.4), rng.uniform(0.1, 0.5), 0.015, rng),
-                 zoom=_swing(rng.uniform(0.8, 1.2), 0.15, 0.008, rng))
+    u, v = (
+        _swing(rng.uniform(0.3, 0.7), rng.uniform(0.1, 0.35), rng.uniform(1, 4) / full, rng)
+        for full in (size[1], size[0])
+    )
+    return Layer(
+        _mirrored(picture[top : top + edge, left : left + edge], rng),
+        alpha,
+        x=Swing(middle),
+        y=Swing(middle),
+        u=u,
+        v=v,
+        angle=_swing(rng.uniform(-0.4, 0.4), rng.uniform(0.1, 0.5), 0.015, rng),
+        zoom=_swing(rng.uniform(0.8, 1.2), 0.15, 0.008, rng),
+    )
+
+
+def _corner(picture: Image, edge: int, rng: np.random.Generator) -> tuple[int, int]:
+    return int(rng.integers(picture.shape[0] - edge + 1)), int(rng.integers(picture.shape[1] - edge + 1))
+
+
+def _detail(picture: Image, corner: tuple[int, int], edge: int) -> float:
+    """Deviation of the Laplacian: plain sky would be a dull thing to see moving."""
+    part = picture[corner[0] : corner[0] + edge, corner[1] : corner[1] + edge]
+    return float(np.std(cv2.Laplacian(part, cv2.CV_32F)))
 
 
 def _swing(mean: float, amplitude: float, speed: float, rng: np.random.Generator) -> Swing:

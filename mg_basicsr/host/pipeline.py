@@ -1,0 +1,28 @@
+"""BasicSR's own training pipeline, called with the working directory as its root."""
+
+from __future__ import annotations
+
+import os
+
+from mg_basicsr.errors import ConfigError, Problem
+
+
+def train() -> None:
+    """Trains what sys.argv says, which BasicSR parses itself.
+
+    Raises:
+        ConfigError: there is no basicsr here.
+    """
+    try:
+        from basicsr.train import train_pipeline
+    except ModuleNotFoundError as error:
+        if error.name != 'basicsr':
+            raise
+        raise ConfigError(
+            Problem(
+                'basicsr is not installed in this environment',
+                'needed: BasicSR, or a repository that carries its own',
+                'pip install --no-build-isolation basicsr, or mg-basicsr run path/to/train.py -opt ...',
+            )
+        ) from None
+    train_pipeline(os.getcwd())

@@ -1,0 +1,43 @@
+"""uint8 to float32."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mg_basicsr.data.convert import to_float
+
+
+def all_values() -> torch.Tensor:
+    """Every value, as often as needed to reach vectorised code and its remainder."""
+    return torch.arange(256, dtype=torch.uint8).repeat(9)[:-3].clone()
+
+
+def basicsr_values(pixels: torch.Tensor) -> torch.Tensor:
+    return torch.from_numpy(pixels.cpu().numpy().astype(np.float32) / 255.0)
+
+
+def test_equal_to_basicsr_on_the_cpu() -> None:
+    pixels = all_values()
+    before = pixels.clone()
+    assert torch.equal(to_float(pixels), basicsr_values(pixels))
+    assert torch.equal(pixels, before)
+
+
+@pytest.mark.gpu
+def test_equal_to_basicsr_on_the_gpu() -> None:
+    pixels = all_values().cuda()
+    converted = to_float(pixels)
+    assert converted.is_cuda
+    assert torch.equal(converted.cpu(), basicsr_values(pixels))
+
+
+def test_shape_and_type() -> None:
+    converted = to_float(torch.zeros(2, 5, 3, 4, 4, dtype=torch.uint8))
+    assert (converted.shape, converted.dtype) == ((2, 5, 3, 4, 4), torch.float32)
+
+
+def test_what_is_float_already_is_refused() -> None:
+    with pytest.raises(TypeError, match='float32'):
+        to_float(torch.zeros(3))

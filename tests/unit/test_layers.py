@@ -1,0 +1,159 @@
+"""The import directions between the package's folders, and the size of its files."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / 'mg_basicsr'
+MAX_LINES = 400
+
+# What each layer may import of the package besides itself. `package` is mg_basicsr/__init__.py, the user's one line at
+# the top of a train.py; `_version` and `__main__` are the files of these names.
+MAY_IMPORT = {
+    '_version': set[str](),
+    'errors': set[str](),
+    'schedule': {'errors'},
+    'config': {'errors', 'schedule'},
+    'data': {'errors', 'schedule'},
+    'training': {'errors', 'schedule'},
+    'report': {'errors', 'schedule'},
+    'host': {'_version', 'errors', 'schedule', 'config', 'data', 'training', 'report'},
+    'cli': {'_version', 'errors', 'schedule', 'config', 'data', 'training', 'report', 'host'},
+    'package': {'_version', 'errors', 'host'},
+    '__main__': {'cli'},
+}
+STANDARD_LIBRARY_ONLY = {'_version', 'errors', 'schedule', '__main__'}
+
+
+class Import(NamedTuple):
+    """One import statement: the full module name, the line, and whether it runs when the file is imported."""
+
+    module: str
+    line: int
+    at_import: bool
+
+
+def layer_of(module: str) -> str:
+    """'mg_basicsr.data.sampler' -> 'data'; 'mg_basicsr' itself -> 'package'."""
+    parts = module.split('.')
+    return parts[1] if len(parts) > 1 else 'package'
+
+
+def module_name(path: Path) -> str:
+    parts = ('mg_basicsr', *path.relative_to(PACKAGE).with_suffix('').parts)
+    return '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
+
+
+def targets(node: ast.AST, package: str) -> Iterator[str]:
+    """The modules that one statement or call imports. `package` is what relative imports start from."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        above = package.split('.')[: len(package.split('.')) - node.level + 1] if node.level else []
+        origin = '.'.join([*above, *([node.module] if node.module else [])])
+        # `from mg_basicsr import data` imports a layer, `from mg_basicsr.data import x` is told by its origin.
+        yield from ((f'{origin}.{alias.name}' for alias in node.names) if origin == 'mg_basicsr' else [origin])
+    elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, 'id', '')
+        if name in ('import_module', '__import__') and isinstance(node.args[0].value, str):
+            yield node.args[0].value
+
+
+def imports_of(source: str, package: str) -> Iterator[Import]:
+    """Every import in a file, inside functions and `if` blocks too."""
+
+    def walk(node: ast.AST, at_import: bool) -> Iterator[Import]:
+        yield from (Import(target, getattr(node, 'lineno', 0), at_import) for target in targets(node, package))
+        inside = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        type_checking = isinstance(node, ast.If) and 'TYPE_CHECKING' in ast.unparse(node.test)
+        for child in ast.iter_child_nodes(node):
+            yield from walk(child, at_import and not inside and not type_checking)
+
+    return walk(ast.parse(source), True)
+
+
+def violations(source: str, module: str, is_package: bool = False) -> list[str]:
+    """What a file imports and should not, one line each."""
+    layer = layer_of(module)
+    found = []
+    for target, line, at_import in imports_of(source, module if is_package else module.rpartition('.')[0]):
+        top = target.partition('.')[0]
+        if top == 'mg_basicsr':
+            allowed = layer_of(target) in MAY_IMPORT[layer] | {layer}
+        elif top == 'basicsr':
+            allowed = layer == 'host'
+        elif layer in STANDARD_LIBRARY_ONLY:
+            allowed = top in sys.stdlib_module_names
+        elif top in ('torch', 'torchvision'):
+            # `plan` answers at once and `import mg_basicsr` returns at once: neither waits for torch.
+            allowed = layer != 'config' and not (layer in ('cli', 'package') and at_import)
+        else:
+            allowed = True
+        if not allowed:
+            found.append(f'{module}, line {line}: {layer} must not import {target}')
+    return found
+
+
+FILES = sorted(PACKAGE.rglob('*.py'))
+
+
+def test_every_file_belongs_to_a_known_layer() -> None:
+    assert FILES
+    assert {layer_of(module_name(path)) for path in FILES} <= set(MAY_IMPORT)
+
+
+def test_imports_point_down() -> None:
+    found = [
+        line
+        for path in FILES
+        for line in violations(path.read_text(), module_name(path), is_package=path.name == '__init__.py')
+    ]
+    assert not found, '\n'.join(found)
+
+
+def test_no_file_is_too_long() -> None:
+    lengths = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in FILES}
+    assert not {name: length for name, length in lengths.items() if length > MAX_LINES}
+
+
+@pytest.mark.parametrize(
+    ('module', 'source', 'allowed'),
+    [
+        ('mg_basicsr.schedule.plan', 'import math', True),
+        ('mg_basicsr.schedule.plan', 'from mg_basicsr.schedule.shape import BatchShape', True),
+        ('mg_basicsr.schedule.plan', 'from .shape import BatchShape', True),
+        ('mg_basicsr.schedule.plan', 'from ..errors import ConfigError', True),
+        ('mg_basicsr.schedule.plan', 'import numpy', False),
+        ('mg_basicsr.schedule.plan', 'from mg_basicsr.config import block', False),
+        ('mg_basicsr.schedule.plan', 'from ..config import block', False),
+        ('mg_basicsr.schedule.plan', 'from mg_basicsr import config', False),
+        ('mg_basicsr.data.sampler', 'import numpy', True),
+        ('mg_basicsr.data.sampler', 'import torch', True),
+        ('mg_basicsr.data.sampler', 'from mg_basicsr.training import seeding', False),
+        ('mg_basicsr.data.sampler', 'def f():\n    from mg_basicsr.host import hooks', False),
+        ('mg_basicsr.data.sampler', 'def f():\n    import basicsr.utils', False),
+        ('mg_basicsr.data.sampler', 'if TYPE_CHECKING:\n    from basicsr.data import x', False),
+        ('mg_basicsr.data.sampler', "importlib.import_module('basicsr.data')", False),
+        ('mg_basicsr.config.block', 'def f():\n    import torch', False),
+        ('mg_basicsr.host.hooks', 'from basicsr.train import train_pipeline', True),
+        ('mg_basicsr.host.hooks', 'from mg_basicsr.cli.main import main', False),
+        ('mg_basicsr.cli.main', 'import torch', False),
+        ('mg_basicsr.cli.main', 'def train():\n    import torch', True),
+        ('mg_basicsr.cli.main', 'def train():\n    import basicsr', False),
+        ('mg_basicsr.__main__', 'from mg_basicsr.cli.main import main', True),
+        ('mg_basicsr.errors', 'from mg_basicsr.schedule import plan', False),
+    ],
+)
+def test_rules(module: str, source: str, allowed: bool) -> None:
+    assert (violations(source, module) == []) is allowed
+
+
+def test_relative_imports_of_a_package_start_at_itself() -> None:
+    assert violations('from .host import hooks', 'mg_basicsr', is_package=True) == []
+    assert violations('from ..config import block', 'mg_basicsr.schedule', is_package=True) != []
