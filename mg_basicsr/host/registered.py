@@ -20,14 +20,16 @@ def MultigridModel(opt: dict[str, Any]) -> Any:  # noqa: N802 - the name of a re
 
 def register(module: ModuleType) -> None:
     """Registers everything with the registries of basicsr.utils.registry (old copies of BasicSR have fewer)."""
-    table = {
+    table: dict[str, tuple[Any, ...]] = {
         'DATASET_REGISTRY': (MultigridREDSDataset, MultigridVimeo90KDataset, MultigridDataset),
         'MODEL_REGISTRY': (MultigridModel,),
         'ARCH_REGISTRY': (MultigridDemoNet,),
     }
     for name, entries in table.items():
         registry = getattr(module, name, None)
-        for entry in entries if registry is not None else ():
+        if registry is None:
+            continue
+        for entry in entries:
             if entry.__name__ not in registry:
                 registry.register(entry)
 

@@ -1,0 +1,148 @@
+"""The files in options/: complete BasicSR options, with the published values, plus the block."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+OPTIONS = Path(__file__).parents[2] / 'options'
+
+
+class Recipe(NamedTuple):
+    """What was published, and what the block says about it."""
+
+    network: str
+    model: str
+    dataset: str
+    lr: float
+    total_iter: int
+    gt_size: int
+    num_frame: int  # -1: all seven of Vimeo-90K, mirrored
+    batch_size_per_gpu: int
+    base_batch_size: int
+    block: dict[str, Any]  # besides preset and base_batch_size
+
+
+SPATIAL_ONLY = {'temporal': [1.0], 'small_lr_max': 2e-4}  # EDVR: a fixed number of frames
+TEMPORAL_ONLY = {'spatial': [1.0]}  # BasicVSR++: LQ of at least 64
+
+# BasicVSR, IconVSR (Chan et al., CVPR 2021), BasicVSR++ (CVPR 2022) and EDVR (CVPRW 2019) as trained by BasicSR.
+RECIPES = {
+    'BasicVSR_REDS': Recipe(
+        'BasicVSR', 'VideoRecurrentModel', 'REDSRecurrentDataset', 2e-4, 300_000, 256, 15, 4, 32, {}
+    ),
+    'IconVSR_REDS': Recipe(
+        'IconVSR', 'VideoRecurrentModel', 'REDSRecurrentDataset', 2e-4, 300_000, 256, 15, 4, 8, {}
+    ),
+    'BasicVSRPP_REDS': Recipe(
+        'BasicVSRPlusPlus', 'VideoRecurrentModel', 'REDSRecurrentDataset', 1e-4, 600_000, 256, 30, 1, 8, TEMPORAL_ONLY
+    ),
+    'EDVR_M_REDS': Recipe('EDVR', 'EDVRModel', 'REDSDataset', 4e-4, 600_000, 256, 5, 4, 32, SPATIAL_ONLY),
+    'BasicVSR_Vimeo90K_BI': Recipe(
+        'BasicVSR', 'VideoRecurrentModel', 'Vimeo90KRecurrentDataset', 2e-4, 300_000, 256, -1, 4, 8, {}
+    ),
+    'BasicVSR_Vimeo90K_BD': Recipe(
+        'BasicVSR', 'VideoRecurrentModel', 'Vimeo90KRecurrentDataset', 2e-4, 300_000, 256, -1, 4, 8, {}
+    ),
+    'EDVR_M_Vimeo90K_BI': Recipe('EDVR', 'EDVRModel', 'Vimeo90KDataset', 4e-4, 600_000, 256, 7, 4, 32, SPATIAL_ONLY),
+    'EDVR_M_Vimeo90K_BD': Recipe('EDVR', 'EDVRModel', 'Vimeo90KDataset', 4e-4, 600_000, 256, 7, 4, 32, SPATIAL_ONLY),
+}
+
+# Read by BasicSR without a default, so that a file without them fails once training has begun.
+NEEDED = [
+    'name', 'model_type', 'scale', 'num_gpu', 'manual_seed', 'network_g.type', 'path.pretrain_network_g',
+    'path.strict_load_g', 'path.resume_state', 'train.total_iter', 'train.warmup_iter', 'train.optim_g.type',
+    'train.optim_g.lr', 'train.scheduler.type', 'train.scheduler.periods', 'train.scheduler.eta_min',
+    'train.pixel_opt.type', 'val.val_freq', 'val.save_img', 'val.metrics', 'logger.print_freq',
+    'logger.save_checkpoint_freq', 'logger.use_tb_logger', 'dist_params.backend', 'dist_params.port',
+]  # fmt: skip
+NEEDED_OF_TRAIN_SET = [
+    'name', 'type', 'dataroot_gt', 'dataroot_lq', 'meta_info_file', 'io_backend', 'num_frame', 'gt_size',
+    'random_reverse', 'use_hflip', 'use_rot', 'num_worker_per_gpu', 'batch_size_per_gpu', 'dataset_enlarge_ratio',
+    'prefetch_mode',
+]  # fmt: skip
+NEEDED_OF_DATASET_TYPE = {
+    'REDSDataset': {'val_partition', 'interval_list', 'dataroot_flow'},
+    'REDSRecurrentDataset': {'val_partition', 'interval_list', 'test_mode'},
+    'Vimeo90KDataset': set[str](),
+    'Vimeo90KRecurrentDataset': {'flip_sequence'},
+}
+NEEDED_OF_TEST_SET = {
+    'VideoRecurrentTestDataset': {'name', 'dataroot_gt', 'dataroot_lq', 'io_backend', 'cache_data', 'num_frame'},
+    'VideoTestDataset': {'name', 'dataroot_gt', 'dataroot_lq', 'io_backend', 'cache_data', 'num_frame', 'padding'},
+}
+
+
+def load(recipe: str) -> dict[str, Any]:
+    options = yaml.safe_load((OPTIONS / f'train_{recipe}_lin2022.yml').read_text())
+    assert isinstance(options, dict)
+    return options
+
+
+def has(options: dict[str, Any], dotted: str) -> bool:
+    node: Any = options
+    for part in dotted.split('.'):
+        if not isinstance(node, dict) or part not in node:
+            return False
+        node = node[part]
+    return True
+
+
+def test_every_file_is_in_the_table() -> None:
+    assert {path.name for path in OPTIONS.glob('*.yml')} == {f'train_{recipe}_lin2022.yml' for recipe in RECIPES}
+
+
+def test_every_file_is_in_the_readme() -> None:
+    readme = (OPTIONS / 'README.md').read_text()
+    assert [path.name for path in OPTIONS.glob('*.yml') if f'| `{path.name}` |' not in readme] == []
+
+
+@pytest.mark.parametrize('recipe', RECIPES)
+def test_basicsr_finds_all_it_reads(recipe: str) -> None:
+    options = load(recipe)
+    train_set, test_set = options['datasets']['train'], options['datasets']['val']
+    assert [key for key in NEEDED if not has(options, key)] == []
+    assert set(NEEDED_OF_TRAIN_SET) - set(train_set) == set()
+    assert NEEDED_OF_DATASET_TYPE[train_set['type']] - set(train_set) == set()
+    assert NEEDED_OF_TEST_SET[test_set['type']] - set(test_set) == set()
+
+
+@pytest.mark.parametrize('recipe', RECIPES)
+def test_values_are_the_published_ones(recipe: str) -> None:
+    options = load(recipe)
+    train_set, train = options['datasets']['train'], options['train']
+    assert Recipe(
+        network=options['network_g']['type'],
+        model=options['model_type'],
+        dataset=train_set['type'],
+        lr=train['optim_g']['lr'],
+        total_iter=train['total_iter'],
+        gt_size=train_set['gt_size'],
+        num_frame=train_set['num_frame'],
+        batch_size_per_gpu=train_set['batch_size_per_gpu'],
+        base_batch_size=options['multigrid']['base_batch_size'],
+        block={key: options['multigrid'][key] for key in options['multigrid'].keys() - {'preset', 'base_batch_size'}},
+    ) == RECIPES[recipe]
+    assert options['multigrid']['preset'] == 'lin2022'
+    assert options['scale'] == 4
+    assert options['name'] == f'{recipe}_lin2022'
+
+
+@pytest.mark.parametrize('recipe', RECIPES)
+def test_parts_of_a_file_agree(recipe: str) -> None:
+    options = load(recipe)
+    train_set, train = options['datasets']['train'], options['train']
+    assert sum(train['scheduler']['periods']) == train['total_iter']
+    assert train['scheduler']['eta_min'] == 1e-7  # a float: PyYAML reads 1e-7 without the dot as a string
+    assert options['val']['metrics']['psnr']['test_y_channel'] is ('Vimeo90K' in recipe)
+    if 'Vimeo90K' in recipe:
+        roots = (Path(options['datasets'][phase]['dataroot_lq']) for phase in ('train', 'val'))
+        assert {root.name for root in roots} == {recipe.rpartition('_')[2] + 'x4'}
+    if options['model_type'] == 'EDVRModel':
+        assert options['network_g']['num_frame'] == options['datasets']['val']['num_frame'] == train_set['num_frame']
+    else:
+        # DistributedDataParallel stops at parameters without a gradient, such as those of a frozen flow network.
+        assert train['fix_flow'] < train['total_iter'] and options['find_unused_parameters'] is True
