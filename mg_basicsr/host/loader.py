@@ -16,6 +16,14 @@ from mg_basicsr.host.datasets import planned_dataset
 from mg_basicsr.host.run import Run
 
 
+class PlannedBatch(dict[str, Any]):
+    """A mini-batch of one rank, to be trained on in `parts` passes of equal size."""
+
+    def __init__(self, batch: dict[str, Any], parts: int) -> None:
+        super().__init__(batch)
+        self.parts = parts
+
+
 class PlannedLoader:
     """What a BasicSR prefetcher iterates over.
 
@@ -55,7 +63,7 @@ class PlannedLoader:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         total = self.run.plan.total_iter
         for iteration in range(self.run.iteration, total):
-            yield self._batch(iteration)
+            yield PlannedBatch(self._batch(iteration), self.run.plan(iteration).accumulate)
         if not self._ended:
             self._ended = True
             yield {}
@@ -64,7 +72,7 @@ class PlannedLoader:
         """The batch of a 0-based iteration; the workers go on where they are if it is the next one."""
         last, batch = self._last or (None, {})
         if iteration == last:
-            return dict(batch)
+            return batch
         if self._batches is None or last is None or iteration != last + 1:
             self.sampler.start = iteration
             self._batches = iter(self.loader)
@@ -73,7 +81,7 @@ class PlannedLoader:
             raise batch
         batch = self._on_device(batch)
         self._last = (iteration, batch)
-        return dict(batch)
+        return batch
 
     def _on_device(self, batch: dict[str, Any]) -> dict[str, Any]:
         """uint8 crops travel as they are and become BasicSR's float32 on the device, equal to the bit."""

@@ -9,9 +9,9 @@ import logging
 from typing import Any
 
 from mg_basicsr.data.permutation import mix
-from mg_basicsr.errors import Problem, TrainingError
 from mg_basicsr.host.run import Run
 from mg_basicsr.schedule.plan import Stage, Step
+from mg_basicsr.training.micro_batches import MicroBatches
 from mg_basicsr.training.seeding import seed_everything
 
 _TRAINING = 3  # the stream of random numbers that a training step uses, beside those of the sampler
@@ -25,20 +25,13 @@ def adopt(run: Run, model: Any) -> None:
     """The model has its optimisers. Called by setup_schedulers.
 
     Raises:
-        TrainingError: the plan needs something of the model that is not available.
+        TrainingError: the plan needs several passes per step, and the model cannot be divided so.
     """
-    stage = next((stage for stage in run.plan.stages if stage.batch.accumulate > 1), None)
-    if stage is not None:
-        raise TrainingError(
-            Problem(
-                f'multigrid.batch_size: stage {stage.index + 1} needs {stage.batch.accumulate} passes per step',
-                f'available in this version: one pass, at most multigrid.max_clips {run.settings.max_clips} full clips',
-                f'set max_clips: {stage.shape.clips // run.plan.world_size} if memory allows, or use more ranks',
-            )
-        )
     for optimizer in model.optimizers:
         for group in optimizer.param_groups:
             group.setdefault('initial_lr', group['lr'])
+    if any(batch.accumulate > 1 for stage in run.plan.stages for batch in stage.batches):
+        MicroBatches(model)
     run.model = model
 
 
@@ -110,9 +103,10 @@ def stage_line(run: Run, stage: Stage) -> str:
     """One line about a stage that begins."""
     base = run.settings.baseline
     first, last = run.plan(stage.start), run.plan(stage.stop - 1)
+    passes = f' (in {stage.batch.accumulate} passes)' if stage.batch.accumulate > 1 else ''
     return (
         f'multigrid stage {stage.index + 1}/{len(run.plan.stages)}: iterations {stage.start + 1:,} to {stage.stop:,}, '
-        f'{stage.shape.clips} clips x {stage.shape.frames} frames x {stage.shape.size} px '
+        f'{stage.shape.clips} clips{passes} x {stage.shape.frames} frames x {stage.shape.size} px '
         f'(LQ {stage.shape.size // base.scale}), lr {first.rate(base.lr):.3e} to {last.rate(base.lr):.3e}'
     )
 

@@ -1,0 +1,179 @@
+"""Several passes give the large batch's gradient: BasicSR's own models, tiny, in float64."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+import mg_basicsr  # noqa: F401 - its shims let basicsr be imported
+from mg_basicsr.errors import TrainingError
+from mg_basicsr.host.loader import PlannedBatch
+from mg_basicsr.training.micro_batches import MicroBatches
+
+# EDVR's deformable convolution compares versions in the old way
+pytestmark = pytest.mark.filterwarnings('ignore:distutils Version classes are deprecated')
+
+CLIPS = 4
+PIXEL = {'type': 'CharbonnierLoss', 'loss_weight': 1.0, 'reduction': 'mean'}
+ADAM = {'type': 'Adam', 'lr': 1e-4}
+COMMON = {
+    'num_gpu': 0, 'dist': False, 'is_train': True, 'rank': 0, 'world_size': 1, 'path': {},
+    'train': {
+        'ema_decay': 0.5, 'optim_g': ADAM, 'optim_d': dict(ADAM), 'pixel_opt': PIXEL,
+        'scheduler': {'type': 'MultiStepLR', 'milestones': [100]},
+    },
+}  # fmt: skip
+BASICVSR = {'type': 'BasicVSR', 'num_feat': 4, 'num_block': 1, 'spynet_path': None}
+SRRESNET = {'type': 'MSRResNet', 'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 4, 'num_block': 1, 'upscale': 4}
+EDVR = {'type': 'EDVR', 'num_feat': 8, 'num_frame': 3, 'deformable_groups': 1, 'num_extract_block': 1,
+        'num_reconstruct_block': 1, 'with_tsa': False}  # fmt: skip
+GAN = {'type': 'GANLoss', 'gan_type': 'vanilla', 'real_label_val': 1.0, 'fake_label_val': 0.0, 'loss_weight': 0.1}
+MODELS = {
+    'image': ('SRModel', {'network_g': SRRESNET}, {}, (3,), (3,)),
+    'recurrent with fix_flow': (
+        'VideoRecurrentModel', {'network_g': BASICVSR}, {'fix_flow': 2, 'flow_lr_mul': 0.125}, (3, 3), (3, 3)
+    ),
+    'sliding window, sum': (
+        'EDVRModel', {'network_g': EDVR}, {'pixel_opt': {**PIXEL, 'reduction': 'sum'}}, (3, 3), (3,)
+    ),
+    'adversarial': (
+        'SRGANModel',
+        {'network_g': SRRESNET, 'network_d': {'type': 'PlainDiscriminator'}},
+        {'gan_opt': GAN, 'net_d_iters': 1, 'net_d_init_iters': 0}, (3,), (3,),
+    ),
+}  # fmt: skip
+
+
+class PlainDiscriminator(torch.nn.Sequential):
+    """BasicSR's own discriminators keep batch or spectral norms, which see each pass and not the batch."""
+
+    def __init__(self) -> None:
+        super().__init__(torch.nn.Conv2d(3, 4, 3, 2), torch.nn.LeakyReLU(0.2), torch.nn.Conv2d(4, 1, 3, 2))
+
+
+@pytest.fixture(autouse=True, scope='module')
+def registered():
+    from basicsr.utils.registry import ARCH_REGISTRY
+
+    ARCH_REGISTRY.register(PlainDiscriminator)
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def build(name: str, **train):
+    from basicsr.models import build_model
+
+    model_type, networks, options, _, _ = MODELS[name]
+    opt = copy.deepcopy({**COMMON, **networks, 'model_type': model_type})
+    opt['train'] |= copy.deepcopy({**options, **train})
+    torch.manual_seed(0)
+    return build_model(opt)
+
+
+def batch(name: str, parts: int) -> PlannedBatch:
+    _, _, _, lq, gt = MODELS[name]
+    generator = torch.Generator().manual_seed(1)
+    size = 8
+    return PlannedBatch(
+        {
+            'lq': torch.rand(CLIPS, *lq, size, size, generator=generator),
+            'gt': torch.rand(CLIPS, *gt, 4 * size, 4 * size, generator=generator),
+            'key': [str(n) for n in range(CLIPS)],
+        },
+        parts,
+    )
+
+
+def train(model, name: str, parts: int, iterations: int = 3) -> list:
+    """Gradients as each optimiser steps on them, in order."""
+    gradients = []
+    for optimizer in model.optimizers:
+        step = type(optimizer).step
+
+        def noted(*args, optimizer=optimizer, step=step, **kwargs):
+            gradients.append(
+                [None if p.grad is None else p.grad.clone() for g in optimizer.param_groups for p in g['params']]
+            )
+            return step(optimizer, *args, **kwargs)
+
+        optimizer.step = noted
+    for current_iter in range(1, iterations + 1):
+        model.feed_data(batch(name, parts))
+        model.optimize_parameters(current_iter)
+    return gradients
+
+
+@pytest.mark.parametrize('parts', [2, 4])
+@pytest.mark.parametrize('name', MODELS)
+def test_gradients_weights_log_and_average_are_the_large_batchs(name, parts):
+    whole, divided = build(name), build(name)
+    MicroBatches(divided)
+    expected, found = train(whole, name, 1), train(divided, name, parts)
+    assert len(found) == len(expected) == 3 * len(whole.optimizers)
+    for step, other in zip(found[: len(whole.optimizers)], expected, strict=False):  # equal weights before it
+        norm = max(g.norm() for g in other if g is not None)
+        for mine, theirs in zip(step, other, strict=True):
+            assert (mine is None) == (theirs is None)
+            assert mine is None or (mine - theirs).norm() <= 1e-12 * norm
+    for network in ('net_g', 'net_g_ema', 'net_d'):
+        if hasattr(whole, network):
+            ours, theirs = getattr(divided, network).state_dict(), getattr(whole, network).state_dict()
+            assert all(torch.allclose(ours[key], theirs[key], rtol=1e-8, atol=1e-10) for key in ours)
+    assert divided.log_dict.keys() == whole.log_dict.keys()
+    for key, value in whole.log_dict.items():
+        assert divided.log_dict[key] == pytest.approx(value, rel=1e-9)
+
+
+def test_it_can_fail():
+    """The comparison above sees another batch."""
+    whole, divided = build('image'), build('image')
+    MicroBatches(divided)
+    expected = train(whole, 'image', 1, 1)[0]
+    data = batch('image', 2)
+    data['gt'] = data['gt'] * 0.9
+    divided.feed_data(data)
+    divided.optimize_parameters(1)
+    assert any((mine.grad - theirs).norm() > 1e-6 for mine, theirs in zip(divided.net_g.parameters(), expected, strict=True))
+
+
+def test_validation_data_is_fed_whole():
+    model = build('image')
+    MicroBatches(model)
+    model.feed_data({'lq': torch.zeros(1, 3, 8, 8), 'gt': torch.zeros(1, 3, 32, 32)})
+    assert model.lq.shape == (1, 3, 8, 8)
+
+
+class Scaled:
+    optimizers = ()
+
+    def feed_data(self, data): ...
+
+    def optimize_parameters(self, scaler, current_iter): ...
+
+
+class Clipped(Scaled):
+    def optimize_parameters(self, current_iter):
+        torch.nn.utils.clip_grad_norm_([], 0.01)
+
+
+class ESRGANModel(Scaled):
+    def optimize_parameters(self, current_iter): ...
+
+
+class MyESRGANModel(ESRGANModel):
+    pass
+
+
+@pytest.mark.parametrize(
+    ('kind', 'reason'), [(Scaled, 'gradient scaler'), (Clipped, 'clips the gradient'), (MyESRGANModel, 'relativistic')]
+)
+def test_models_that_cannot_be_divided_are_refused_by_name(kind, reason):
+    with pytest.raises(TrainingError, match=f'(?s){kind.__name__}.*{reason}'):
+        MicroBatches(kind())
