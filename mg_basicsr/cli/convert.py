@@ -64,7 +64,7 @@ def converted(source: bytes, block: str) -> bytes | None:
     newline = b'\r\n' if b'\r\n' in source else b'\n'
     result = source + (b'' if source.endswith(b'\n') else newline) + block.encode().replace(b'\n', newline)
     try:
-        before, after, section = (parse_yaml(text.decode('utf-8-sig')) for text in (source, result, block.encode()))
+        before, after, section = (parse_yaml(text.decode()) for text in (source, result, block.encode()))
     except yaml.YAMLError:
         return None
     return result if after == {**before, **section} else None

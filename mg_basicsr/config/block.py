@@ -7,6 +7,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from mg_basicsr.config.parsers import (
+    MOST_CLIPS,
     Parser,
     boolean,
     choice,
@@ -14,26 +15,26 @@ from mg_basicsr.config.parsers import (
     integer,
     list_of,
     non_negative,
+    not_yet,
     positive,
-    text,
 )
-from mg_basicsr.config.problems import Problems, shown
+from mg_basicsr.config.problems import Problems, Reader, read_section, reads, shown
 from mg_basicsr.schedule.lin2022 import ExtraStage
 from mg_basicsr.schedule.lr import Constant
 from mg_basicsr.schedule.stages import CURVES, parse_curve
 
 PRESETS = ('lin2022', 'stages')
+PRESETS_LATER = ('wu2020', 'progressive')
 
-# What is accepted by name but not built yet: refused with a clear message instead of being ignored. None: any value.
-NOT_YET: dict[str, set[str] | None] = {
-    'preset': {'wu2020', 'progressive'},
-    'lr_schedule': {'steps'},
-    'batch_growth': {'inverse'},
-    'precision': {'bfloat16', 'float16'},
-    'on_bad_frame': {'skip_clip'},
-    'store': None,
-    'keep_last': None,
-}
+# Keys of the presets that are not there yet.
+KEYS_LATER = (
+    *('epoch_factor', 'short_cycle', 'long_cycle', 'finetune', 'lr_steps'),  # wu2020
+    *('gt_sizes', 'mini_batch_sizes', 'iters'),  # progressive
+)
+
+COUNT = integer(1)
+CLIPS = integer(1, MOST_CLIPS)
+FRACTIONS = list_of(fraction_or_count, 'a list of fractions such as [0.5, 1.0], or of whole numbers above 1')
 
 
 @dataclass(frozen=True)
@@ -41,27 +42,10 @@ class StageEntry:
     """One entry of `multigrid.stages` as written; absent values take the baseline's."""
 
     iters: int
-    frames: int | None
-    gt_size: int | None
-    clips: int | None
-    lr: tuple[float, float, str] | None
-
-
-def _mapping(value: Any, keys: Mapping[str, tuple[Parser[Any], bool]], allowed: str) -> dict[str, Any]:
-    """A mapping with these keys (parser, required) and no others; absent optional ones are None."""
-    if not isinstance(value, Mapping) or set(value) - set(keys):
-        raise ValueError(allowed)
-    if any(required and key not in value for key, (_, required) in keys.items()):
-        raise ValueError(allowed)
-    try:
-        return {key: parser(value[key]) if key in value else None for key, (parser, _) in keys.items()}
-    except ValueError as error:
-        raise ValueError(f'{allowed}; {error}') from None
-
-
-def _extra(value: Any) -> ExtraStage:
-    keys = {'gt_size': (integer(1), True), 'frames': (integer(1), True), 'iters': (integer(1), True)}
-    return ExtraStage(**_mapping(value, keys, '{gt_size: pixels, frames: n, iters: n}'))
+    frames: int | None = None
+    gt_size: int | None = None
+    clips: int | None = None
+    lr: tuple[float, float, str] | None = None
 
 
 def _lr(value: Any) -> tuple[float, float, str]:
@@ -71,100 +55,95 @@ def _lr(value: Any) -> tuple[float, float, str]:
     try:
         parse_curve(value[2], iters=1, start=0, host_curve=Constant())
         return positive(value[0]), non_negative(value[1]), value[2]
-    except (ValueError, ZeroDivisionError):
+    except ValueError:
         raise ValueError(allowed) from None
 
 
-def _stage(value: Any) -> StageEntry:
-    allowed = '{iters, frames, gt_size, clips, lr: [first, last, curve]}'
-    size = (integer(1), False)
-    return StageEntry(
-        **_mapping(
-            value, {'iters': (integer(1), True), 'frames': size, 'gt_size': size, 'clips': size, 'lr': (_lr, False)}, allowed
-        )
-    )
+EXTRA_KEYS = {'gt_size': reads(COUNT), 'frames': reads(COUNT), 'iters': reads(COUNT)}
+STAGE_KEYS = {**EXTRA_KEYS, 'clips': reads(CLIPS), 'lr': reads(_lr)}
 
 
-def _stages(value: Any) -> tuple[StageEntry, ...]:
+def _stages(path: str, value: Any, problems: Problems) -> tuple[StageEntry, ...] | None:
     if not isinstance(value, list) or not value:
-        raise ValueError('a list of {iters, frames, gt_size, clips, lr: [first, last, curve]}')
-    entries = []
-    for n, item in enumerate(value):
-        try:
-            entries.append(_stage(item))
-        except ValueError as error:
-            raise ValueError(f'entry {n + 1} as {error}') from None
-    return tuple(entries)
+        problems.add(
+            f'{path}: missing' if value is None else f'{path}: {shown(value)} is not a list of stages',
+            'allowed: a list of {iters, frames, gt_size, clips, lr: [first, last, curve]}',
+            'paste what `mg-basicsr plan --yaml` prints',
+        )
+        return None
+    entries = [read_section(f'{path}[{n}]', item, STAGE_KEYS, ['iters'], problems) for n, item in enumerate(value)]
+    return tuple(StageEntry(**entry) for entry in entries if entry is not None)
 
 
-FRACTIONS = list_of(fraction_or_count, 'a list of fractions such as [0.5, 1.0], or of whole numbers above 1')
+def _extra(path: str, value: Any, problems: Problems) -> ExtraStage | None:
+    values = read_section(path, value, EXTRA_KEYS, EXTRA_KEYS, problems)
+    return None if values is None else ExtraStage(**values)
 
 
-def key(parser: Parser[Any], default: Any = MISSING, presets: tuple[str, ...] = PRESETS) -> Any:
-    """A key of the block: its parser, its default, and the presets that use it."""
-    return field(default=default, metadata={'parser': parser, 'presets': presets})
+def key(
+    parser: Parser[Any] | None = None,
+    default: Any = MISSING,
+    presets: tuple[str, ...] = PRESETS,
+    reader: Reader | None = None,
+) -> Any:
+    """A key of the block: its parser (a reader where it has parts of its own), default, and the presets that use it."""
+    return field(default=default, metadata={'reader': reader or reads(parser or not_yet), 'presets': presets})
 
 
 @dataclass(frozen=True)
 class Block:
     """A validated `multigrid:` block. The meaning of each key is told in docs/options.md."""
 
-    preset: str = key(choice(*PRESETS))
+    preset: str = key(choice(*PRESETS, later=PRESETS_LATER))
     spatial: tuple[float | int, ...] = key(FRACTIONS, (0.5, 1.0), ('lin2022',))
     temporal: tuple[float | int, ...] | None = key(FRACTIONS, None, ('lin2022',))
     order: str = key(choice('hierarchical', 'synchronous'), 'hierarchical', ('lin2022',))
-    base_batch_size: int | None = key(integer(1), None)
-    batch_size: int | None = key(integer(1), None, ('lin2022',))
+    base_batch_size: int | None = key(CLIPS, None)
+    batch_size: int | None = key(CLIPS, None, ('lin2022',))
     lr_scaling: str = key(choice('linear', 'sqrt', 'none'), 'linear', ('lin2022',))
-    lr_schedule: str = key(choice('restart', 'steps', 'host'), 'restart', ('lin2022',))
+    lr_schedule: str = key(choice('restart', 'host', later=['steps']), 'restart', ('lin2022',))
     small_lr_max: float | None = key(positive, None, ('lin2022',))
-    extra: ExtraStage | None = key(_extra, None, ('lin2022',))
-    stages: tuple[StageEntry, ...] = key(_stages, (), ('stages',))
-    max_clips: int | None = key(integer(1), None)
-    batch_growth: str = key(choice('none', 'inverse'), 'none', ('lin2022',))
+    extra: ExtraStage | None = key(None, None, ('lin2022',), reader=_extra)  # noqa: RUF009
+    stages: tuple[StageEntry, ...] = key(None, (), ('stages',), reader=_stages)
+    max_clips: int | None = key(COUNT, None)
+    batch_growth: str = key(choice('none', later=['inverse']), 'none', ('lin2022',))
     warmup_iter: int | None = key(integer(-1), None)
-    lq_multiple: int = key(integer(1), 4, ('lin2022',))
-    min_lq_size: int = key(integer(1), 32, ('lin2022',))
-    min_frames: int = key(integer(1), 6, ('lin2022',))
-    precision: str = key(choice('float32', 'bfloat16', 'float16'), 'float32')
+    lq_multiple: int = key(COUNT, 4, ('lin2022',))
+    min_lq_size: int = key(COUNT, 32, ('lin2022',))
+    min_frames: int = key(COUNT, 6, ('lin2022',))
+    precision: str = key(choice('float32', later=['bfloat16', 'float16']), 'float32')
     uint8_transfer: bool = key(boolean, True)
-    store: str | None = key(text, None)
-    on_bad_frame: str = key(choice('error', 'skip_clip'), 'error')
-    keep_last: int | None = key(integer(1), None)
+    store: str | None = key(not_yet, None)
+    on_bad_frame: str = key(choice('error', later=['skip_clip']), 'error')
+    keep_last: int | None = key(not_yet, None)
 
 
 # The temporal cycle of recurrent networks; sliding-window networks take a fixed number of frames.
 TEMPORAL_CYCLE: tuple[float, ...] = (0.5, 0.75, 1.0)
 
 
-def _not_yet(values: set[str] | None, value: Any) -> bool:
-    return values is None or (isinstance(value, str) and value in values)
-
-
 def parse_block(section: Any, problems: Problems) -> Block | None:
-    """The block as written in the file; None where it is too broken to go on. Every problem is noted.
+    """The block as written in the file; None where values of it could not be read. Every problem is noted.
 
     A value of `~` means the default.
     """
     if not isinstance(section, Mapping):
-        problems.add(f'multigrid: {shown(section)} is not a section', 'allowed: keys such as preset', 'write preset: lin2022')
+        what = f'multigrid: {shown(section)} is not a section'
+        problems.add(what, 'allowed: keys such as preset', 'write preset: lin2022 below it')
         return None
     known = {spec.name: spec for spec in fields(Block)}
-    problems.unknown_keys('multigrid', section, known)
-    if section.get('preset') is None:
-        problems.add('multigrid.preset: missing', 'allowed: ' + ' | '.join(PRESETS), 'write preset: lin2022')
+    problems.unknown_keys('multigrid', {name: section[name] for name in section if name not in KEYS_LATER}, known)
 
     before = len(problems.found)
-    values: dict[str, Any] = {}
-    for name, spec in known.items():
-        value = section.get(name)
-        if value is None:
-            continue
-        if name in NOT_YET and _not_yet(NOT_YET[name], value):
-            problems.add(f'multigrid.{name}: {value} is not available in this version', remedy='remove it or choose another')
-            continue
-        values[name] = problems.parse(f'multigrid.{name}', value, spec.metadata['parser'], None)
-    if len(problems.found) > before or 'preset' not in values:
+    for name in KEYS_LATER:
+        if section.get(name) is not None:
+            problems.parse(f'multigrid.{name}', section[name], not_yet, None)
+    values = {
+        name: spec.metadata['reader'](f'multigrid.{name}', section.get(name), problems)
+        for name, spec in known.items()
+        if section.get(name) is not None or name == 'preset'
+    }
+    if len(problems.found) > before:
         return None
 
     for name in values:
@@ -174,6 +153,7 @@ def parse_block(section: Any, problems: Problems) -> Block | None:
                 'used by: ' + ', '.join(known[name].metadata['presets']),
                 'remove it',
             )
-    if values['preset'] == 'stages' and not values.get('stages'):
-        problems.add('multigrid.stages: missing', 'allowed: a list of stages', 'paste what `mg-basicsr plan --yaml` prints')
+    if values['preset'] == 'stages' and 'stages' not in values:
+        _stages('multigrid.stages', None, problems)
+        return None
     return Block(**values)

@@ -11,9 +11,16 @@ from mg_basicsr.config.baseline import parse_baseline
 from mg_basicsr.config.block import Block, parse_block
 from mg_basicsr.config.lin2022 import lin2022_specs
 from mg_basicsr.config.options_file import OptionsFile
-from mg_basicsr.config.parsers import integer
+from mg_basicsr.config.parsers import MOST_CLIPS, host_integer, integer
 from mg_basicsr.config.problems import Problems
-from mg_basicsr.config.refusals import check_static_graph, check_supported
+from mg_basicsr.config.refusals import (
+    FROZEN_PHASES,
+    check_frozen_phases,
+    check_ranks,
+    check_static_graph,
+    check_supported,
+)
+from mg_basicsr.config.section import Section
 from mg_basicsr.config.stages import stages_specs
 from mg_basicsr.schedule.baseline import Baseline
 from mg_basicsr.schedule.plan import Plan, build_plan
@@ -63,46 +70,42 @@ def resolve(file: OptionsFile, world_size: int | None = None) -> Settings:
         )
         problems.raise_if_any()
     block = parse_block(options['multigrid'], problems)
-    base = parse_baseline(options, block.base_batch_size if block else None, world_size, problems)
-    seed = problems.parse('manual_seed', options.get('manual_seed') or 0, integer(0), 0)
     check_supported(options, problems)
-    problems.raise_if_any()
+    before = len(problems.found)
+    root = Section('', options, problems)
+    train_set, train = root.section('datasets').section('train'), root.section('train')
+    per_rank = train_set.read('batch_size_per_gpu', host_integer(1, MOST_CLIPS), 1)
+    base = parse_baseline(root, train_set, train, (block and block.base_batch_size) or per_rank * world_size)
+    own_warmup = train.read('warmup_iter', integer(-1), -1, default=-1)
+    frozen = {name: train.read(name, host_integer(0), 0, default=0) for name in FROZEN_PHASES}
+    seed = root.read('manual_seed', host_integer(0, 2**32 - 1), 0, default=0)
+    if block is None or len(problems.found) > before:
+        problems.raise_if_any()
     assert block is not None
 
-    specs = lin2022_specs(block, base, problems) if block.preset == 'lin2022' else stages_specs(block, base, problems)
-    problems.raise_if_any()
-    train = options['train']
+    # from here on the values are known to be good, so that their relations can be checked
+    preset = lin2022_specs if block.preset == 'lin2022' else stages_specs
+    specs = preset(block, base, problems)
     total = sum(spec.iters for spec in specs)
-    _check_frozen_phase(train, total, problems)
+    check_frozen_phases(frozen, total, problems)
     check_static_graph(options, specs, problems)
+    check_ranks(block, specs, world_size, problems)
     problems.raise_if_any()
 
-    max_clips = block.max_clips or int(options['datasets']['train']['batch_size_per_gpu'])
+    max_clips = block.max_clips or per_rank
     budget = BatchShape(max_clips, base.frames, base.size).pixels
-    warmup = _warmup_iter(block, train, total)
+    warmup = _warmup_iter(block, own_warmup, total)
     plan = build_plan(specs, world_size=world_size, budget=budget, warmup_iter=warmup, base_lr=base.lr)
     return Settings(block, base, plan, seed, max_clips)
 
 
-def _warmup_iter(block: Block, train: Mapping[str, Any], total: int) -> int:
-    """The block's, else the file's, else min(5000, total / 15) (lin2022); explicit stages are warmed up only on request."""
+def _warmup_iter(block: Block, own: int, total: int) -> int:
+    """The block's, else the file's, else min(5000, total / 15) as lin2022 has it.
+
+    Explicit stages are warmed up only if the block says so.
+    """
     if block.warmup_iter is not None:
         return max(0, block.warmup_iter)
     if block.preset == 'stages':
         return 0
-    own = train.get('warmup_iter')
-    if isinstance(own, (int, float)) and own > 0:
-        return int(own)
-    return min(5000, total // 15)
-
-
-def _check_frozen_phase(train: Mapping[str, Any], total: int, problems: Problems) -> None:
-    """fix_flow and tsa_iter end by `==`: at or past the run's end the frozen part would never be trained."""
-    for name in ('fix_flow', 'tsa_iter'):
-        value = train.get(name)
-        if isinstance(value, (int, float)) and value >= total:
-            problems.add(
-                f'train.{name}: {value:g}, but the plan has {total} iterations',
-                f'allowed: less than {total}; it counts iterations and is not scaled by the batch',
-                f'set train.{name}: {max(1, total // 60)}',
-            )
+    return own if own > 0 else min(5000, total // 15)

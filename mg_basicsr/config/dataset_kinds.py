@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from mg_basicsr.config.parsers import boolean, integer
-from mg_basicsr.config.problems import Problems
+from mg_basicsr.config.parsers import boolean, host_integer, text
+from mg_basicsr.config.section import Section
 
-VIMEO_FRAMES = 7
+SEPTUPLET = 7  # frames of a Vimeo-90K sequence
+VIMEO = ('Vimeo90KDataset', 'Vimeo90KRecurrentDataset', 'MultigridVimeo90KDataset')
+REDS = ('REDSDataset', 'REDSRecurrentDataset', 'MultigridREDSDataset')  # num_frame is needed
 
 
 @dataclass(frozen=True)
@@ -27,30 +27,22 @@ class ClipKind:
     sliding_window: bool = False
 
 
-def clip_kind(dataset: Mapping[str, Any], problems: Problems) -> ClipKind:
-    """The kind of clip that `datasets.train` describes. Types we don't know are taken to be recurrent if they have a
-    `num_frame`, and image sets otherwise; the adapter checks what they deliver.
+def clip_kind(dataset: Section) -> ClipKind:
+    """The kind of clip that `datasets.train` describes.
+
+    Types we don't know are taken to be recurrent if they have a `num_frame`, and image sets otherwise; the adapter
+    checks what they deliver.
     """
-    name = str(dataset.get('base_type') if dataset.get('type') == 'MultigridDataset' else dataset.get('type'))
-    recurrent = dataset.get('recurrent', True)
-    if name in ('Vimeo90KRecurrentDataset', 'MultigridVimeo90KDataset') and recurrent:
-        return _vimeo(dataset, problems)
-    if name in ('REDSDataset', 'Vimeo90KDataset') or name.startswith('Multigrid') and not recurrent:
-        return ClipKind(_num_frame(dataset, problems), sliding_window=True)
-    if dataset.get('num_frame') is not None and name != 'PairedImageDataset':
-        return ClipKind(_num_frame(dataset, problems))
-    return ClipKind(1)
-
-
-def _vimeo(dataset: Mapping[str, Any], problems: Problems) -> ClipKind:
-    """Septuplets. BasicSR ignores num_frame for them; -1 or none means all seven."""
-    value = dataset.get('num_frame')
-    frames = VIMEO_FRAMES
-    if value not in (None, -1):
-        frames = problems.parse('datasets.train.num_frame', value, integer(1, VIMEO_FRAMES), VIMEO_FRAMES)
-    mirrored = problems.parse('datasets.train.flip_sequence', dataset.get('flip_sequence', False), boolean, False)
-    return ClipKind(2 * frames if mirrored else frames, mirrored=mirrored)
-
-
-def _num_frame(dataset: Mapping[str, Any], problems: Problems) -> int:
-    return problems.parse('datasets.train.num_frame', dataset.get('num_frame'), integer(1), 1)
+    values = dataset.values or {}
+    name = dataset.read('base_type' if values.get('type') == 'MultigridDataset' else 'type', text, '')
+    windows = name in ('REDSDataset', 'Vimeo90KDataset') or (
+        name.startswith('Multigrid') and not values.get('recurrent', True)
+    )
+    if name in VIMEO:
+        whole = values.get('num_frame') in (None, -1)
+        frames = SEPTUPLET if whole else dataset.read('num_frame', host_integer(1, SEPTUPLET), SEPTUPLET)
+        mirrored = not windows and dataset.read('flip_sequence', boolean, False, default=False)
+        return ClipKind(2 * frames if mirrored else frames, mirrored, windows)
+    if name == 'PairedImageDataset' or (values.get('num_frame') is None and name not in REDS):
+        return ClipKind(1)
+    return ClipKind(dataset.read('num_frame', host_integer(1), 1), sliding_window=windows)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from mg_basicsr.config.baseline import UNKNOWN_CURVE
+from mg_basicsr.config.baseline import check_host_curve
 from mg_basicsr.config.block import TEMPORAL_CYCLE, Block
 from mg_basicsr.config.problems import Problems
 from mg_basicsr.schedule.baseline import Baseline
-from mg_basicsr.schedule.lin2022 import Lin2022, lin2022
+from mg_basicsr.schedule.lin2022 import ExtraStage, Lin2022, lin2022
 from mg_basicsr.schedule.lr import batch_lr_scale
 from mg_basicsr.schedule.plan import StageSpec
 from mg_basicsr.schedule.shape import distinct, fraction_of, round_frames, round_size
 
 
 def lin2022_specs(block: Block, base: Baseline, problems: Problems) -> list[StageSpec]:
-    """The stages of the block. Raises ConfigError with all problems if there are any."""
+    """The stages of the block. Every problem is noted; what could not be used is then the baseline's."""
     if block.batch_size is not None and block.base_batch_size is None:
         problems.add(
             f'multigrid.batch_size: {block.batch_size} without base_batch_size',
@@ -23,35 +23,23 @@ def lin2022_specs(block: Block, base: Baseline, problems: Problems) -> list[Stag
             f'add base_batch_size: {base.clips} if the file runs as it is on this number of ranks',
         )
     host_schedule = block.lr_schedule == 'host'
-    if host_schedule and base.host_curve is UNKNOWN_CURVE:
-        problems.add(
-            'multigrid.lr_schedule: host, but train.scheduler.type is not one of BasicSR',
-            'allowed: CosineAnnealingRestartLR | MultiStepLR | MultiStepRestartLR',
-            'use lr_schedule: restart',
-        )
+    if host_schedule:
+        check_host_curve('multigrid.lr_schedule', base, problems)
     clips = block.batch_size or base.clips
     sizes, frames = _sizes(block, base, problems), _frames(block, base, problems)
     hierarchical = block.order == 'hierarchical'
-    if not hierarchical and len(sizes) != len(frames) and min(len(sizes), len(frames)) > 1:
-        problems.add(
-            f'multigrid.order: synchronous with {len(sizes)} sizes {sizes} and {len(frames)} clip lengths {frames}',
-            'allowed: spatial and temporal of equal length, after rounding',
-            'give lists of equal length, or order: hierarchical',
-        )
+    sizes, frames = _merged(sizes, frames) if hierarchical else _paired(sizes, frames, problems)
     total = base.total_iter * base.clips // clips
-    parts = len(sizes) * len(frames) if hierarchical else max(len(sizes), len(frames))
+    parts = len(sizes) * len(frames) if hierarchical else len(sizes)
     if total < parts:
-        problems.add(f'train.total_iter: {total} iterations for {parts} stages', f'allowed: at least {parts} after scaling')
-    if block.extra and block.extra.gt_size % base.scale:
         problems.add(
-            f'multigrid.extra.gt_size: {block.extra.gt_size} is not a multiple of scale {base.scale}',
-            remedy=f'set it to {block.extra.gt_size // base.scale * base.scale or base.scale}',
+            f'train.total_iter: {base.total_iter}, which gives {total} iterations for {parts} stages',
+            f'allowed: at least {parts} after scaling by base_batch_size / batch_size',
+            'train longer, or with fewer stages',
         )
-    problems.raise_if_any()
+    if block.extra:
+        _check_extra(block.extra, base, problems)
 
-    if not hierarchical and len(sizes) != len(frames):  # one side does not change
-        longest = max(len(sizes), len(frames))
-        sizes, frames = sizes * (longest // len(sizes)), frames * (longest // len(frames))
     multiple = Fraction(clips, base.clips)
     knobs = Lin2022(
         sizes=sizes,
@@ -68,9 +56,51 @@ def lin2022_specs(block: Block, base: Baseline, problems: Problems) -> list[Stag
     return lin2022(base, knobs)
 
 
+def _merged(sizes: list[int], frames: list[int]) -> tuple[list[int], list[int]]:
+    """Without equal neighbours, which rounding can make."""
+    return distinct(sizes), distinct(frames)
+
+
+def _paired(sizes: list[int], frames: list[int], problems: Problems) -> tuple[list[int], list[int]]:
+    """Sizes and clip lengths that grow together, without equal neighbours; a single one is that of every stage."""
+    longest = max(len(sizes), len(frames))
+    if {len(sizes), len(frames)} - {1, longest}:
+        problems.add(
+            f'multigrid.order: synchronous with {len(sizes)} sizes {sizes} and {len(frames)} clip lengths {frames}',
+            'allowed: spatial and temporal of equal length',
+            'give lists of equal length, or order: hierarchical',
+        )
+        return sizes[-1:], frames[-1:]
+    pairs = distinct(list(zip(sizes * (longest // len(sizes)), frames * (longest // len(frames)), strict=True)))
+    return [size for size, _ in pairs], [length for _, length in pairs]
+
+
+def _check_extra(extra: ExtraStage, base: Baseline, problems: Problems) -> None:
+    """The extra stage lies above the baseline and is one that the network and the dataset take."""
+    path = 'multigrid.extra'
+    if extra.gt_size % base.scale or extra.gt_size < base.size:
+        problems.add(
+            f'{path}.gt_size: {extra.gt_size}',
+            f'allowed: a multiple of scale {base.scale}, at least datasets.train.gt_size {base.size}',
+            f'set it to {max(base.size, extra.gt_size // base.scale * base.scale)}',
+        )
+    if base.fixed_frames and extra.frames != base.frames:
+        problems.add(
+            f'{path}.frames: {extra.frames}',
+            f'allowed: {base.frames}, the dataset gives clips of no other length',
+            f'set it to {base.frames}',
+        )
+    elif extra.frames < base.frames or (base.mirrored and extra.frames % 2):
+        problems.add(
+            f'{path}.frames: {extra.frames}',
+            f'allowed: {"even numbers, as the clips are mirrored, " if base.mirrored else ""}at least {base.frames}',
+            f'set it to {max(base.frames, extra.frames + 1)}',
+        )
+
+
 def _sizes(block: Block, base: Baseline, problems: Problems) -> list[int]:
     """GT sizes of the spatial cycle, rounded to what the network takes."""
-    wanted: list[int] = []
+    sizes: list[int] = []
     for value in block.spatial:
         gt_size = value if isinstance(value, int) else fraction_of(value, base.size)
         if gt_size > base.size:
@@ -79,49 +109,49 @@ def _sizes(block: Block, base: Baseline, problems: Problems) -> list[int]:
                 f'allowed: fractions up to 1.0, or GT pixels up to {base.size}',
                 'for a stage above the full size use multigrid.extra',
             )
-            continue
-        if isinstance(value, int) and value % base.scale:
+            gt_size = base.size
+        elif isinstance(value, int) and value % base.scale:
             problems.add(
                 f'multigrid.spatial: {value} GT pixels are not a multiple of scale {base.scale}',
-                remedy=f'use {value // base.scale * base.scale or base.scale}',
+                f'allowed: multiples of {base.scale}',
+                f'use {value // base.scale * base.scale or base.scale}',
             )
-            continue
-        wanted.append(round_size(gt_size, base.size, base.scale, block.lq_multiple, block.min_lq_size))
-    if wanted and wanted[-1] != base.size:
+        sizes.append(round_size(gt_size, base.size, base.scale, block.lq_multiple, block.min_lq_size))
+    if sizes[-1] != base.size:
         problems.add(
-            f'multigrid.spatial: the last value gives {wanted[-1]} GT pixels',
-            f'allowed: the last stage is the full size, {base.size}',
+            f'multigrid.spatial: the last value, {block.spatial[-1]}, gives {sizes[-1]} GT pixels',
+            f'allowed: the last stage has the full size, {base.size}',
             'end the list with 1.0',
         )
-    return distinct(wanted)
+    return sizes
 
 
 def _frames(block: Block, base: Baseline, problems: Problems) -> list[int]:
     """Clip lengths of the temporal cycle as the network sees them."""
-    fixed = base.sliding_window or base.frames == 1
-    values = block.temporal or ((1.0,) if fixed else TEMPORAL_CYCLE)
+    values = block.temporal or ((1.0,) if base.fixed_frames else TEMPORAL_CYCLE)
     half = 2 if base.mirrored else 1  # fractions are of the frames before mirroring
-    wanted: list[int] = []
-    for value in values:
-        frames = value if isinstance(value, int) else half * fraction_of(value, base.frames // half)
+    asked = [value if isinstance(value, int) else half * fraction_of(value, base.frames // half) for value in values]
+    if base.fixed_frames and set(asked) != {base.frames}:
+        problems.add(
+            f'multigrid.temporal: {list(values)}, but this dataset gives {base.frames} frames for one GT frame',
+            'allowed: [1.0], sliding windows and images have a fixed number of frames',
+            'remove temporal',
+        )
+        return [base.frames]
+    lengths: list[int] = []
+    for value, frames in zip(values, asked, strict=True):
         if frames > base.frames or frames % half:
             problems.add(
                 f'multigrid.temporal: {value} frames of clips with {base.frames}',
-                'allowed: fractions up to 1.0, or ' + ('even ' if half == 2 else '') + f'frames up to {base.frames}',
-                'for longer clips use multigrid.extra' if frames > base.frames else '',
+                f'allowed: fractions up to 1.0, or {"even " if base.mirrored else ""}frames up to {base.frames}',
+                'for longer clips use multigrid.extra' if frames > base.frames else f'use {frames + 1}',
             )
-            continue
-        wanted.append(round_frames(frames, base.frames, block.min_frames, base.mirrored))
-    if fixed and any(frames != base.frames for frames in wanted):
+            frames = base.frames
+        lengths.append(round_frames(frames, base.frames, block.min_frames, base.mirrored))
+    if lengths[-1] != base.frames:
         problems.add(
-            f'multigrid.temporal: {list(values)}, but this dataset gives clips of {base.frames} frames with one GT frame',
-            'allowed: [1.0]: a sliding-window network takes a fixed number of frames',
-            'remove temporal',
-        )
-    elif wanted and wanted[-1] != base.frames:
-        problems.add(
-            f'multigrid.temporal: the last value gives {wanted[-1]} frames',
-            f'allowed: the last stage is the full length, {base.frames}',
+            f'multigrid.temporal: the last value, {values[-1]}, gives {lengths[-1]} frames',
+            f'allowed: the last stage has the full length, {base.frames}',
             'end the list with 1.0',
         )
-    return distinct(wanted)
+    return lengths

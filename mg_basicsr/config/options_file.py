@@ -1,4 +1,4 @@
-"""Reads a BasicSR options file, with `--force_yml` applied. Every section that the plan needs is checked for presence."""
+"""Reads a BasicSR options file, with `--force_yml` applied."""
 
 from __future__ import annotations
 
@@ -16,10 +16,16 @@ Loader: Any = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 
 
 def parse_yaml(text: str) -> Any:
-    """The one document in a text. Not `yaml.load`: that name belongs to the host, and is hooked."""
+    """The one document in a text. Not `yaml.load`: that name belongs to the host, and is hooked.
+
+    Raises:
+        yaml.YAMLError: it is not YAML, or a value is not what its tag or its form says (`2024-13-01` is no date).
+    """
     loader = Loader(text)
     try:
         return loader.get_single_data()
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:  # PyYAML lets these through
+        raise yaml.YAMLError(str(error) or type(error).__name__) from None
     finally:
         loader.dispose()
 
@@ -51,25 +57,32 @@ def load_options(path: str | Path, force_yml: Sequence[str] = ()) -> OptionsFile
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding='utf-8')
-        options = parse_yaml(text)
+        options = parse_yaml(path.read_text(encoding='utf-8'))
     except OSError as error:
         raise ConfigError(
-            Problem(f'-opt {path}: cannot be read ({error.strerror})', remedy='give the path of an options file')
+            Problem(
+                f'-opt {path}: {error.strerror}', 'needed: a file that can be read', 'give the path of an options file'
+            )
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8
         where = getattr(error, 'problem_mark', None)
         line = f', line {where.line + 1}, column {where.column + 1}' if where else ''
-        reason = getattr(error, 'problem', None) or str(error).splitlines()[0]
-        raise ConfigError(Problem(f'-opt {path}{line}: not valid YAML ({reason})', remedy='mend that line')) from None
+        reason = getattr(error, 'problem', None) or ' '.join(str(error).split())
+        raise ConfigError(
+            Problem(f'-opt {path}{line}: {reason}', 'allowed: a file in YAML, in UTF-8', 'mend it there')
+        ) from None
     if not isinstance(options, dict):
-        raise ConfigError(Problem(f'-opt {path}: no options in it', 'allowed: a BasicSR options file'))
+        raise ConfigError(
+            Problem(f'-opt {path}: no options in it', 'allowed: a BasicSR options file', 'give the path of one')
+        )
     apply_overrides(options, force_yml)
     return OptionsFile(path, tuple(force_yml), options)
 
 
 def apply_overrides(options: dict[str, Any], force_yml: Sequence[str]) -> None:
-    """Applies `section:key=value` entries in place, as BasicSR's --force_yml does; a missing section `multigrid` is made.
+    """Applies `section:key=value` entries in place, as BasicSR's --force_yml does.
+
+    A section `multigrid` that is missing is made.
 
     Raises:
         ConfigError: an entry without `=`, or one whose section does not exist.
@@ -78,7 +91,13 @@ def apply_overrides(options: dict[str, Any], force_yml: Sequence[str]) -> None:
         keys, equals, value = entry.partition('=')
         *sections, key = (part.strip() for part in keys.split(':'))
         if not equals or not key:
-            raise ConfigError(Problem(f'--force_yml {entry}: no `=` in it', 'allowed: section:key=value'))
+            raise ConfigError(
+                Problem(
+                    f'--force_yml {entry}: no key and value in it',
+                    'allowed: section:key=value',
+                    'for example train:total_iter=1000',
+                )
+            )
         target: Any = options
         for depth, section in enumerate(sections):
             if section == 'multigrid' and depth == 0 and target.get(section) is None:
@@ -87,7 +106,11 @@ def apply_overrides(options: dict[str, Any], force_yml: Sequence[str]) -> None:
         if not isinstance(target, dict):
             path = '.'.join(sections)
             raise ConfigError(
-                Problem(f'--force_yml {entry}: the options file has no section {path}', remedy='check the spelling')
+                Problem(
+                    f'--force_yml {entry}: the options file has no section {path}',
+                    'allowed: keys in sections that the file has, or in multigrid',
+                    'check the spelling',
+                )
             )
         target[key] = _value(value.strip())
 

@@ -11,80 +11,112 @@ from typing import Any, TypeVar
 T = TypeVar('T')
 Parser = Callable[[Any], T]
 
+LARGEST = 1e100  # far above any rate, and products of a few such numbers are still finite
+MOST_CLIPS = 1_000_000  # per optimiser step; what divides such a number is found at once
+
+
+class NotYetError(ValueError):
+    """A value that the design has and this version has not; the message is what is allowed in its place."""
+
 
 def number(value: Any) -> float:
-    """A float; also from text, since PyYAML reads `2e-4` as a string."""
-    if isinstance(value, str):
-        value = float(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
-        raise ValueError('a number')
-    return float(value)
+    """A finite float; also from text, since PyYAML reads `2e-4` as a string."""
+    allowed = 'a number'
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError(allowed)
+    try:
+        parsed = float(value)
+    except (ValueError, OverflowError):
+        raise ValueError(allowed) from None
+    if not -LARGEST <= parsed <= LARGEST:  # false for nan too
+        raise ValueError(allowed)
+    return parsed
 
 
 def integer(minimum: int, maximum: int = 2**62) -> Parser[int]:
+    """An integer in a range, bounds included; 3.0 and `3e5` (text to PyYAML) are integers too."""
     allowed = f'an integer >= {minimum}' if maximum == 2**62 else f'an integer from {minimum} to {maximum}'
 
     def parse(value: Any) -> int:
         try:
-            parsed = number(value)
-            whole = int(parsed)
-        except (ValueError, OverflowError):
+            parsed = value if type(value) is int else number(value)  # an int is not rounded to a float's 53 bits
+        except ValueError:
             raise ValueError(allowed) from None
-        if whole != parsed or not minimum <= whole <= maximum:
+        if not minimum <= parsed <= maximum or parsed != int(parsed):
             raise ValueError(allowed)
-        return whole
+        return int(parsed)
+
+    return parse
+
+
+def host_integer(minimum: int, maximum: int = 2**62) -> Parser[int]:
+    """An integer that the host reads as well: it converts nothing, so text is refused."""
+    parse_any = integer(minimum, maximum)
+
+    def parse(value: Any) -> int:
+        return parse_any(None if isinstance(value, str) else value)
 
     return parse
 
 
 def positive(value: Any) -> float:
-    allowed = 'a number > 0'
-    try:
-        parsed = number(value)
-    except ValueError:
-        raise ValueError(allowed) from None
-    if not 0 < parsed < float('inf'):
-        raise ValueError(allowed)
-    return parsed
+    """A finite number > 0."""
+    return _at_least(value, 'a number > 0', lambda parsed: parsed > 0)
 
 
 def non_negative(value: Any) -> float:
-    allowed = 'a number >= 0'
+    """A finite number >= 0."""
+    return _at_least(value, 'a number >= 0', lambda parsed: parsed >= 0)
+
+
+def _at_least(value: Any, allowed: str, accepted: Callable[[float], bool]) -> float:
     try:
         parsed = number(value)
     except ValueError:
         raise ValueError(allowed) from None
-    if not 0 <= parsed < float('inf'):
+    if not accepted(parsed):
         raise ValueError(allowed)
     return parsed
 
 
 def boolean(value: Any) -> bool:
+    """A boolean; 0, 1 and text are refused."""
     if not isinstance(value, bool):
         raise ValueError('true or false')
     return value
 
 
 def text(value: Any) -> str:
+    """Text that is not empty."""
     if not isinstance(value, str) or not value:
-        raise ValueError('text')
+        raise ValueError('a name')
     return value
 
 
-def choice(*names: str) -> Parser[str]:
+def choice(*names: str, later: Sequence[str] = ()) -> Parser[str]:
+    """One of `names`; the names in `later` are known and refused as not available yet."""
+    allowed = ' | '.join(names)
+
     def parse(value: Any) -> str:
-        if value not in names or not isinstance(value, str):
-            raise ValueError(' | '.join(names))
+        if isinstance(value, str) and value in later:
+            raise NotYetError(allowed)
+        if not isinstance(value, str) or value not in names:
+            raise ValueError(allowed)
         return value
 
     return parse
 
 
-def list_of(parser: Parser[T], allowed: str) -> Parser[tuple[T, ...]]:
-    """A non-empty list; `allowed` describes the whole list."""
+def not_yet(value: Any) -> None:
+    """The parser of a key that this version does not have."""
+    raise NotYetError('only ~')
+
+
+def list_of(parser: Parser[T], allowed: str, *, empty: bool = False) -> Parser[tuple[T, ...]]:
+    """A list, not empty unless that makes sense (`empty`); `allowed` describes the whole list."""
 
     def parse(value: Any) -> tuple[T, ...]:
-        if not isinstance(value, Sequence) or isinstance(value, str) or not value:
+        if not isinstance(value, (list, tuple)) or not (value or empty):
             raise ValueError(allowed)
         try:
             return tuple(parser(item) for item in value)

@@ -52,6 +52,6 @@ def explicit_block(section: Mapping[str, Any], settings: Settings) -> str:
         'base_batch_size': settings.baseline.clips,
         'warmup_iter': settings.plan.warmup_iter,
     }
-    block.update({key: value for key, value in section.items() if key in kept and value is not None and key not in block})
+    block |= {key: section[key] for key in section if key in kept - set(block) and section[key] is not None}
     block['stages'] = [_Flow(entry) for entry in explicit_entries(settings.plan)]
     return yaml.dump({'multigrid': block}, Dumper=_Dumper, sort_keys=False, width=200)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mg_basicsr.config.block import Block
 from mg_basicsr.config.problems import Problems, shown
 from mg_basicsr.schedule.plan import StageSpec
 
@@ -13,6 +14,9 @@ FROZEN_SHAPE_MODELS = ('RealESRGANModel', 'RealESRNetModel', 'LDLModel')
 
 # Keys by which repositories built on BasicSR run a schedule of shapes of their own.
 SCHEDULE_KEYS = ('gt_sizes', 'mini_batch_sizes')
+
+# Options of `train` that name an iteration at which a frozen part of the network is freed.
+FROZEN_PHASES = ('fix_flow', 'tsa_iter')
 
 
 def check_supported(options: Mapping[str, Any], problems: Problems) -> None:
@@ -26,15 +30,16 @@ def check_supported(options: Mapping[str, Any], problems: Problems) -> None:
             'train it without the multigrid block',
         )
     if key == 'base_model' and not isinstance(model, str):
-        problems.add('base_model: missing', 'needed: the model class that MultigridModel wraps', 'e.g. VideoRecurrentModel')
+        problems.add('base_model: missing', 'needed: the model class to wrap', 'write for example VideoRecurrentModel')
     datasets = options.get('datasets')
     train_set = datasets.get('train') if isinstance(datasets, Mapping) else None
     if not isinstance(train_set, Mapping):
         return
     own = [name for name in SCHEDULE_KEYS if train_set.get(name) is not None]
     if own:
+        value = shown(train_set[own[0]])
         problems.add(
-            f'datasets.train.{own[0]}: {shown(train_set[own[0]])} is a schedule of the file\'s own beside the multigrid block',
+            f"datasets.train.{own[0]}: {value} is a schedule of the file's own beside the multigrid block",
             'allowed: one schedule of shapes',
             f'remove {" and ".join(own)} or the multigrid block',
         )
@@ -49,3 +54,31 @@ def check_static_graph(options: Mapping[str, Any], specs: Sequence[StageSpec], p
             'allowed: one clip length with a static graph',
             'set multigrid.temporal: [1.0], or use_static_graph: false',
         )
+
+
+def check_frozen_phases(frozen: Mapping[str, int], total: int, problems: Problems) -> None:
+    """They end by `==`: at or past the run's end the frozen part would never be trained."""
+    for name, value in frozen.items():
+        if value >= total:
+            problems.add(
+                f'train.{name}: {value}, but the plan has {total} iterations',
+                f'allowed: less than {total}; it counts iterations and is not scaled by the batch',
+                f'set train.{name}: {max(1, total // 60)}',
+            )
+
+
+def check_ranks(block: Block, specs: Sequence[StageSpec], world_size: int, problems: Problems) -> None:
+    """Every stage's clips can be divided among the ranks; what has been set to another number is named."""
+    told = set()
+    for n, shape in ((n, shape) for n, spec in enumerate(specs) for shape in spec.shapes):
+        if block.preset == 'stages' and block.stages[n].clips:
+            path = f'multigrid.stages[{n}].clips'
+        else:
+            path = f'multigrid.{"batch_size" if block.batch_size else "base_batch_size"}'
+        if shape.clips % world_size and path not in told:
+            told.add(path)
+            problems.add(
+                f'{path}: {shape.clips} clips cannot be divided among {world_size} ranks',
+                f'allowed: a multiple of {world_size}',
+                f'set it to {-(-shape.clips // world_size) * world_size}, or use another number of ranks',
+            )

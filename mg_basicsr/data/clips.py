@@ -8,15 +8,16 @@ from __future__ import annotations
 import operator
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, SupportsIndex
 
+import numpy as np
 import torch
 from torch.utils.data import Dataset
 
 from mg_basicsr.data.convert import to_float
-from mg_basicsr.data.crop import Flips, Pixels, Window, draw_flips, draw_window, flipped_planes
+from mg_basicsr.data.crop import Flips, Window, draw_flips, draw_window
 from mg_basicsr.data.fit import ClipShape, misfit
 from mg_basicsr.data.frames import FrameSource
 from mg_basicsr.data.options import TrainSetOptions, gt_size_problem
@@ -143,9 +144,9 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
         Raises:
             DataError: a frame is missing or damaged.
         """
-        lq = self.source.read_lq(draw.sequence, draw.lq_frames, draw.window)
-        gt = self.source.read_gt(draw.sequence, draw.gt_frames, draw.gt_window)
-        return {'lq': _tensor(lq, draw), 'gt': _tensor(gt, draw), 'key': draw.key}
+        lq = _read(self.source.read_lq, draw, draw.lq_frames, draw.window)
+        gt = _read(self.source.read_gt, draw, draw.gt_frames, draw.gt_window)
+        return {'lq': lq, 'gt': gt, 'key': draw.key}
 
     def __getitem__(self, item: SampleRequest | SupportsIndex) -> dict[str, Any]:
         """The sample of a request, or of a bare index; see the class."""
@@ -207,9 +208,13 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
         return misfit(sequence, shape, self.options.scale, self.options.meta_info_file or self.options.dataroot_gt)
 
 
-def _tensor(crops: Pixels, draw: Draw) -> torch.Tensor:
-    planes = torch.from_numpy(flipped_planes(crops, draw.flips))
-    return torch.cat([planes, planes.flip(0)]) if draw.mirrored else planes
+def _read(read: Callable[..., None], draw: Draw, frames: tuple[int, ...], window: Window) -> torch.Tensor:
+    count = len(frames)
+    planes = np.empty((count * (1 + draw.mirrored), 3, window.size, window.size), np.uint8)
+    read(draw.sequence, frames, window, draw.flips, planes[:count])
+    if draw.mirrored:
+        planes[count:] = planes[:count][::-1]
+    return torch.from_numpy(planes)
 
 
 def _raise(problems: list[Problem]) -> None:

@@ -53,18 +53,15 @@ def draw_flips(rng: random.Random, use_hflip: bool, use_rot: bool) -> Flips:
     return Flips(horizontal, vertical, use_rot and rng.random() < 0.5)
 
 
-def flipped_planes(frames: Pixels, flips: Flips) -> Pixels:
-    """Frames (t, s, s, 3), flipped and with the channels in front: (t, 3, s, s), contiguous.
+def split_planes(image: Pixels, flips: Flips, planes: Pixels) -> None:
+    """Writes an image (s, s, 3), flipped, to its three planes (3, s, s), each contiguous.
 
-    OpenCV does it frame by frame in a third of the time of strided copies by NumPy.
+    OpenCV does it in a third of the time of strided copies by NumPy.
     """
-    planes = np.empty((len(frames), 3, *frames.shape[1:3]), np.uint8)
     # OpenCV's codes: 1 left-right, 0 top-bottom, -1 both
     code = {(True, False): 1, (False, True): 0, (True, True): -1}.get((flips.horizontal, flips.vertical))
-    for frame, (red, green, blue) in zip(frames, planes, strict=True):
-        image = frame if code is None else cv2.flip(frame, code)
-        cv2.split(cv2.transpose(image) if flips.transpose else image, [red, green, blue])
-    return planes
+    flipped = image if code is None else cv2.flip(image, code)
+    cv2.split(cv2.transpose(flipped) if flips.transpose else flipped, [*planes])
 
 
 def flipped_flow(flow: Flow, flips: Flips) -> Flow:

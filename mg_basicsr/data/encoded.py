@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from mg_basicsr.data.crop import Pixels
-from mg_basicsr.data.files import ByteFiles
-from mg_basicsr.data.options import BLOCK
+from mg_basicsr.data.files import ByteFiles, Folder, LmdbFolder
+from mg_basicsr.data.options import BLOCK, TrainSetOptions
 from mg_basicsr.data.sequences import FrameSequence
 from mg_basicsr.errors import DataError, Problem
 
@@ -24,6 +24,12 @@ class Expected(NamedTuple):
     height: int
     width: int
     reason: str
+
+
+def lq_size(sequence: FrameSequence, scale: int) -> Expected:
+    """Size of a sequence's LQ frames."""
+    reason = f'since its GT is {sequence.height}x{sequence.width} and scale is {scale}'
+    return Expected(sequence.height // scale, sequence.width // scale, reason)
 
 
 class EncodedSide:
@@ -104,3 +110,14 @@ class EncodedSide:
             f'allowed: {allowed}',
             remedy or f'restore the file from its source, or remove it from {BLOCK}.meta_info_file',
         )
+
+
+def open_side(options: TrainSetOptions, key: str, suffix: str = '') -> EncodedSide:
+    """The folder or LMDB that an option names: `dataroot_gt`, `dataroot_lq` or `dataroot_flow`.
+
+    Raises:
+        ConfigError: it does not exist.
+    """
+    root, option = getattr(options, key), f'{BLOCK}.{key}'
+    label = {'dataroot_gt': 'GT', 'dataroot_lq': 'LQ', 'dataroot_flow': 'Flow'}[key]
+    return EncodedSide(label, LmdbFolder(root, option) if options.backend == 'lmdb' else Folder(root, option, suffix))

@@ -57,9 +57,7 @@ class MultigridSampler(Sampler[list[SampleRequest]]):
         share = shape.clips // self.plan.world_size
         first = step.position + self.rank * share
         return [
-            request_at(
-                position, num_keys=self.num_keys, seed=self.seed, frames=shape.frames, gt_size=shape.size
-            )
+            request_at(position, num_keys=self.num_keys, seed=self.seed, frames=shape.frames, gt_size=shape.size)
             for position in range(first, first + share)
         ]
 

@@ -78,7 +78,7 @@ def MultigridDataset(opt: dict[str, Any]) -> AdaptedDataset:  # noqa: N802
     from basicsr.utils.registry import DATASET_REGISTRY
 
     base_type = opt.get('base_type')
-    if base_type not in DATASET_REGISTRY:
+    if base_type not in DATASET_REGISTRY or base_type == MultigridDataset.__name__:
         raise ConfigError(
             Problem(
                 f'datasets.train.base_type: {base_type} is not a registered dataset',

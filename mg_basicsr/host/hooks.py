@@ -84,9 +84,9 @@ def patch_models(module: ModuleType) -> None:
         ours.resume(run, self, resume_state)
 
     @around(base, 'save_training_state')
-    def save_training_state(run: Run, original: Hook, self: Any, epoch: int, current_iter: int) -> None:
-        ours.place_schedulers(self, current_iter)
-        original(self, epoch, current_iter)
+    def save_training_state(run: Run, original: Hook, self: Any, *args: Any, **kwargs: Any) -> None:
+        ours.place_schedulers(self, run.iteration)
+        original(self, *args, **kwargs)
 
     @around(base, 'get_current_log')
     def get_current_log(run: Run, original: Hook, self: Any) -> Any:
@@ -104,14 +104,20 @@ def patch_prefetchers(module: ModuleType) -> None:
 
         @around(owner, '__init__')
         def init(run: Run, original: Hook, self: Any, loader: Any, *args: Any, **kwargs: Any) -> None:
-            original(self, planned_loader(run, loader), *args, **kwargs)
+            self.planned_loader = planned_loader(run, loader)
+            original(self, self.planned_loader, *args, **kwargs)
 
         # what happens while a batch is fetched may be the user's error too: a missing frame, say
-        for method in ('next', 'reset'):
+        @around(owner, 'reset')
+        def reset(run: Run, original: Hook, self: Any) -> None:
+            original(self)
 
-            @around(owner, method)
-            def fetch(run: Run, original: Hook, self: Any) -> Any:
-                return original(self)
+        @around(owner, 'next')
+        def fetch(run: Run, original: Hook, self: Any) -> Any:
+            batch = original(self)
+            if batch == {}:
+                self.planned_loader.end()
+            return batch
 
 
 def register(module: ModuleType) -> None:

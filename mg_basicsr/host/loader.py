@@ -32,8 +32,9 @@ class PlannedLoader:
     `reset()`: an iterator therefore starts when its first batch is asked for, not when it is made, and a batch that was
     delivered but not trained on is delivered again.
 
-    After the last batch comes one empty mapping, once. Loops that only end on `current_iter > total_iter` would
-    otherwise wait for data for ever; every loop checks that before it looks into the batch.
+    After the last batch comes one empty mapping, until it has reached the train loop. Loops that only end on
+    `current_iter > total_iter` would otherwise wait for data for ever; every loop checks that before it looks into the
+    batch. It is not enough to make it once: a prefetcher that fetches ahead may drop it on `reset()`.
     """
 
     def __init__(self, run: Run, loader: Any) -> None:
@@ -65,8 +66,12 @@ class PlannedLoader:
         for iteration in range(self.run.iteration, total):
             yield PlannedBatch(self._batch(iteration), self.run.plan(iteration).accumulate)
         if not self._ended:
-            self._ended = True
             yield {}
+
+    def end(self) -> None:
+        """The train loop has been told the end: nothing comes after it, and the workers can go."""
+        self._ended = True
+        self._batches = self._last = None
 
     def _batch(self, iteration: int) -> dict[str, Any]:
         """The batch of a 0-based iteration; the workers go on where they are if it is the next one."""

@@ -43,7 +43,7 @@ def begin_iteration(run: Run, model: Any, current_iter: int) -> None:
         model: BasicSR's model.
         current_iter: 1-based, as BasicSR counts.
     """
-    if run.iteration != current_iter - 1 or current_iter == 1:
+    if current_iter == 1:
         announce_plan(run, current_iter)
     run.iteration = current_iter
     step = run.plan(current_iter - 1)
@@ -63,6 +63,8 @@ def set_rates(model: Any, step: Step) -> None:
 def resume(run: Run, model: Any, state: Any) -> None:
     """The clock of a resumed run."""
     run.iteration = int(state['iter'])
+    if run.iteration < run.plan.total_iter:
+        announce_plan(run, run.iteration + 1)
 
 
 def place_schedulers(model: Any, current_iter: int) -> None:

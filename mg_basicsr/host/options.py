@@ -8,6 +8,7 @@ BasicSR's copy of it in the experiment's folder, stay the user's own.
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import sys
 from collections.abc import Sequence
@@ -44,8 +45,9 @@ def parse_command_line(argv: Sequence[str]) -> CommandLine:
     rest: list[str] = []
     skipping = False
     for argument in argv:
+        joined = argument.startswith('--force_yml=')
         skipping = argument == '--force_yml' or (skipping and not argument.startswith('-'))
-        if not skipping:
+        if not skipping and not joined:
             rest.append(argument)
     return CommandLine(Path(known.opt) if known.opt else None, known.launcher, tuple(known.force_yml), tuple(rest))
 
@@ -87,17 +89,22 @@ def _resolve_with_data(file: OptionsFile, world_size: int) -> tuple[Settings, Cl
         settings = resolve(file, world_size)
     except ConfigError as error:
         problems += error.problems
-    train_set = (file.options.get('datasets') or {}).get('train')
+    sets = file.options.get('datasets')
+    train_set = sets.get('train') if isinstance(sets, dict) else None
     try:
         dataset = our_dataset(train_set, file.options.get('scale', 1)) if isinstance(train_set, dict) else None
     except MultigridError as error:
-        told = {problem.what.partition(':')[0] for problem in problems}
-        problems += [problem for problem in error.problems if problem.what.partition(':')[0] not in told]
+        told = {_option_of(problem) for problem in problems}
+        problems += [problem for problem in error.problems if _option_of(problem) not in told]
     if problems or settings is None:
         raise ConfigError(*problems)
     if dataset is not None:
         check_data(dataset, settings)
     return settings, dataset
+
+
+def _option_of(problem: Problem) -> str:
+    return problem.what.split()[0].rstrip(':')
 
 
 def fail(error: MultigridError) -> NoReturn:
@@ -109,9 +116,10 @@ def fail(error: MultigridError) -> NoReturn:
 def patch_yaml(yaml: Any) -> None:
     """Wraps `yaml.load` so that the host gets the planned options. Called when yaml has been imported."""
     original = yaml.load
-    if hasattr(original, '__wrapped__'):
+    if getattr(original, '_multigrid', False):
         return
 
+    @functools.wraps(original)
     def load(stream: Any, *args: Any, **kwargs: Any) -> Any:
         # the command line is looked at again for each load: nothing has to be kept in step with it
         command = parse_command_line(sys.argv[1:])
@@ -127,7 +135,7 @@ def patch_yaml(yaml: Any) -> None:
         sys.argv[1:] = list(command.rest)
         return planned_options(options, run)
 
-    load.__wrapped__ = original  # type: ignore[attr-defined]
+    load._multigrid = True  # type: ignore[attr-defined]
     yaml.load = load
 
 

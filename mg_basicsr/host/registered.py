@@ -2,20 +2,50 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from mg_basicsr.data.sampler import MultigridSampler
+from mg_basicsr.errors import ConfigError, MultigridError, Problem
 from mg_basicsr.host.datasets import MultigridDataset, MultigridREDSDataset, MultigridVimeo90KDataset
 from mg_basicsr.host.demo_network import MultigridDemoNet
+from mg_basicsr.host.options import fail
 
 
 def MultigridModel(opt: dict[str, Any]) -> Any:  # noqa: N802 - the name of a registered model type
-    """The model class that `base_model` names, as it is: the hooks on BaseModel make any model follow the plan."""
+    """The model class that `base_model` names, as it is: the hooks on BaseModel make any model follow the plan.
+
+    Raises:
+        ConfigError: no `base_model`, or one that is not registered.
+    """
     from basicsr.utils.registry import MODEL_REGISTRY
 
-    opt['model_type'] = opt['base_model']
-    return MODEL_REGISTRY.get(opt['base_model'])(opt)
+    base_model = opt.get('base_model')
+    if base_model not in MODEL_REGISTRY or base_model == MultigridModel.__name__:
+        raise ConfigError(
+            Problem(
+                f'base_model: {base_model} is not a registered model',
+                'allowed: ' + ', '.join(sorted(set(MODEL_REGISTRY.keys()) - {MultigridModel.__name__})),
+                'name the model class that MultigridModel wraps',
+            )
+        )
+    opt['model_type'] = base_model
+    return MODEL_REGISTRY.get(base_model)(opt)
+
+
+def _ends_cleanly(entry: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
+    """The entry for the registry: the host calls it, and knows nothing of our exceptions."""
+
+    @functools.wraps(entry)
+    def make(opt: dict[str, Any]) -> Any:
+        try:
+            return entry(opt)
+        except MultigridError as error:
+            fail(error)
+
+    return make
 
 
 def register(module: ModuleType) -> None:
@@ -31,7 +61,7 @@ def register(module: ModuleType) -> None:
             continue
         for entry in entries:
             if entry.__name__ not in registry:
-                registry.register(entry)
+                registry.register(entry if isinstance(entry, type) else _ends_cleanly(entry))
 
 
 def __getattr__(name: str) -> Any:

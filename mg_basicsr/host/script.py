@@ -22,7 +22,7 @@ def run_script(script: Path) -> None:
     sys.path[0] = str(path.parent)
     os.environ[SCRIPT] = str(path)
     main = ModuleType('__main__')
-    main.__file__ = str(path)
+    main.__file__ = os.path.abspath(script)  # as Python has it: a link is followed for the path alone
     main.__spec__ = ModuleSpec('mg_basicsr.host.worker_main', None)
     main.__builtins__ = __builtins__  # type: ignore[attr-defined]
     sys.modules['__main__'] = main

@@ -41,6 +41,11 @@ class Baseline:
         return BatchShape(self.clips, self.frames, self.size)
 
     @property
+    def fixed_frames(self) -> bool:
+        """Whether the number of frames cannot change: sliding windows, and images."""
+        return self.sliding_window or self.frames == 1
+
+    @property
     def cost(self) -> int:
         """GT pixels that the run puts through the network."""
         return self.total_iter * self.shape.pixels

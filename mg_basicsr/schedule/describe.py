@@ -9,7 +9,7 @@ from mg_basicsr.schedule.plan import Plan, Stage
 
 
 def cost(plan: Plan, base: Baseline) -> float:
-    """GT pixels that the plan puts through the network, relative to the baseline's run (clips*frames*size^2, summed)."""
+    """GT pixels that the plan puts through the network (sum of clips*frames*size^2), relative to the baseline's."""
     pixels = 0
     for stage in plan.stages:
         rounds, rest = divmod(stage.iters, len(stage.spec.shapes))

@@ -58,9 +58,9 @@ class Lin2022:
 def lin2022(base: Baseline, knobs: Lin2022) -> list[StageSpec]:
     """The stages: p equal ones (the last takes the rest), plus `extra`.
 
-    Rates (method of the paper, equation 1 as its text reads): stages 1 .. p-1 follow a cosine over the whole run's length
-    I_total, so they stay near the restarted rate (0.93 of it after a sixth of the run); the last follows a cosine over
-    its own length down to the minimum.
+    Rates (method of the paper, equation 1 as its text reads): stages 1 .. p-1 follow a cosine over the whole run's
+    length I_total, so they stay near the restarted rate (0.93 of it after a sixth of the run); the last follows a
+    cosine over its own length down to the minimum.
     """
     pairs = product(knobs.sizes, knobs.frames) if knobs.hierarchical else zip(knobs.sizes, knobs.frames, strict=True)
     shapes = [BatchShape(knobs.clips, frames, size) for size, frames in pairs]

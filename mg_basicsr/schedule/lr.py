@@ -1,6 +1,6 @@
 """Learning rates as pure functions of the iteration.
 
-A stage's curve gives a factor f(k), 1 at the stage's start and 0 at the floor; k counts iterations from the stage's start.
+A stage's curve gives a factor f(k), 1 at the stage's start and 0 at the floor; k counts iterations from the start.
 The rate of a parameter group is
 
     lr = warmup(i) * (floor + (first * initial_lr / base_lr - floor) * f(k))
@@ -94,7 +94,8 @@ class MultiStep:
     def __call__(self, k: int) -> float:
         n = bisect_right(self.restarts, k) - 1
         restart, weight = (self.restarts[n], self.weights[n]) if n >= 0 else (-1, 1.0)
-        return float(weight * self.gamma ** sum(restart < milestone <= k for milestone in self.milestones))
+        passed = sum(restart < milestone <= k for milestone in self.milestones)
+        return math.prod((self.gamma,) * passed, start=weight)
 
 
 @dataclass(frozen=True, slots=True)

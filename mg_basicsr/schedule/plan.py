@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import isqrt
 
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.schedule.lr import Curve, Rate, warmup_factor
@@ -181,7 +182,7 @@ def split_clips(shape: BatchShape, world_size: int, budget: int) -> RankBatch:
         raise ConfigError(
             Problem(
                 f'multigrid.batch_size: {shape.clips} clips cannot be divided among {world_size} ranks',
-                f'a multiple of {world_size}',
+                f'allowed: a multiple of {world_size}',
                 f'set batch_size and base_batch_size, or use a number of ranks that divides {shape.clips}',
             )
         )
@@ -192,13 +193,11 @@ def split_clips(shape: BatchShape, world_size: int, budget: int) -> RankBatch:
 
 def divisors(n: int) -> list[int]:
     """All positive divisors of n >= 1, ascending."""
-    low = [d for d in range(1, int(n**0.5) + 1) if n % d == 0]
+    low = [d for d in range(1, isqrt(n) + 1) if n % d == 0]
     return low + [n // d for d in reversed(low) if d * d != n]
 
 
-def build_plan(
-    specs: Iterable[StageSpec], *, world_size: int, budget: int, warmup_iter: int, base_lr: float
-) -> Plan:
+def build_plan(specs: Iterable[StageSpec], *, world_size: int, budget: int, warmup_iter: int, base_lr: float) -> Plan:
     """Places the stages one after another and divides their batches among `world_size` ranks.
 
     Args:

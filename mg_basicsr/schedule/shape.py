@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeVar
+
+T = TypeVar('T')
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class BatchShape:
 def fraction_of(fraction: float, full: int) -> int:
     """`fraction * full`, rounded down.
 
-    The fraction is taken as the decimal number that was written (0.7 of 30 is 21, though 0.7 * 30 < 21 in binary).
+    The fraction is taken as the decimal number that was written (0.58 of 50 is 29, though 0.58 * 50 < 29 in binary).
     """
     return int(Fraction(str(fraction)) * full)
 
@@ -43,12 +46,13 @@ def round_size(gt_size: float, full: int, scale: int, multiple: int, minimum: in
         full: The baseline's GT size; at or above it nothing is rounded.
         scale: GT size / LQ size.
         multiple: The LQ size becomes a multiple of this (window or pyramid of the network).
-        minimum: Smallest LQ size; capped at the baseline's.
+        minimum: Smallest LQ size, itself rounded up to a multiple; capped at the baseline's.
     """
     if gt_size >= full:
         return int(gt_size)
     lq_size = int(gt_size) // scale // multiple * multiple
-    return min(max(lq_size, minimum) * scale, full)
+    smallest = -(-minimum // multiple) * multiple
+    return min(max(lq_size, smallest) * scale, full)
 
 
 def round_frames(frames: int, full: int, minimum: int, mirrored: bool) -> int:
@@ -59,6 +63,6 @@ def round_frames(frames: int, full: int, minimum: int, mirrored: bool) -> int:
     return frames + frames % 2 if mirrored else frames
 
 
-def distinct(values: Sequence[int]) -> list[int]:
+def distinct(values: Sequence[T]) -> list[T]:
     """The values without equal neighbours (rounding can make two stages the same)."""
     return [value for i, value in enumerate(values) if i == 0 or value != values[i - 1]]

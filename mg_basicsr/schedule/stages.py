@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,8 +26,9 @@ class ExplicitStage:
         gt_size: GT crop edge in pixels.
         clips: Clips per optimiser step, all ranks together.
         first, last: Rate at the curve's start and the rate that it falls to, absolute.
-        curve: `constant`; `linear` or `cosine` over the stage, or over N iterations (`cosine 75000`), of which the stage
-            then shows the beginning; `host M`: the file's own schedule read at M times the run's iteration.
+        curve: `constant`; `linear` or `cosine` over the stage, or over N iterations (`cosine 75000`), of which the
+            stage then shows the beginning; `host M`: the file's own schedule, read at M (4, or 3/2) times the run's
+            iteration.
     """
 
     iters: int
@@ -47,12 +49,10 @@ def parse_curve(text: str, *, iters: int, start: int, host_curve: Curve) -> Curv
     name, _, argument = text.strip().partition(' ')
     if name == 'constant' and not argument:
         return Constant()
-    if name in ('linear', 'cosine'):
+    if name in ('linear', 'cosine') and re.fullmatch(r'|[1-9]\d{0,18}', argument):
         period = int(argument or iters)
-        if period < 1:
-            raise ValueError(text)
         return Linear(period) if name == 'linear' else Cosine(period)
-    if name == 'host':
+    if name == 'host' and re.fullmatch(r'|[1-9]\d{0,8}(/[1-9]\d{0,8})?', argument):
         return HostCurve(host_curve, start, Fraction(argument or 1))
     raise ValueError(text)
 

@@ -16,9 +16,10 @@ import pytest
 from frame_sets import SCALE, SIZE, block, lmdb_block, picture, write_flows, write_reds
 
 from mg_basicsr.data import files
-from mg_basicsr.data.crop import Window
+from mg_basicsr.data.crop import Flips, Pixels, Window
 from mg_basicsr.data.files import Folder, LmdbFolder
-from mg_basicsr.data.frames import EncodedFrames, dequantised, open_frames
+from mg_basicsr.data.flows import dequantised
+from mg_basicsr.data.frames import EncodedFrames, FrameSource, open_frames
 from mg_basicsr.data.names import REDS_FRAMES
 from mg_basicsr.data.options import TrainSetOptions
 from mg_basicsr.data.sequences import FrameSequence
@@ -44,25 +45,32 @@ def own_set(tmp_path: Path) -> Path:
     return write_reds(tmp_path / 'set', {'001': 3})
 
 
+def read(source: FrameSource, side: str, clip: FrameSequence, frames: list[int], window: Window) -> Pixels:
+    """Crops (t, size, size, 3), not flipped."""
+    planes = np.empty((len(frames), 3, window.size, window.size), np.uint8)
+    getattr(source, f'read_{side}')(clip, frames, window, Flips(), planes)
+    return planes.transpose(0, 2, 3, 1)
+
+
 def read_frame_1(root: Path, scale: int = SCALE) -> None:
     source = open_frames(TrainSetOptions.parse(block(root), scale), REDS_FRAMES)
     sequence = FrameSequence('001', 3, *SIZE)
-    source.read_gt(sequence, [1], WINDOW)
-    source.read_lq(sequence, [1], Window(0, 0, 2))
+    read(source, 'gt', sequence, [1], WINDOW)
+    read(source, 'lq', sequence, [1], Window(0, 0, 2))
 
 
 def test_crops_are_those_of_the_frames_in_rgb(folders: EncodedFrames) -> None:
-    gt = folders.read_gt(CLIP, [4, 2, 36], WINDOW)
+    gt = read(folders, 'gt', CLIP, [4, 2, 36], WINDOW)
     assert (gt.shape, gt.dtype) == ((3, 8, 8, 3), np.uint8)
     for crop, frame in zip(gt, [4, 2, 36], strict=True):
         assert np.array_equal(crop, WINDOW.cut(picture(1, frame))[..., ::-1])
-    lq = folders.read_lq(CLIP, [4], Window(2, 3, 8))
+    lq = read(folders, 'lq', CLIP, [4], Window(2, 3, 8))
     assert np.array_equal(lq[0], WINDOW.cut(picture(1, 4)[::SCALE, ::SCALE])[..., ::-1])
 
 
 def test_lmdb_and_folder_are_alike(folders: EncodedFrames, databases: EncodedFrames) -> None:
-    for read in ('read_lq', 'read_gt'):
-        crops = [getattr(source, read)(CLIP, [0, 36], Window(1, 2, 6)) for source in (folders, databases)]
+    for side in ('lq', 'gt'):
+        crops = [read(source, side, CLIP, [0, 36], Window(1, 2, 6)) for source in (folders, databases)]
         assert np.array_equal(*crops)
     assert folders.gt_shape(CLIP) == databases.gt_shape(CLIP) == SIZE
     assert folders.problems(CLIP) == databases.problems(CLIP) == []
@@ -70,23 +78,23 @@ def test_lmdb_and_folder_are_alike(folders: EncodedFrames, databases: EncodedFra
 
 def test_sources_can_be_pickled_after_use(folders: EncodedFrames, databases: EncodedFrames) -> None:
     for source in (folders, databases):
-        crops = source.read_gt(CLIP, [5], WINDOW)
-        assert np.array_equal(pickle.loads(pickle.dumps(source)).read_gt(CLIP, [5], WINDOW), crops)
+        crops = read(source, 'gt', CLIP, [5], WINDOW)
+        assert np.array_equal(read(pickle.loads(pickle.dumps(source)), 'gt', CLIP, [5], WINDOW), crops)
 
 
 @pytest.mark.filterwarnings('ignore:This process .* is multi-threaded:DeprecationWarning')
 def test_an_lmdb_that_is_open_can_be_read_after_a_fork(databases: EncodedFrames) -> None:
-    crops = databases.read_gt(CLIP, [5], WINDOW)
+    crops = read(databases, 'gt', CLIP, [5], WINDOW)
     child = os.fork()
     if child == 0:
         same = False
         try:
-            same = np.array_equal(databases.read_gt(CLIP, [5], WINDOW), crops)
+            same = np.array_equal(read(databases, 'gt', CLIP, [5], WINDOW), crops)
             same = same and os.getpid() in {owner for owner, _ in files._environments.values()}  # opened anew
         finally:
             os._exit(0 if same else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert np.array_equal(databases.read_gt(CLIP, [6], WINDOW)[0, 0, 0], [56, 2, 3])
+    assert np.array_equal(read(databases, 'gt', CLIP, [6], WINDOW)[0, 0, 0], [56, 2, 3])
 
 
 def no_file(path: Path) -> None:
@@ -158,12 +166,12 @@ def test_a_scale_that_does_not_fit(own_set: Path) -> None:
 
 def test_a_meta_file_that_does_not_fit(folders: EncodedFrames) -> None:
     with pytest.raises(DataError, match=r'is 48x64 pixels.*\n.*allowed: 96x64, the size of this clip in the meta file'):
-        folders.read_gt(CLIP._replace(height=96), [0], WINDOW)
+        read(folders, 'gt', CLIP._replace(height=96), [0], WINDOW)
 
 
 def test_a_missing_lmdb_key_is_named(databases: EncodedFrames, reds_lmdb: Path) -> None:
     with pytest.raises(DataError) as error:
-        databases.read_lq(CLIP._replace(frames=40), [37], WINDOW)
+        read(databases, 'lq', CLIP._replace(frames=40), [37], WINDOW)
     assert error.value.problems[0].what == (
         f'LQ frame {reds_lmdb / "LQ.lmdb"} (LMDB), key 001/00000037 (clip 001, frame 00000037) does not exist'
     )
@@ -176,7 +184,7 @@ def test_a_damaged_lmdb_value_is_named(tmp_path: Path) -> None:
             transaction.put(b'001/00000000', b'nothing')
     source = open_frames(TrainSetOptions.parse(lmdb_block(tmp_path, tmp_path), SCALE), REDS_FRAMES)
     with pytest.raises(DataError, match=r'GT.lmdb \(LMDB\), key 001/00000000 .* cannot be decoded \(7 bytes\)'):
-        source.read_gt(CLIP, [0], WINDOW)
+        read(source, 'gt', CLIP, [0], WINDOW)
 
 
 def test_a_damaged_lmdb_is_named(tmp_path: Path) -> None:
@@ -185,7 +193,7 @@ def test_a_damaged_lmdb_is_named(tmp_path: Path) -> None:
         (tmp_path / f'{side}.lmdb' / 'data.mdb').write_bytes(b'x' * 9000)
     source = open_frames(TrainSetOptions.parse(lmdb_block(tmp_path, tmp_path), SCALE), REDS_FRAMES)
     with pytest.raises(DataError, match=r'GT.lmdb \(LMDB\), key 001/00000000 .* cannot be read'):
-        source.read_gt(CLIP, [0], WINDOW)
+        read(source, 'gt', CLIP, [0], WINDOW)
     assert 'cannot be looked up' in source.problems(CLIP)[0].what
 
 

@@ -1,0 +1,169 @@
+"""`mg-basicsr demo`: the same options file trained without and with the block, on clips made on the spot."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mg_basicsr.config.build import resolve
+from mg_basicsr.config.options_file import load_options, parse_yaml
+from mg_basicsr.errors import Problem, TrainingError
+from mg_basicsr.schedule.describe import describe
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from mg_basicsr.report.training_log import TrainingLog
+
+_ITERATION = re.compile(r'iter: *([\d,]+), lr:')
+BLOCK = 'multigrid:'
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One of the two runs: its name in the table, its options file, and its experiment's folder."""
+
+    label: str
+    options: Path
+    experiment: Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('-o', '--output', type=Path, default=Path('mg_basicsr_demo'), help='folder of data and results')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    from mg_basicsr.host.demo_data import make_data
+    from mg_basicsr.report.training_log import read_log
+
+    root: Path = arguments.output
+    root.mkdir(parents=True, exist_ok=True)
+    columns = TextColumn('{task.description:32}'), BarColumn(), MofNCompleteColumn()
+    console = Console(highlight=False)
+    console.print(f'Demo in {root}: two trainings on the CPU, about six minutes on two cores.')
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:
+        tasks: dict[str, Any] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=total)
+            progress.update(tasks[what], completed=done)
+
+        make_data(root / 'datasets', show)
+        arms = write_options(root)
+        for arm in arms:
+            train(arm, root, progress)
+    logs = {arm.label: read_log(newest_log(arm)) for arm in arms}
+    picture = draw(root, arms, logs)
+    print_table(arms, logs, picture)
+    return 0
+
+
+def write_options(root: Path) -> list[Arm]:
+    """Both options files: the package's, with everything from the block on left out of the first."""
+    text = files('mg_basicsr').joinpath('demo/demo.yml').read_text(encoding='utf-8')
+    arms = []
+    for name, label in (('stock', 'BasicSR'), ('multigrid', 'BasicSR + multigrid block')):
+        own = text if name == 'multigrid' else text[: text.index(f'\n{BLOCK}')] + '\n'
+        path = root / f'{name}.yml'
+        path.write_text(own.replace('name: demo\n', f'name: {name}\n', 1), encoding='utf-8')
+        arms.append(Arm(label, path, root / 'experiments' / name))
+    return arms
+
+
+def train(arm: Arm, root: Path, progress: Progress) -> None:
+    """Trains one arm in a process of its own, as a user would, and shows how far it is.
+
+    Raises:
+        TrainingError: the process failed; its last lines are in the message.
+    """
+    options = load_options(arm.options)
+    total = resolve(options).plan.total_iter if options.has_block else options.options['train']['total_iter']
+    task = progress.add_task(arm.label, total=total)
+    command = [sys.executable, '-m', 'mg_basicsr', 'train', '-opt', arm.options.name]
+    process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout is not None
+    last: list[str] = []
+    for line in process.stdout:
+        last = [*last[-9:], line.rstrip()]
+        if match := _ITERATION.search(line):
+            progress.update(task, completed=int(match[1].replace(',', '')))
+    if process.wait():
+        raise TrainingError(Problem(f'{" ".join(command)}: exit code {process.returncode}', '\n  '.join(last)))
+
+
+def newest_log(arm: Arm) -> Path:
+    return max(arm.experiment.glob('train_*.log'), key=lambda path: path.stat().st_mtime)
+
+
+def draw(root: Path, arms: list[Arm], logs: dict[str, TrainingLog]) -> Path:
+    """The picture: PSNR against training time, and one frame as each network restores it."""
+    from mg_basicsr.host.demo_data import bicubic_psnr, read_clip, restore
+    from mg_basicsr.report.demo_figure import Curve, make_strip, plot_demo
+
+    network = dict(parse_yaml(arms[0].options.read_text(encoding='utf-8'))['network_g'])
+    network.pop('type')
+    curves = [
+        Curve(label, [score.seconds for score in log.scores], [score.value for score in log.scores])
+        for label, log in logs.items()
+    ]
+    strips = []
+    for folder in sorted((root / 'datasets/val/GT').iterdir())[:2]:
+        lq, gt = read_clip(root / 'datasets/val/LQ' / folder.name), read_clip(folder)
+        middle = len(gt) // 2
+        results = {
+            arm.label: restore(arm.experiment / 'models/net_g_latest.pth', network, lq)[middle] for arm in arms
+        }
+        strips.append(make_strip(lq[middle], gt[middle], results))
+    return plot_demo(root / 'demo.png', curves, strips, bicubic_psnr(root / 'datasets'))
+
+
+def print_table(arms: list[Arm], logs: dict[str, TrainingLog], picture: Path) -> None:
+    """Iterations, shapes, minutes and PSNR of both runs, and what it took to reach the first one's PSNR."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from mg_basicsr.report.training_log import seconds_to
+
+    target = logs[arms[0].label].scores[-1].value
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ('', 'iterations', 'frames x LQ size', 'minutes', 'PSNR', f'minutes to {target:.2f} dB'):
+        table.add_column(column, justify='left' if column in ('', 'frames x LQ size') else 'right')
+    for arm in arms:
+        log = logs[arm.label]
+        reached = seconds_to(log, target)
+        table.add_row(
+            arm.label,
+            f'{log.iterations:,}',
+            shapes(arm.options),
+            f'{log.seconds / 60:.1f}',
+            f'{log.scores[-1].value:.2f} dB',
+            'not reached' if reached is None else f'{reached / 60:.1f}',
+        )
+    console = Console(highlight=False)
+    console.print(table)
+    stock, ours = (logs[arm.label] for arm in arms)
+    console.print(
+        f'\nTraining time with data loading, without validation: {stock.seconds / ours.seconds:.2f}x shorter for the same '
+        f'number of iterations.\nPicture: {picture}'
+    )
+
+
+def shapes(path: Path) -> str:
+    """The shapes of a run in order, short."""
+    file = load_options(path)
+    if not file.has_block:
+        train_set, scale = file.options['datasets']['train'], file.options['scale']
+        return f'{train_set["num_frame"]}x{train_set["gt_size"] // scale}'
+    settings = resolve(file)
+    stages = describe(settings.plan, settings.baseline)['stages']
+    return ', '.join(f'{stage["frames"]}x{stage["lq_size"]}' for stage in stages)

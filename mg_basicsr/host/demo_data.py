@@ -1,0 +1,89 @@
+"""What the demo needs of BasicSR: LQ frames by its own imresize, and frames restored by a trained network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mg_basicsr.data.synthetic import make_clips
+from mg_basicsr.data.synthetic_scene import VAL_PHOTOGRAPHS
+from mg_basicsr.host.demo_network import MultigridDemoNet
+
+Image = NDArray[np.uint8]
+Progress = Callable[[str, int, int], None]
+
+SCALE = 4
+TRAIN_CLIPS, TRAIN_FRAMES, TRAIN_SIZE = 8, 100, (360, 640)  # BasicSR's own REDS class takes 100 frames for granted
+VAL_CLIPS, VAL_FRAMES, VAL_SIZE = 3, 10, (256, 320)
+
+
+def bicubic_lq(gt: Image) -> Image:
+    """The LQ frame of a GT frame, by the MATLAB-like resize that BasicSR's data sets are made with."""
+    from basicsr.utils.matlab_functions import imresize
+
+    small = imresize(gt.astype(np.float32) / 255, 1 / SCALE)
+    return np.asarray((small * 255).round().clip(0, 255), np.uint8)
+
+
+def make_data(root: Path, progress: Progress) -> None:
+    """Training and validation clips in `root/train` and `root/val`; those that are there already are kept.
+
+    Args:
+        root: Folder of the data.
+        progress: Called with (what is made, clips done, clips).
+
+    Raises:
+        DataError: scikit-image, whose photographs are used, is not installed, or a frame cannot be written.
+    """
+    torch.set_num_threads(1)  # imresize works on small matrices, where threads cost more than they give
+    make_clips(
+        root / 'train', TRAIN_CLIPS, TRAIN_FRAMES, TRAIN_SIZE, 0, bicubic_lq,
+        progress=lambda done, total: progress('training clips', done, total),
+    )  # fmt: skip
+    make_clips(
+        root / 'val', VAL_CLIPS, VAL_FRAMES, VAL_SIZE, 1, bicubic_lq, photographs=VAL_PHOTOGRAPHS,
+        progress=lambda done, total: progress('validation clips', done, total),
+    )  # fmt: skip
+
+
+def read_clip(folder: Path) -> Image:
+    """All frames of a folder: uint8 (t, h, w, 3), RGB."""
+    return np.stack([cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path in sorted(folder.glob('*.png'))])
+
+
+def restore(checkpoint: Path, network: dict[str, Any], lq: Image) -> Image:
+    """A clip restored by the demo's network: uint8 (t, 4h, 4w, 3), RGB.
+
+    Args:
+        checkpoint: A `net_g_*.pth` of BasicSR.
+        network: The options file's `network_g`, without its type.
+        lq: uint8 (t, h, w, 3), RGB.
+    """
+    net = MultigridDemoNet(**network)
+    net.load_state_dict(torch.load(checkpoint, map_location='cpu', weights_only=True)['params'])
+    clip = torch.from_numpy(lq).permute(0, 3, 1, 2)[None].float() / 255
+    with torch.no_grad():
+        output = net.eval()(clip)[0].clamp(0, 1).mul(255).round().byte()
+    return np.asarray(output.permute(0, 2, 3, 1).numpy(), np.uint8)
+
+
+def bicubic_psnr(root: Path) -> float:
+    """PSNR of bicubic upscaling on the validation clips in dB: frames averaged per clip, then clips, as BasicSR does."""
+    from mg_basicsr.report.demo_figure import psnr
+
+    scores = []
+    for folder in sorted((root / 'val/GT').iterdir()):
+        pairs = zip(read_clip(root / 'val/LQ' / folder.name), read_clip(folder), strict=True)
+        scores.append(np.mean([psnr(upscale(lq, gt.shape), gt) for lq, gt in pairs]))
+    return float(np.mean(scores))
+
+
+def upscale(lq: Image, shape: tuple[int, ...]) -> Image:
+    """Bicubic upscaling to height and width `shape[:2]`."""
+    return np.asarray(cv2.resize(lq, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC), np.uint8)

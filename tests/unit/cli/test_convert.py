@@ -1,0 +1,71 @@
+"""`mg-basicsr convert`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from stock_options import PAPER, described, stock
+
+from mg_basicsr.cli.main import main
+
+BLOCK = {'preset': 'lin2022'}
+
+
+def convert(source: Path, target: Path) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(['convert', '-opt', str(source), '-o', str(target)])
+    return int(ended.value.code or 0)
+
+
+def text_of(block: dict[str, object] | None = None) -> str:
+    return '# my file\n' + yaml.safe_dump(stock(block=block), sort_keys=False) + '# the end'
+
+
+@pytest.mark.parametrize(
+    ('source', 'newline'),
+    [
+        (text_of().encode(), b'\n'),  # no newline at the end
+        (text_of().encode() + b'\n\n\n', b'\n'),
+        (text_of().replace('\n', '\r\n').encode(), b'\r\n'),
+        (b'\xef\xbb\xbf' + text_of().encode() + b'\n', b'\n'),
+    ],
+)
+def test_the_file_stays_as_it_is_but_for_the_block(tmp_path: Path, source: bytes, newline: bytes) -> None:
+    before, after = tmp_path / 'x.yml', tmp_path / 'y.yml'
+    before.write_bytes(source)
+    assert convert(before, after) == 0
+    written = after.read_bytes()
+    assert written.startswith(source)
+    assert written.removeprefix(source).startswith(newline if source.endswith(newline) else 2 * newline)
+    assert written.endswith(b'multigrid:' + newline + b'  preset: lin2022' + newline)
+    assert described(yaml.safe_load(written.decode('utf-8-sig'))) == described(stock(block=BLOCK))
+
+
+@pytest.mark.parametrize(
+    ('source', 'what'),
+    [
+        (text_of(PAPER), 'multigrid: '),
+        (text_of() + '\n...\n', '-opt '),
+        (yaml.safe_dump(stock(), default_flow_style=True), '-opt '),
+        (text_of().replace('gt_size: 256', 'gt_size: 255'), 'datasets.train.gt_size: 255'),
+        ('name: [', '-opt '),
+    ],
+)
+def test_what_is_not_converted(tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str, what: str) -> None:
+    before, after = tmp_path / 'x.yml', tmp_path / 'y.yml'
+    before.write_text(source)
+    assert convert(before, after) == 2
+    assert capsys.readouterr().err.strip().startswith(what)
+    assert not after.exists()
+
+
+@pytest.mark.parametrize('target', ['x.yml', '.', 'missing/y.yml'])
+def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str], target: str) -> None:
+    before = tmp_path / 'x.yml'
+    before.write_text(text_of())
+    assert convert(before, tmp_path / target) == 2
+    assert capsys.readouterr().err.strip().startswith(f'-o {tmp_path / target}: ')
+    assert before.read_text() == text_of()
+    assert list(tmp_path.iterdir()) == [before]

@@ -1,0 +1,341 @@
+"""Blocks and files that cannot be planned: what the user is told. Nothing but MultigridError may come out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stock_options import PAPER, REMOVED, resolved, stock
+
+from mg_basicsr.config.options_file import load_options
+from mg_basicsr.errors import ConfigError, Problem
+
+LIN2022: dict[str, Any] = {'preset': 'lin2022'}
+STAGE = {'iters': 10_000}
+
+
+def problems_of(options: dict[str, Any], world_size: int | None = None) -> tuple[Problem, ...]:
+    with pytest.raises(ConfigError) as caught:
+        resolved(options, world_size)
+    return caught.value.problems
+
+
+def lin(**keys: Any) -> dict[str, Any]:
+    return {'preset': 'lin2022', **keys}
+
+
+def stages(*entries: dict[str, Any]) -> dict[str, Any]:
+    return {'preset': 'stages', 'stages': list(entries)}
+
+
+# kind of file, block, changes to the file; then what the three lines hold: path and value, allowed, remedy
+BROKEN_BLOCKS: list[tuple[str, Any, str, str, str]] = [
+    ('reds', 'lin2022', "multigrid: 'lin2022'", 'preset', 'preset: lin2022'),
+    ('reds', [1], 'multigrid: [1]', 'preset', 'preset: lin2022'),
+    ('reds', {}, 'multigrid.preset: missing', 'lin2022 | stages', 'set it'),
+    ('reds', {'preset': 'lin2021'}, "multigrid.preset: 'lin2021'", 'lin2022 | stages', 'correct it'),
+    ('reds', {'preset': 7}, 'multigrid.preset: 7', 'lin2022 | stages', 'correct it'),
+    ('reds', {'preset': ['lin2022']}, "multigrid.preset: ['lin2022']", 'lin2022 | stages', 'correct it'),
+    ('reds', lin(spatail=[1.0]), 'multigrid.spatail: no such option (value [1.0])', 'spatial', 'multigrid.spatial?'),
+    ('reds', lin(Temporal=1), 'multigrid.Temporal: no such option', 'temporal', 'multigrid.temporal?'),
+    ('reds', lin(warm_up=1), 'multigrid.warm_up: no such option', 'warmup_iter', 'multigrid.warmup_iter?'),
+    ('reds', lin(qqqq=1), 'multigrid.qqqq: no such option', 'preset', 'remove it'),
+    ('reds', LIN2022 | {5: 1}, 'multigrid.5: no such option', 'preset', 'remove it'),
+    ('reds', LIN2022 | {'a\nb': 1}, r"multigrid.'a\nb': no such option", 'preset', 'remove it'),
+    ('reds', lin(spatial=0.5), 'multigrid.spatial: 0.5', 'a list of fractions', 'correct it'),
+    ('reds', lin(spatial=[]), 'multigrid.spatial: []', 'a list of fractions', 'correct it'),
+    ('reds', lin(spatial=[1]), 'multigrid.spatial: [1]', 'whole numbers above 1', 'correct it'),
+    ('reds', lin(spatial=[0.5, 1.5]), 'multigrid.spatial: [0.5, 1.5]', 'fractions', 'correct it'),
+    ('reds', lin(spatial=[0.0, 1.0]), 'multigrid.spatial: [0.0, 1.0]', 'fractions', 'correct it'),
+    ('reds', lin(spatial=[True, 1.0]), 'multigrid.spatial: [True, 1.0]', 'fractions', 'correct it'),
+    ('reds', lin(spatial=[0.5]), 'multigrid.spatial: the last value, 0.5, gives 128', '256', '1.0'),
+    ('reds', lin(spatial=[128, 300]), 'multigrid.spatial: 300', 'up to 256', 'multigrid.extra'),
+    ('reds', lin(spatial=[130, 256]), 'multigrid.spatial: 130', 'multiples of 4', 'use 128'),
+    ('reds', lin(temporal=[0.5, 0.75]), 'multigrid.temporal: the last value, 0.75, gives 11', '15', '1.0'),
+    ('reds', lin(temporal=[7, 20]), 'multigrid.temporal: 20', 'up to 15', 'multigrid.extra'),
+    ('vimeo', lin(temporal=[7, 14]), 'multigrid.temporal: 7', 'even frames up to 14', 'use 8'),
+    ('edvr', lin(temporal=[0.5, 0.75, 1.0]), 'multigrid.temporal: [0.5, 0.75, 1.0]', '[1.0]', 'remove'),
+    ('edvr', lin(temporal=[3, 5]), 'multigrid.temporal: [3, 5]', '[1.0]', 'remove'),
+    ('edvr', lin(temporal=[7]), 'multigrid.temporal: [7]', '[1.0]', 'remove'),
+    ('reds', lin(order='random'), "multigrid.order: 'random'", 'hierarchical | synchronous', 'correct it'),
+    ('reds', lin(order='synchronous'), 'multigrid.order: synchronous', 'equal length', 'hierarchical'),
+    ('reds', lin(base_batch_size=0), 'multigrid.base_batch_size: 0', 'from 1 to', 'correct it'),
+    ('reds', lin(base_batch_size=2.5), 'multigrid.base_batch_size: 2.5', 'integer', 'correct it'),
+    ('reds', lin(batch_size=64), 'multigrid.batch_size: 64', 'lr and total_iter', 'base_batch_size: 16'),
+    ('reds', PAPER | {'batch_size': 10**12}, 'multigrid.batch_size: 1000000000000', 'from 1 to', 'correct it'),
+    ('reds', PAPER | {'batch_size': 66}, 'multigrid.batch_size: 66', 'a multiple of 4', '68'),
+    ('reds', PAPER | {'batch_size': 2}, 'multigrid.batch_size: 2', 'a multiple of 4', '4'),
+    ('reds', lin(base_batch_size=30), 'multigrid.base_batch_size: 30', 'a multiple of 4', '32'),
+    ('reds', lin(lr_scaling='log'), "multigrid.lr_scaling: 'log'", 'linear | sqrt | none', 'correct it'),
+    ('reds', lin(lr_schedule='cosine'), "multigrid.lr_schedule: 'cosine'", 'restart | host', 'correct it'),
+    ('reds', lin(small_lr_max='fast'), "multigrid.small_lr_max: 'fast'", 'a number > 0', 'correct it'),
+    ('reds', lin(small_lr_max=0), 'multigrid.small_lr_max: 0', 'a number > 0', 'correct it'),
+    ('reds', lin(small_lr_max=float('nan')), 'multigrid.small_lr_max: nan', 'a number > 0', 'correct it'),
+    ('reds', lin(small_lr_max=float('inf')), 'multigrid.small_lr_max: inf', 'a number > 0', 'correct it'),
+    ('reds', lin(small_lr_max=10**400), 'multigrid.small_lr_max: 1000', 'a number > 0', 'correct it'),
+    ('reds', lin(warmup_iter='none'), "multigrid.warmup_iter: 'none'", 'an integer >= -1', 'correct it'),
+    ('reds', lin(warmup_iter=True), 'multigrid.warmup_iter: true', 'an integer >= -1', 'correct it'),
+    ('reds', lin(lq_multiple=0), 'multigrid.lq_multiple: 0', 'an integer >= 1', 'correct it'),
+    ('reds', lin(uint8_transfer=1), 'multigrid.uint8_transfer: 1', 'true or false', 'correct it'),
+    ('reds', lin(stages=[STAGE]), 'multigrid.stages: not used by preset lin2022', 'stages', 'remove it'),
+    ('reds', lin(extra=5), 'multigrid.extra: 5', 'gt_size, frames, iters', 'correct it'),
+    ('reds', lin(extra={'gt_size': 288, 'frames': 17}), 'multigrid.extra.iters: missing', 'integer >= 1', 'set'),
+    ('reds', lin(extra={'gt_size': 288, 'frames': 17, 'iters': 'x'}), "multigrid.extra.iters: 'x'", '>= 1', 'correct'),
+    (
+        'reds',
+        lin(extra={'gt_size': 288, 'frames': 17, 'iters': 9, 'iter': 9}),
+        'multigrid.extra.iter: no',
+        '',
+        '.iters?',
+    ),
+    ('reds', lin(extra={'gt_size': 287, 'frames': 17, 'iters': 9}), 'multigrid.extra.gt_size: 287', 'scale 4', '284'),
+    ('reds', lin(extra={'gt_size': 128, 'frames': 17, 'iters': 9}), 'multigrid.extra.gt_size: 128', '256', '256'),
+    ('reds', lin(extra={'gt_size': 288, 'frames': 9, 'iters': 9}), 'multigrid.extra.frames: 9', '15', '15'),
+    ('vimeo', lin(extra={'gt_size': 288, 'frames': 15, 'iters': 9}), 'multigrid.extra.frames: 15', 'even', '16'),
+    ('edvr', lin(extra={'gt_size': 288, 'frames': 7, 'iters': 9}), 'multigrid.extra.frames: 7', 'allowed: 5', '5'),
+    # known, and not available yet
+    (
+        'reds',
+        {'preset': 'wu2020'},
+        "multigrid.preset: 'wu2020' is not available in this version",
+        'lin2022 | stages',
+        'another',
+    ),
+    (
+        'reds',
+        {'preset': 'progressive'},
+        "multigrid.preset: 'progressive' is not available",
+        'lin2022 | stages',
+        'another',
+    ),
+    ('reds', lin(lr_schedule='steps'), "multigrid.lr_schedule: 'steps' is not available", 'restart | host', 'another'),
+    ('reds', lin(batch_growth='inverse'), "multigrid.batch_growth: 'inverse' is not available", 'none', 'another'),
+    ('reds', lin(precision='bfloat16'), "multigrid.precision: 'bfloat16' is not available", 'float32', 'another'),
+    ('reds', lin(on_bad_frame='skip_clip'), "multigrid.on_bad_frame: 'skip_clip' is not available", 'error', 'remove'),
+    ('reds', lin(store='/x'), "multigrid.store: '/x' is not available in this version", '~', 'remove it'),
+    ('reds', lin(keep_last=3), 'multigrid.keep_last: 3 is not available in this version', '~', 'remove it'),
+    ('reds', lin(short_cycle=True), 'multigrid.short_cycle: true is not available', '~', 'remove it'),
+    ('reds', lin(iters=[1]), 'multigrid.iters: [1] is not available in this version', '~', 'remove it'),
+    # explicit stages
+    ('reds', {'preset': 'stages'}, 'multigrid.stages: missing', '{iters, frames', 'plan --yaml'),
+    ('reds', {'preset': 'stages', 'stages': []}, 'multigrid.stages: []', '{iters, frames', 'plan --yaml'),
+    ('reds', {'preset': 'stages', 'stages': {'a': 1}}, "multigrid.stages: {'a': 1}", '{iters, frames', 'plan --yaml'),
+    ('reds', stages(STAGE, 7), 'multigrid.stages[1]: 7', 'frames', 'correct it'),
+    ('reds', stages(STAGE, {}), 'multigrid.stages[1].iters: missing', 'an integer >= 1', 'set it'),
+    ('reds', stages({'iters': 0}), 'multigrid.stages[0].iters: 0', 'an integer >= 1', 'correct it'),
+    ('reds', stages(STAGE | {'size': 3}), 'multigrid.stages[0].size: no such option', 'gt_size', '.gt_size?'),
+    ('reds', stages(STAGE | {'gt_size': 130}), 'multigrid.stages[0].gt_size: 130', 'multiples of 4', '128'),
+    ('reds', stages(STAGE | {'clips': 10}), 'multigrid.stages[0].clips: 10', 'a multiple of 4', '12'),
+    ('reds', stages(STAGE | {'lr': 2e-4}), 'multigrid.stages[0].lr: 0.0002', '[first, last, curve]', 'correct it'),
+    ('reds', stages(STAGE | {'lr': [2e-4, 0, 'cos']}), 'multigrid.stages[0].lr', 'cosine N', 'correct it'),
+    ('reds', stages(STAGE | {'lr': [2e-4, 0, 'cosine 0']}), 'multigrid.stages[0].lr', 'cosine N', 'correct it'),
+    ('reds', stages(STAGE | {'lr': [2e-4, 0, 'host 1/0']}), 'multigrid.stages[0].lr', 'host M', 'correct it'),
+    ('reds', stages(STAGE | {'lr': [2e-4, 0, 'host -1']}), 'multigrid.stages[0].lr', 'host M', 'correct it'),
+    ('reds', stages(STAGE | {'lr': [2e-4, 0, 'host 1e999999999']}), 'multigrid.stages[0].lr', 'host M', 'correct it'),
+    ('reds', stages(STAGE | {'lr': [0, 0, 'constant']}), 'multigrid.stages[0].lr', '[first, last', 'correct it'),
+    ('vimeo', stages(STAGE | {'frames': 7}), 'multigrid.stages[0].frames: 7', 'even', '8'),
+    ('edvr', stages(STAGE | {'frames': 7}), 'multigrid.stages[0].frames: 7', 'allowed: 5', '5'),
+    (
+        'reds',
+        stages(STAGE) | {'spatial': [1.0]},
+        'multigrid.spatial: not used by preset stages',
+        'lin2022',
+        'remove it',
+    ),
+    (
+        'reds',
+        stages(STAGE) | {'batch_size': 8},
+        'multigrid.batch_size: not used by preset stages',
+        'lin2022',
+        'remove it',
+    ),
+]
+
+BROKEN_FILES: list[tuple[dict[str, Any], str, str, str]] = [
+    ({'datasets': REMOVED}, 'datasets: missing', 'section', 'copy'),
+    ({'datasets': 5}, 'datasets: 5 is not a section', 'section', 'copy'),
+    ({'datasets.train': REMOVED}, 'datasets.train: missing', 'section', 'copy'),
+    ({'train': REMOVED}, 'train: missing', 'section', 'copy'),
+    ({'train.optim_g': REMOVED}, 'train.optim_g: missing', 'section', 'copy'),
+    ({'train.scheduler': REMOVED}, 'train.scheduler: missing', 'section', 'copy'),
+    ({'scale': 0}, 'scale: 0', 'an integer >= 1', 'correct it'),
+    ({'datasets.train.gt_size': REMOVED}, 'datasets.train.gt_size: missing', 'an integer >= 1', 'set it'),
+    ({'datasets.train.gt_size': '256'}, "datasets.train.gt_size: '256'", 'an integer >= 1', 'correct it'),
+    ({'datasets.train.gt_size': 255}, 'datasets.train.gt_size: 255', 'a multiple of 4', 'set it to 252'),
+    ({'datasets.train.type': REMOVED}, 'datasets.train.type: missing', 'a name', 'set it'),
+    ({'datasets.train.type': 'MultigridDataset'}, 'datasets.train.base_type: missing', 'a name', 'set it'),
+    ({'datasets.train.num_frame': REMOVED}, 'datasets.train.num_frame: missing', 'an integer >= 1', 'set it'),
+    ({'datasets.train.num_frame': -1}, 'datasets.train.num_frame: -1', 'an integer >= 1', 'correct it'),
+    ({'datasets.train.batch_size_per_gpu': 0}, 'datasets.train.batch_size_per_gpu: 0', 'from 1', 'correct it'),
+    ({'datasets.train.gt_sizes': [128, 256]}, 'datasets.train.gt_sizes: [128, 256]', 'one schedule', 'remove gt_sizes'),
+    (
+        {'datasets.train.mini_batch_sizes': [8]},
+        'datasets.train.mini_batch_sizes: [8]',
+        'one schedule',
+        'remove mini_batch',
+    ),
+    ({'train.total_iter': 0}, 'train.total_iter: 0', 'an integer >= 1', 'correct it'),
+    ({'train.total_iter': 5, 'train.fix_flow': 0}, 'train.total_iter: 5', 'at least 6', 'train longer'),
+    ({'train.optim_g.lr': REMOVED}, 'train.optim_g.lr: missing', 'a number > 0', 'set it'),
+    ({'train.optim_g.lr': 'x'}, "train.optim_g.lr: 'x'", 'a number > 0', 'correct it'),
+    ({'train.fix_flow': 300_000}, 'train.fix_flow: 300000', 'less than 300000', 'set train.fix_flow: 5000'),
+    ({'train.fix_flow': '5000'}, "train.fix_flow: '5000'", 'an integer >= 0', 'correct it'),
+    ({'train.tsa_iter': 10**9}, 'train.tsa_iter: 1000000000', 'less than 300000', 'set train.tsa_iter: 5000'),
+    ({'train.warmup_iter': float('inf')}, 'train.warmup_iter: inf', 'an integer >= -1', 'correct it'),
+    ({'train.scheduler.type': REMOVED}, 'train.scheduler.type: missing', 'a name', 'set it'),
+    ({'train.scheduler.periods': [0]}, 'train.scheduler.periods: [0]', 'integers >= 1', 'correct it'),
+    ({'train.scheduler.periods': [1, 2]}, 'train.scheduler.restart_weights: 1 values for 2', 'as many', 'equally long'),
+    ({'train.scheduler.eta_min': -1}, 'train.scheduler.eta_min: -1', 'a number >= 0', 'correct it'),
+    ({'manual_seed': -1}, 'manual_seed: -1', 'from 0 to 4294967295', 'correct it'),
+    ({'model_type': 'RealESRGANModel'}, 'model_type: RealESRGANModel', 'models that take', 'without the multigrid'),
+    ({'model_type': 'MultigridModel'}, 'base_model: missing', 'model class', 'VideoRecurrentModel'),
+    ({'model_type': 'MultigridModel', 'base_model': 'LDLModel'}, 'base_model: LDLModel', 'models', 'without'),
+    ({'use_static_graph': True}, 'use_static_graph: true', 'one clip length', 'temporal: [1.0]'),
+]
+
+
+@pytest.mark.parametrize(('kind', 'block', 'what', 'allowed', 'remedy'), BROKEN_BLOCKS)
+def test_broken_block(kind: str, block: Any, what: str, allowed: str, remedy: str) -> None:
+    options = stock(kind, changes={'multigrid': block})
+    check_problems(problems_of(options), what, allowed, remedy)
+
+
+@pytest.mark.parametrize(('changes', 'what', 'allowed', 'remedy'), BROKEN_FILES)
+def test_broken_file(changes: dict[str, Any], what: str, allowed: str, remedy: str) -> None:
+    check_problems(problems_of(stock(block=LIN2022, changes=changes)), what, allowed, remedy)
+
+
+def check_problems(problems: tuple[Problem, ...], what: str, allowed: str, remedy: str) -> None:
+    """One problem in three lines: what (path and value), what is allowed, what to do."""
+    assert len(problems) == 1, problems
+    assert problems[0].what.startswith(what)
+    assert allowed in problems[0].allowed
+    assert remedy in problems[0].remedy
+    assert all(problems[0])
+    assert len(str(problems[0]).splitlines()) == 3
+
+
+def test_a_schedule_that_is_not_basicsrs_cannot_be_followed() -> None:
+    unknown = {'train.scheduler': {'type': 'VibrateLR', 'eta_min': 1e-6}}
+    assert resolved(stock(block=LIN2022, changes=unknown)).baseline.eta_min == 1e-6
+    options = stock(block=LIN2022 | {'lr_schedule': 'host'}, changes=unknown)
+    check_problems(problems_of(options), 'multigrid.lr_schedule: host', 'CosineAnnealingRestartLR', 'another curve')
+    options = stock(block=stages(STAGE | {'lr': [2e-4, 0, 'host']}), changes=unknown)
+    check_problems(problems_of(options), 'multigrid.stages[0].lr: host', 'CosineAnnealingRestartLR', 'another curve')
+
+
+def test_all_problems_are_told_at_once() -> None:
+    block = LIN2022 | {'spatail': [1.0], 'order': 'up', 'lr_scaling': 3, 'small_lr_max': -1, 'precision': 'float16'}
+    changes = {'train.total_iter': 'many', 'datasets.train.gt_size': 255, 'scale': 4, 'model_type': 'LDLModel'}
+    paths = [problem.what.partition(':')[0] for problem in problems_of(stock(block=block, changes=changes))]
+    assert sorted(paths) == sorted(
+        [
+            'multigrid.spatail',
+            'multigrid.order',
+            'multigrid.lr_scaling',
+            'multigrid.small_lr_max',
+            'multigrid.precision',
+            'train.total_iter',
+            'datasets.train.gt_size',
+            'model_type',
+        ]
+    )
+
+
+def test_relations_between_options_are_told_at_once_too() -> None:
+    block = LIN2022 | {
+        'spatial': [130, 300],
+        'temporal': [20, 7],
+        'batch_size': 66,
+        'extra': {'gt_size': 3, 'frames': 3, 'iters': 3},
+        'tempral': [1.0],
+    }
+    changes = {'train.fix_flow': 10**7, 'use_static_graph': True}
+    paths = {problem.what.partition(':')[0] for problem in problems_of(stock(block=block, changes=changes))}
+    assert paths == {
+        'multigrid.tempral',
+        'multigrid.spatial',
+        'multigrid.temporal',
+        'multigrid.batch_size',
+        'multigrid.extra.gt_size',
+        'multigrid.extra.frames',
+        'train.fix_flow',
+        'use_static_graph',
+    }
+
+
+def test_a_missing_section_is_told_once() -> None:
+    changes = {'train': REMOVED, 'datasets': REMOVED}
+    paths = [problem.what.partition(':')[0] for problem in problems_of(stock(block=LIN2022, changes=changes))]
+    assert paths == ['datasets', 'train']
+
+
+def test_values_that_are_hard_to_show() -> None:
+    nested: list[Any] = []
+    for _ in range(5000):
+        nested = [nested]
+    told = {
+        'multigrid.min_frames: int, too long to show is not allowed': 10**5000,
+        'multigrid.min_frames: list, too long to show is not allowed': nested,
+        f"multigrid.min_frames: '{56 * 'x'}... is not allowed": 100 * 'x',
+    }
+    for what, value in told.items():
+        (problem,) = problems_of(stock(block=LIN2022, changes={'multigrid.min_frames': value}))
+        assert problem.what == what
+
+
+def test_ranks_that_do_not_divide_the_batch() -> None:
+    check_problems(problems_of(stock(block=PAPER), world_size=3), 'multigrid.batch_size: 64', 'multiple of 3', '66')
+    assert resolved(stock(block=LIN2022), world_size=3).plan.stages[0].shape.clips == 12
+
+
+def test_a_file_without_the_block() -> None:
+    (problem,) = problems_of(stock())
+    assert problem.what.startswith('multigrid: options.yml has no such section')
+    assert 'preset: lin2022' in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ('text', 'what'),
+    [
+        ('', 'no options in it'),
+        ('- a\n- b\n', 'no options in it'),
+        ('name: [1, 2\ntrain: 3\n', 'line 2, column'),
+        ('name: {a\n', 'line '),
+        ('name: a: b\n', 'line 1, column'),
+        ('\tname: a\n', 'line 1'),
+        ('a: 1\n--- \nb: 2\n', 'line '),
+        ('a: 2024-13-01\n', 'month must be in 1..12'),
+        ('a: !!int ""\n', 'string index out of range'),
+        ('a: !!bool maybe\n', 'maybe'),
+        ('a: !!python/object:os.system {}\n', 'could not determine a constructor'),
+        ('a: ' + 5000 * '1' + '\n', 'integer string conversion'),
+        ('a: *b\n', 'undefined alias'),
+        ('a: "\x00"\n', 'control characters'),
+    ],
+)
+def test_a_file_that_is_not_yaml(tmp_path: Path, text: str, what: str) -> None:
+    path = tmp_path / 'x.yml'
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_options(path)
+    (problem,) = caught.value.problems
+    assert problem.what.startswith(f'-opt {path}')
+    assert what in problem.what
+    assert all(problem)
+    assert len(str(problem).splitlines()) == 3
+
+
+def test_a_file_that_is_not_text(tmp_path: Path) -> None:
+    path = tmp_path / 'x.yml'
+    path.write_bytes(b'name: \xff\xfe\n')
+    with pytest.raises(ConfigError, match="can't decode"):
+        load_options(path)
+
+
+@pytest.mark.parametrize('name', ['missing.yml', '.'])
+def test_a_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_options(tmp_path / name)
+    assert caught.value.problems[0].what.startswith(f'-opt {tmp_path / name}: ')

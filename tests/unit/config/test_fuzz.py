@@ -1,0 +1,130 @@
+"""Options files broken at random: whatever is in them, they are planned or refused, and nothing else escapes."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from stock_options import PAPER, stock
+
+from mg_basicsr.config.build import resolve
+from mg_basicsr.config.options_file import load_options
+from mg_basicsr.config.print_block import explicit_block
+from mg_basicsr.errors import MultigridError
+from mg_basicsr.schedule.describe import describe
+
+# fmt: off
+VALUES: list[Any] = [
+    None, True, False, 0, 1, -1, 2, 3, 7, 10**9, 10**18, 10**30, -(10**18), 10**400,
+    0.0, 0.5, 1.0, 1.5, -0.5, 1e-300, 1e300, 1e-7, float('nan'), float('inf'), float('-inf'),
+    '', 'x', '2e-4', '1e999', 'nan', '-', 'none', 'lin2022', 'stages', 'wu2020', 'host', 'synchronous',
+    'REDSDataset', 'Vimeo90KRecurrentDataset', 'MultigridDataset', 'MultiStepLR',
+    [], [None], [1], [0], [0.5, 1.0], [1.0], [-1, 2], [10**12], [[1]], ['a', 1.0], [float('nan')],
+    [{'iters': 5}], [{'iters': 10**12, 'lr': [1e-3, 0, 'cosine 5']}], [{'iters': 2, 'lr': ['a', 'b', 3]}],
+    {}, {'a': 1}, {1: 2}, {'type': 'x'},
+    {'gt_size': 288, 'frames': 17, 'iters': 10}, {'gt_size': 10**20, 'frames': 10**20, 'iters': 10**20},
+]
+# fmt: on
+NAMES = [
+    'x',
+    '',
+    'preset',
+    'spatial',
+    'tempral',
+    'lr',
+    'type',
+    'gt_sizes',
+    'num_frame',
+    'stages',
+    'extra',
+    5,
+    None,
+    'a: b',
+]
+CHARACTERS = '{}[]:,#&*!|>\'"%@`-? \n\t0a\x00é'
+
+
+def sections(options: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
+    """The mapping itself and all mappings in it."""
+    yield options
+    for value in options.values():
+        if isinstance(value, dict):
+            yield from sections(value)
+
+
+def mutate(options: dict[str, Any], rng: random.Random) -> None:
+    """Renames, removes, adds or replaces one key somewhere, in place."""
+    section = rng.choice([section for section in sections(options) if section])
+    key = rng.choice(list(section))
+    kind = rng.choice(['rename', 'remove', 'add', 'replace', 'replace', 'replace'])
+    if kind == 'rename':
+        section[rng.choice(NAMES)] = section.pop(key)
+    elif kind == 'remove':
+        del section[key]
+    else:
+        section[key if kind == 'replace' else rng.choice(NAMES)] = copy.deepcopy(rng.choice(VALUES))
+
+
+def broken_text(text: str, rng: random.Random) -> str:
+    """Some characters of the file put in, taken out or replaced."""
+    for _ in range(rng.randint(1, 3)):
+        at = rng.randrange(len(text))
+        text = text[:at] + rng.choice(['', rng.choice(CHARACTERS)]) + text[at + rng.randint(0, 1) :]
+    return text
+
+
+def full_file() -> dict[str, Any]:
+    """An options file with every key of the block that can be set."""
+    block = PAPER | {
+        'spatial': [0.5, 1.0], 'temporal': [0.5, 0.75, 1.0], 'order': 'hierarchical', 'lr_scaling': 'sqrt',
+        'lr_schedule': 'host', 'small_lr_max': '2e-4', 'extra': {'gt_size': 288, 'frames': 17, 'iters': 2000},
+        'max_clips': 8, 'batch_growth': 'none', 'warmup_iter': 100, 'lq_multiple': 4, 'min_lq_size': 32,
+        'min_frames': 6, 'precision': 'float32', 'uint8_transfer': True, 'store': None, 'on_bad_frame': 'error',
+    }  # fmt: skip
+    return stock(block=block)
+
+
+def explicit_file() -> dict[str, Any]:
+    entry = {'iters': 1000, 'frames': 7, 'gt_size': 128, 'clips': 16, 'lr': [2e-4, 1e-7, 'cosine 5000']}
+    return stock(block={'preset': 'stages', 'warmup_iter': 5, 'stages': [entry, {'iters': 20_000}]})
+
+
+def broken_file(n: int) -> str:
+    """The n-th broken file: one to three mutations, in every fourth one of the text itself."""
+    rng = random.Random(n)
+    options = rng.choice([full_file, explicit_file])()
+    for _ in range(rng.randint(1, 3)):
+        mutate(options, rng)
+    text = yaml.safe_dump(options, sort_keys=False)
+    return broken_text(text, rng) if n % 4 == 0 else text
+
+
+def plan_or_refuse(path: Path, text: str) -> bool:
+    """Whether the file could be planned. What can be planned can also be shown and printed."""
+    path.write_text(text, encoding='utf-8')
+    try:
+        file = load_options(path)
+        settings = resolve(file)
+    except MultigridError as error:
+        assert error.problems
+        assert all(problem.what and len(str(problem).splitlines()) <= 3 for problem in error.problems)
+        return False
+    describe(settings.plan, settings.baseline)
+    explicit_block(file.options['multigrid'], settings)
+    return True
+
+
+@pytest.mark.parametrize('first', range(0, 200, 50))
+def test_broken_files_are_planned_or_refused(first: int, tmp_path: Path) -> None:
+    outcomes = [plan_or_refuse(tmp_path / 'x.yml', broken_file(n)) for n in range(first, first + 50)]
+    assert any(outcomes) and not all(outcomes)  # the mutations are neither all fatal nor all harmless
+
+
+def test_the_files_themselves_can_be_planned(tmp_path: Path) -> None:
+    for options in (full_file(), explicit_file()):
+        assert plan_or_refuse(tmp_path / 'x.yml', yaml.safe_dump(options, sort_keys=False))
