@@ -145,7 +145,16 @@ def planned_options(options: Any, run: Run) -> Any:
     options['manual_seed'] = run.settings.seed  # BasicSR draws a new seed on every start if the file has none
     options['train']['total_iter'] = run.plan.total_iter
     options['train']['warmup_iter'] = -1
+    _numbers_in_place_of_text(options['train'])
     return options
+
+
+def _numbers_in_place_of_text(train: Any) -> None:
+    """PyYAML reads `2e-4` as text, which the plan accepts and an optimiser does not."""
+    for name, section in train.items():
+        for key in ('lr', 'eta_min'):
+            if isinstance(section, dict) and isinstance(section.get(key), str) and name.startswith(('optim_', 'scheduler')):
+                section[key] = float(section[key])
 
 
 def _is_options_file(stream: Any, opt: Path | None) -> bool:

@@ -28,6 +28,7 @@ STAGES = [(3, 32), (4, 32), (6, 32), (3, 64), (4, 64), (6, 64)]
 def reference(tmp_path_factory, clips):
     """The run that all others have to equal."""
     project = Project(tmp_path_factory.mktemp('reference'), clips)
+    project.options['train']['optim_g']['lr'] = '1e-3'  # as PyYAML reads a number without a point
     project.write()
     project.train()
     return project

@@ -1,0 +1,34 @@
+"""Stores that many tests only read, made once from the sets of the folder above."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from store_sets import MakeStore
+
+from mg_basicsr.data.options import TrainSetOptions
+from mg_basicsr.data.store import writer
+from mg_basicsr.data.store.build import build
+from mg_basicsr.data.store.format import Header
+from mg_basicsr.data.store.listing import from_options
+
+TILED = 20  # edge of tiles in the tests: frames of 48x64 then have edge tiles on both axes
+HEADERS = {'raw': lambda scale: Header(scale), 'zstd': lambda scale: Header(scale, 'zstd', 4)}
+
+
+@pytest.fixture(scope='session')
+def make_store(tmp_path_factory: pytest.TempPathFactory) -> MakeStore:
+    """Builds a store of a set's options: tiled, or (`whole`) one tile per frame."""
+
+    def make(options: TrainSetOptions, layout: str, codec: str, whole: bool = False) -> Path:
+        root = tmp_path_factory.mktemp('store')
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(writer, 'TILE', TILED)
+            if not whole:
+                patch.setattr(writer, 'WHOLE_PIXELS', 0)
+            patch.setattr(writer, 'CHUNK_BYTES', 60_000)  # several chunks per clip
+            build(root, HEADERS[codec](options.scale), from_options(options, layout, None))
+        return root
+
+    return make

@@ -1,0 +1,252 @@
+"""Whatever is wrong with a store: a clear error, nothing executed, the rest of it usable."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from frame_sets import SCALE, block
+from store_sets import MakeStore
+
+from mg_basicsr.data.crop import Flips, Window
+from mg_basicsr.data.options import TrainSetOptions
+from mg_basicsr.data.sequences import FrameSequence
+from mg_basicsr.data.store.format import CLIPS, HEADER, LIST, clip_path, is_name, read_header, read_list
+from mg_basicsr.data.store.opening import open_store
+from mg_basicsr.data.store.reader import StoreFrames
+from mg_basicsr.data.store.verify import verify
+from mg_basicsr.errors import ConfigError, DataError
+
+HUGE = '9' * 5000
+CONTINUE = 'run `mg-basicsr prepare` again with the same arguments'
+
+
+@pytest.fixture(scope='module', params=['raw', 'zstd'])
+def whole(request: pytest.FixtureRequest, reds: Path, make_store: MakeStore) -> Path:
+    return make_store(TrainSetOptions.parse(block(reds), SCALE), 'reds', request.param)
+
+
+@pytest.fixture
+def store(whole: Path, tmp_path: Path) -> Path:
+    """A store that a test may damage: clips 000 of 6 frames, 001 of 37, 002 of 9."""
+    return Path(shutil.copytree(whole, tmp_path / 'store'))
+
+
+def read(root: Path, name: str, frames: int) -> None:
+    out = np.empty((frames, 3, 40, 40), np.uint8)
+    StoreFrames(root).read_gt(FrameSequence(name, frames, 48, 64), range(frames), Window(0, 0, 40), Flips(), out)
+
+
+def assert_damaged(root: Path, told: str, remedy: str = CONTINUE) -> None:
+    """Clip 001 cannot be read, the others can."""
+    with pytest.raises(DataError) as error:
+        read(root, '001', 37)
+    problem = error.value.problems[-1]
+    assert str(root) in problem.what
+    assert 'clip 001' in problem.what
+    assert told in str(error.value)
+    assert problem.allowed.startswith('allowed: ')
+    assert remedy in problem.remedy
+    read(root, '000', 6)
+    read(root, '002', 9)
+
+
+def change_header(root: Path, **changes: Any) -> None:
+    values = json.loads((root / HEADER).read_text())
+    (root / HEADER).write_text(json.dumps({**values, **changes}))
+
+
+def change_line(root: Path, **changes: Any) -> None:
+    """Changes the line of clip 001."""
+    lines = (root / LIST).read_text().splitlines()
+    lines[1] = json.dumps({**json.loads(lines[1]), **changes})
+    (root / LIST).write_text('\n'.join([*lines, '']))
+
+
+@pytest.mark.parametrize('changes', [
+    {'scale': 0}, {'scale': True}, {'scale': '4'}, {'scale': 4.0}, {'scale': None}, {'scale': 10**9}, {'scale': [4]},
+    {'codec': 'pickle'}, {'codec': None}, {'codec': ['raw']}, {'block': -1}, {'block': 10**6}, {'block': 'x'},
+    {'degradation': 'unknown'}, {'degradation': {}}, {'version': 0}, {'version': '1'}, {'version': True},
+    {'format': 'other'},
+])  # fmt: skip
+def test_header_values(store: Path, changes: dict[str, Any]) -> None:
+    change_header(store, **changes)
+    with pytest.raises(DataError, match='is damaged') as error:
+        StoreFrames(store)
+    assert str(store / HEADER) in error.value.problems[0].what
+    assert 'prepare the store again' in error.value.problems[0].remedy
+
+
+@pytest.mark.parametrize('text', [
+    '', '{', '[]', 'null', '"store"', '\x80', '[' * 100_000, f'{{"version": {HUGE}}}', ' ' * 100_000 + '{}', '{}',
+    '{"format": "mg-basicsr store", "version": 1e400}', '{"format": "mg-basicsr store", "version": NaN}',
+])  # fmt: skip
+def test_header_text(store: Path, text: str) -> None:
+    (store / HEADER).write_bytes(text.encode('latin-1'))
+    with pytest.raises(DataError, match='is damaged'):
+        StoreFrames(store)
+
+
+def test_a_later_version(store: Path) -> None:
+    change_header(store, version=2, codec='something new')
+    with pytest.raises(DataError, match=r'version 2, made by a later version.*\n.*allowed: version 1\n.*update'):
+        StoreFrames(store)
+
+
+def test_no_store(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match='is not a store'):
+        StoreFrames(tmp_path)
+
+
+@pytest.mark.parametrize('changes', [
+    {'name': '../../etc/passwd'}, {'name': '/etc/passwd'}, {'name': 'a/../b'}, {'name': ''}, {'name': 'a//b'},
+    {'name': './a'}, {'name': 'a\\b'}, {'name': 'a\0b'}, {'name': 'x' * 5000}, {'name': 7}, {'name': None},
+    {'name': []}, {'frames': 0}, {'frames': -37}, {'frames': 37.0}, {'frames': True}, {'frames': None},
+    {'frames': 2**70},
+    {'height': 0}, {'height': 10**9}, {'height': 50}, {'width': '64'}, {'gt_tile': 0}, {'lq_tile': -20},
+    {'bytes': 0}, {'bytes': 2**63}, {'bytes': '1'}, {'sha256': ''}, {'sha256': 'A' * 64}, {'sha256': 5},
+])  # fmt: skip
+def test_lines(store: Path, changes: dict[str, Any]) -> None:
+    change_line(store, **changes)
+    assert_damaged(store, f'{store / LIST}, line 2 is damaged')
+
+
+@pytest.mark.parametrize(
+    'line', [b'', b'{', b'[1]', b'\xff\xfe', b'[' * 4000, b'{"frames": ' + HUGE[:4000].encode() + b'}']
+)
+def test_lines_that_are_no_objects(store: Path, line: bytes) -> None:
+    lines = (store / LIST).read_bytes().split(b'\n')
+    (store / LIST).write_bytes(b'\n'.join([lines[0], line, *lines[2:]]))
+    assert_damaged(store, 'line 2 is damaged')
+
+
+def test_a_line_that_was_being_written(store: Path) -> None:
+    lines = (store / LIST).read_text().splitlines(keepends=True)
+    (store / LIST).write_text(lines[0] + lines[2] + lines[1][:-1])
+    assert_damaged(store, 'is not in the store')
+
+
+def test_no_list(store: Path) -> None:
+    (store / LIST).unlink()
+    with pytest.raises(DataError, match='clip 000 is not in the store'):
+        read(store, '000', 6)
+
+
+@pytest.mark.parametrize('changes', [{'frames': 36}, {'width': 60}, {'height': 44}])
+def test_a_line_that_does_not_fit_the_file(store: Path, changes: dict[str, int]) -> None:
+    """In a compressed store the sizes of files don't tell; the list of the training set does."""
+    change_line(store, **changes)
+    raw = read_header(store).codec == 'raw'
+    told = 'line 2 is damaged' if raw else 'in the store'
+    assert_damaged(store, told, CONTINUE if raw else 'correct the meta file')
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 1)
+
+
+def empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def longer(path: Path) -> None:
+    os.truncate(path, path.stat().st_size + 1)
+
+
+def gone(path: Path) -> None:
+    path.unlink()
+
+
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize('damage', [cut, empty, longer, gone, folder])
+def test_files(store: Path, damage: Callable[[Path], None]) -> None:
+    path = clip_path(store, '001')
+    damage(path)
+    assert_damaged(store, str(path))
+    problems = StoreFrames(store).problems(FrameSequence('001', 37, 48, 64))
+    assert len(problems) == 1
+    assert 'clip 001' in problems[0].what
+    with pytest.raises(DataError, match='clip 001'):
+        verify(store)
+
+
+def test_another_byte_is_found_by_its_checksum(store: Path) -> None:
+    assert verify(store) == 3
+    path = clip_path(store, '001')
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DataError, match='has changed: its checksum') as error:
+        verify(store)
+    assert f'clip 001: {path}' in error.value.problems[0].what
+    assert CONTINUE in error.value.problems[0].remedy
+
+
+@pytest.mark.parametrize('whole', ['zstd'], indirect=True)
+@pytest.mark.parametrize('seed', range(40))
+def test_random_bytes_in_a_compressed_clip(store: Path, seed: int) -> None:
+    """Other pixels or an error that names the clip: never anything else."""
+    path = clip_path(store, '001')
+    data = bytearray(path.read_bytes())
+    rng = np.random.default_rng(seed)
+    for place in rng.integers(0, len(data) if seed % 2 else 4000, 20):
+        data[place] = int(rng.integers(256))
+    path.write_bytes(data)
+    try:
+        read(store, '001', 37)
+    except DataError as error:
+        assert 'clip 001' in error.problems[0].what
+
+
+@pytest.mark.parametrize('whole', ['zstd'], indirect=True)
+def test_an_index_that_asks_for_more_than_there_is(store: Path) -> None:
+    path = clip_path(store, '001')
+    data = bytearray(path.read_bytes())
+    data[:8] = (2**64 - 1).to_bytes(8, 'little')
+    path.write_bytes(data)
+    assert_damaged(store, 'has a damaged index')
+    os.truncate(path, 100)
+    change_line(store, bytes=100)
+    assert_damaged(store, 'less than its index')
+
+
+def test_a_set_that_is_not_in_the_store(reds: Path, store: Path) -> None:
+    options = TrainSetOptions.parse(block(reds), SCALE)
+    sequences = [FrameSequence(f'{number:03d}', 6, 48, 64) for number in range(9)]
+    with pytest.raises(DataError) as error:
+        open_store(store, options, sequences)
+    told = str(error.value)
+    assert 'clip 001 has 37 frames of 48x64 in the store\n  allowed: 6 frames of 48x64' in told
+    assert 'clip 003 is not in the store' in told
+    assert 'and 3 more of this kind' in told
+
+
+def test_another_scale(reds: Path, store: Path) -> None:
+    options = TrainSetOptions.parse(block(reds), 2)
+    with pytest.raises(ConfigError, match=r'scale: 2, but the store .* has scale 4'):
+        open_store(store, options)
+
+
+@pytest.mark.parametrize(
+    ('name', 'allowed'),
+    [('000', True), ('00001/0001', True), ('a b.png', True), ('ä/ö', True), ('..', False), ('a/..', False),
+     ('a/', False), ('a\n', False), ('x' * 201, False)],
+)  # fmt: skip
+def test_names(name: str, allowed: bool) -> None:
+    assert is_name(name) is allowed
+
+
+def test_files_are_below_the_store(store: Path) -> None:
+    clips, problems = read_list(store, read_header(store))
+    assert not problems
+    assert all(clip_path(store, name).is_relative_to(store / CLIPS) for name in clips)
