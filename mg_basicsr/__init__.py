@@ -22,7 +22,7 @@ _REGISTERED = (
     'MultigridVimeo90KDataset',
 )
 
-__all__ = ['__version__', *_REGISTERED]  # noqa: PLE0604
+__all__ = ['__version__', *_REGISTERED]
 
 
 def __getattr__(name: str) -> Any:

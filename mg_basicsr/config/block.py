@@ -17,6 +17,7 @@ from mg_basicsr.config.parsers import (
     non_negative,
     not_yet,
     positive,
+    text,
 )
 from mg_basicsr.config.problems import Problems, Reader, read_section, reads, shown
 from mg_basicsr.schedule.lin2022 import ExtraStage
@@ -113,7 +114,7 @@ class Block:
     min_frames: int = key(COUNT, 6, ('lin2022',))
     precision: str = key(choice('float32', later=['bfloat16', 'float16']), 'float32')
     uint8_transfer: bool = key(boolean, True)
-    store: str | None = key(not_yet, None)
+    store: str | None = key(text, None)
     on_bad_frame: str = key(choice('error', later=['skip_clip']), 'error')
     keep_last: int | None = key(not_yet, None)
 

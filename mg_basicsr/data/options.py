@@ -15,7 +15,7 @@ from mg_basicsr.errors import ConfigError, Problem
 
 BLOCK = 'datasets.train'
 PARTITIONS = ('REDS4', 'official')
-BACKENDS = ('disk', 'lmdb')
+BACKENDS = ('disk', 'lmdb', 'store')
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,8 @@ class TrainSetOptions:
         dataroot_gt, dataroot_lq: Folders of PNGs, or LMDB folders.
         dataroot_flow: Quantised flows (REDS sliding window only), or None.
         meta_info_file: List of sequences or images, or None (images found by listing the folder).
-        backend: 'disk' or 'lmdb'.
+        backend: 'disk', 'lmdb' or 'store'.
+        store: Folder of the crop store, with backend 'store'.
         val_partition: 'REDS4', 'official' or None.
         test_mode: Take the validation clips instead of the others (REDS recurrent only).
         num_frame: Frames of a full-size clip; None for the whole clip (-1 in the file).
@@ -49,6 +50,7 @@ class TrainSetOptions:
     dataroot_flow: str | None = None
     meta_info_file: str | None = None
     backend: str = 'disk'
+    store: str | None = None
     val_partition: str | None = None
     test_mode: bool = False
     num_frame: int | None = None
@@ -74,6 +76,7 @@ class TrainSetOptions:
             dataroot_flow=read.text('dataroot_flow', None) or None,
             meta_info_file=read.text('meta_info_file', None) or None,
             backend=read.backend(),
+            store=read.store(),
             val_partition=read.text('val_partition', None) or None,
             test_mode=read.flag('test_mode', False),
             num_frame=read.frames(),
@@ -177,6 +180,17 @@ class _Reader:
         value = self.block.get('io_backend')
         kind = value.get('type') if isinstance(value, Mapping) else value
         if kind not in BACKENDS:
-            self._wrong(f'{BLOCK}.io_backend.type', kind, ' or '.join(BACKENDS))
+            self._wrong(f'{BLOCK}.io_backend.type', kind, ', '.join(BACKENDS))
             return 'disk'
         return str(kind)
+
+    def store(self) -> str | None:
+        """The folder of a store, where the backend is one."""
+        value = self.block.get('io_backend')
+        if not isinstance(value, Mapping) or value.get('type') != 'store':
+            return None
+        path = value.get('path')
+        if not isinstance(path, str) or not path:
+            self._wrong(f'{BLOCK}.io_backend.path', path, 'the folder of a crop store')
+            return None
+        return os.path.expanduser(path)

@@ -72,8 +72,8 @@ def told_size(base: Any, gt_size: int) -> Iterator[None]:
 def cut(sample: dict[str, Any], request: SampleRequest, scale: int, name: str) -> dict[str, Any]:
     """Cuts `lq`, `gt` and every other tensor of the same frames and size to the requested shape.
 
-    Tensors are (c, h, w) for images, (t, c, h, w) for clips. A tensor is taken to run along the clip's frames if it has as
-    many as `lq`, and to be an image if its last two edges are those of `lq` or `gt`.
+    Tensors are (c, h, w) for images, (t, c, h, w) for clips. A tensor is taken to run along the clip's frames if it has
+    as many as `lq`, and to be an image if its last two edges are those of `lq` or `gt`.
     """
     lq, gt = sample['lq'], sample['gt']
     lq_size = request.gt_size // scale

@@ -9,12 +9,13 @@ from mg_basicsr.data.clips import ClipDataset
 from mg_basicsr.data.images import PairedImage
 from mg_basicsr.data.options import TrainSetOptions
 from mg_basicsr.data.reds import REDS, REDSRecurrent
+from mg_basicsr.data.store.opening import open_store
 from mg_basicsr.data.vimeo import Vimeo90K, Vimeo90KRecurrent
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.host.adapter import AdaptedDataset
 
 # BasicSR's types that ours take the place of, and the registered names of ours in their two forms
-KNOWN: dict[tuple[str, bool], Callable[[TrainSetOptions], ClipDataset]] = {
+KNOWN: dict[tuple[str, bool], Callable[..., ClipDataset]] = {
     ('REDSRecurrentDataset', True): REDSRecurrent,
     ('REDSDataset', True): REDS,
     ('Vimeo90KRecurrentDataset', True): Vimeo90KRecurrent,
@@ -30,8 +31,13 @@ KNOWN: dict[tuple[str, bool], Callable[[TrainSetOptions], ClipDataset]] = {
 HOST_CONVERSIONS = ('color', 'mean', 'std')
 
 
-def our_dataset(train_set: Mapping[str, Any], scale: object) -> ClipDataset | None:
+def our_dataset(train_set: Mapping[str, Any], scale: object, store: str | None = None) -> ClipDataset | None:
     """Our dataset for a `datasets.train` section; None for types that only the host knows.
+
+    Args:
+        train_set: The section.
+        scale: The file's top-level scale.
+        store: Crop store to read from; else the one that `io_backend` names, or the section's folders or LMDBs.
 
     Raises:
         ConfigError, DataError: the section or the data that it names cannot be used.
@@ -39,8 +45,25 @@ def our_dataset(train_set: Mapping[str, Any], scale: object) -> ClipDataset | No
     name = train_set.get('type')
     kind = KNOWN.get((str(name), bool(train_set.get('recurrent', True))))
     if kind is None or (kind is PairedImage and any(train_set.get(key) is not None for key in HOST_CONVERSIONS)):
+        if store:
+            raise ConfigError(_no_store_for(str(name), store))
         return None
-    return kind(TrainSetOptions.parse(train_set, scale))
+    options = TrainSetOptions.parse(train_set, scale)
+    store = store or options.store
+    if not store:
+        return kind(options)
+    source = open_store(store, options)
+    dataset = kind(options, source)
+    source.check(dataset.keys.sequences)
+    return dataset
+
+
+def _no_store_for(name: str, store: str) -> Problem:
+    return Problem(
+        f'multigrid.store: {store}, but datasets.train.type {name} reads by code of its own',
+        'allowed: ' + ', '.join(sorted({known for known, _ in KNOWN})),
+        'remove store, or use one of these types',
+    )
 
 
 def planned_dataset(host_dataset: Any, prepared: ClipDataset | None, scale: int) -> ClipDataset | AdaptedDataset:
@@ -59,17 +82,17 @@ def _registered(opt: dict[str, Any], name: str) -> ClipDataset:
     return dataset
 
 
-def MultigridREDSDataset(opt: dict[str, Any]) -> ClipDataset:  # noqa: N802 - the name of a registered dataset type
+def MultigridREDSDataset(opt: dict[str, Any]) -> ClipDataset:
     """REDS and sets laid out like it, for recurrent networks; with `recurrent: false` for sliding windows."""
     return _registered(opt, 'MultigridREDSDataset')
 
 
-def MultigridVimeo90KDataset(opt: dict[str, Any]) -> ClipDataset:  # noqa: N802
+def MultigridVimeo90KDataset(opt: dict[str, Any]) -> ClipDataset:
     """Vimeo-90K septuplets, for recurrent networks; with `recurrent: false` for sliding windows."""
     return _registered(opt, 'MultigridVimeo90KDataset')
 
 
-def MultigridDataset(opt: dict[str, Any]) -> AdaptedDataset:  # noqa: N802
+def MultigridDataset(opt: dict[str, Any]) -> AdaptedDataset:
     """Any registered dataset type, given as `base_type`, made to obey the plan's shapes.
 
     Raises:

@@ -54,7 +54,8 @@ def make_data(root: Path, progress: Progress) -> None:
 
 def read_clip(folder: Path) -> Image:
     """All frames of a folder: uint8 (t, h, w, 3), RGB."""
-    return np.stack([cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path in sorted(folder.glob('*.png'))])
+    frames = [np.asarray(cv2.imread(str(path)), np.uint8)[..., ::-1] for path in sorted(folder.glob('*.png'))]
+    return np.stack(frames)
 
 
 def restore(checkpoint: Path, network: dict[str, Any], lq: Image) -> Image:
@@ -74,7 +75,7 @@ def restore(checkpoint: Path, network: dict[str, Any], lq: Image) -> Image:
 
 
 def bicubic_psnr(root: Path) -> float:
-    """PSNR of bicubic upscaling on the validation clips in dB: frames averaged per clip, then clips, as BasicSR does."""
+    """PSNR of bicubic upscaling on the validation clips in dB: the mean over frames, then clips, as BasicSR's."""
     from mg_basicsr.report.demo_figure import psnr
 
     scores = []

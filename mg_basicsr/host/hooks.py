@@ -4,7 +4,7 @@
     register datasets, archs, models           # <- register: our types beside BasicSR's
     train_loader = build_dataloader(...)       #    the host's loader is built and never iterated
     model = build_model(opt)
-      model.setup_schedulers()                 # <- setup_schedulers: the model becomes known; schedulers are not stepped
+      model.setup_schedulers()                 # <- setup_schedulers: the model is known; schedulers are not stepped
     model.resume_training(state)               # <- resume_training: the clock is set
     prefetcher = CPUPrefetcher(train_loader)   # <- prefetcher: our loader takes the place of the host's
     while train_data is not None:
@@ -17,8 +17,8 @@
         model.validation(...)                  #    untouched
         train_data = prefetcher.next()
 
-Classes are patched in place, never by rebinding a name: importing basicsr already imports basicsr.train, which keeps the
-originals. These classes and methods exist in every repository built on BasicSR, and none overrides
+Classes are patched in place, never by rebinding a name: importing basicsr already imports basicsr.train, which keeps
+the originals. These classes and methods exist in every repository built on BasicSR, and none overrides
 `update_learning_rate`. Without an active run each hook is the original method.
 """
 

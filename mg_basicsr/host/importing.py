@@ -1,4 +1,4 @@
-"""Attaches shims and hooks to the host's modules: at once to those that are loaded, to the others when they are imported.
+"""Attaches shims and hooks to the host's modules: at once to those that are loaded, to the others on their import.
 
 Nothing is imported here, so `import mg_basicsr` stays cheap, and whichever basicsr the script would import is the one
 that is patched: an installed one, or a repository's own.

@@ -1,8 +1,8 @@
-"""How the plan reaches the host: the options file is read once from the command line, and handed to the host as planned.
+"""How the plan reaches the host: the options file is read once, and handed to the host as planned.
 
-All BasicSR-derived repositories read their options with `yaml.load`. While one of them loads the file that `-opt` names,
-it gets `--force_yml` applied, the plan's `total_iter`, and no warm-up of its own (the plan has it). The file on disk, and
-BasicSR's copy of it in the experiment's folder, stay the user's own.
+All BasicSR-derived repositories read their options with `yaml.load`. While one of them loads the file that `-opt`
+names, it gets `--force_yml` applied, the plan's `total_iter`, and no warm-up of its own (the plan has it). The file on
+disk, and BasicSR's copy of it in the experiment's folder, stay the user's own.
 """
 
 from __future__ import annotations
@@ -92,7 +92,9 @@ def _resolve_with_data(file: OptionsFile, world_size: int) -> tuple[Settings, Cl
     sets = file.options.get('datasets')
     train_set = sets.get('train') if isinstance(sets, dict) else None
     try:
-        dataset = our_dataset(train_set, file.options.get('scale', 1)) if isinstance(train_set, dict) else None
+        if isinstance(train_set, dict):
+            store = settings.block.store if settings else None
+            dataset = our_dataset(train_set, file.options.get('scale', 1), store)
     except MultigridError as error:
         told = {_option_of(problem) for problem in problems}
         problems += [problem for problem in error.problems if _option_of(problem) not in told]
@@ -151,9 +153,10 @@ def planned_options(options: Any, run: Run) -> Any:
 
 def _numbers_in_place_of_text(train: Any) -> None:
     """PyYAML reads `2e-4` as text, which the plan accepts and an optimiser does not."""
-    for name, section in train.items():
+    sections = [value for name, value in train.items() if name.startswith('optim_') or name == 'scheduler']
+    for section in sections:
         for key in ('lr', 'eta_min'):
-            if isinstance(section, dict) and isinstance(section.get(key), str) and name.startswith(('optim_', 'scheduler')):
+            if isinstance(section, dict) and isinstance(section.get(key), str):
                 section[key] = float(section[key])
 
 

@@ -14,7 +14,7 @@ from mg_basicsr.host.demo_network import MultigridDemoNet
 from mg_basicsr.host.options import fail
 
 
-def MultigridModel(opt: dict[str, Any]) -> Any:  # noqa: N802 - the name of a registered model type
+def MultigridModel(opt: dict[str, Any]) -> Any:
     """The model class that `base_model` names, as it is: the hooks on BaseModel make any model follow the plan.
 
     Raises:

@@ -22,7 +22,7 @@ class Run:
         settings: What it asks for.
         dataset: Our data set, opened and checked; None where the host's own is adapted.
         rank: This process.
-        iteration: Iterations begun, as the model was last told by the train loop or by a resumed state. Set, not counted.
+        iteration: Iterations begun, as the train loop or a resumed state last told the model. Set, not counted.
         model: The host's model, once it is built.
     """
 

@@ -1,8 +1,8 @@
 """One optimiser step from several passes of a model's own training step, with the large batch's exact gradient.
 
 A BasicSR model clears gradients, runs forward and backward, steps its optimisers and updates its moving average, all in
-one method. That method is called once per micro-batch; around it, gradients are cleared only before the first, and
-averaged, exchanged between ranks, stepped on and followed by the moving average only in the last. No line of it is edited.
+one method. That method is called once per micro-batch, unedited; around it, gradients are cleared only before the
+first, and averaged, exchanged between ranks, stepped on and followed by the moving average only in the last.
 
 Networks that keep statistics of what passes through them (batch norm, spectral norm) see the passes, not the batch.
 """
@@ -121,7 +121,7 @@ def refuse_indivisible(model: Any) -> None:
             Problem(
                 f'model_type: {name} cannot take a step in several passes: {reason}',
                 'allowed: one pass per step for this model',
-                'set multigrid.max_clips to the clips that a rank takes per step, use more ranks, or a smaller batch_size',
+                'raise multigrid.max_clips to what a rank takes per step, use more ranks, or a smaller batch_size',
             )
         )
 

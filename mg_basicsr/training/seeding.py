@@ -1,4 +1,4 @@
-"""All random generators of a training process, set as a function of the iteration: nothing to save, nothing to restore."""
+"""All random generators of a training process, set as a function of the iteration: there is nothing to save."""
 
 from __future__ import annotations
 

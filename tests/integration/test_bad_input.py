@@ -133,8 +133,8 @@ def test_a_frame_that_goes_missing_while_training(project, clips, workers):
         'dataroot_gt': str(copy / 'GT'), 'dataroot_lq': str(copy / 'LQ'), 'num_worker_per_gpu': workers,
     }
     project.options['logger']['save_checkpoint_freq'] = 1
-    project.options['train'] |= {'total_iter': 1200, 'scheduler': {**project.options['train']['scheduler'], 'periods': [1200]}}
-    project.options['datasets']['train']['gt_size'] = 64
+    project.options['train']['total_iter'] = 1200
+    project.options['train']['scheduler']['periods'] = [1200]
     project.write()
     script = (
         'import mg_basicsr, os, threading, time, glob\n'

@@ -21,6 +21,7 @@ from mg_basicsr.data.names import REDS_FRAMES
 from mg_basicsr.data.options import TrainSetOptions
 from mg_basicsr.data.reds import REDS, REDSRecurrent
 from mg_basicsr.data.request import SampleRequest
+from mg_basicsr.data.store import reader
 from mg_basicsr.data.store.opening import open_store
 from mg_basicsr.data.store.reader import StoreFrames
 from mg_basicsr.data.vimeo import Vimeo90K, Vimeo90KRecurrent
@@ -107,8 +108,11 @@ def test_images(tmp_path: Path, make_store: MakeStore, codec: str, listed: bool)
 
 
 @pytest.mark.parametrize(('scale', 'codec'), [*product([1, 2, 3, 4], CODECS)])
-def test_every_flip_of_noise(tmp_path: Path, make_store: MakeStore, scale: int, codec: str) -> None:
+def test_every_flip_of_noise(
+    tmp_path: Path, make_store: MakeStore, scale: int, codec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Frames of noise, whose size is no multiple of the tile; crops at their corners and all over."""
+    monkeypatch.setattr(reader, 'SMALL', 20)
     size = (12 * scale + 12, 60)
     root = write_noise(tmp_path, {'001': 11}, size, scale)
     options = TrainSetOptions.parse(block(root, gt_size=12 * scale), scale)

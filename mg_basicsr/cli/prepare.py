@@ -1,0 +1,205 @@
+"""`mg-basicsr prepare`: builds a store. Killed at any moment, it continues when it is called again."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mg_basicsr.config.options_file import load_options
+from mg_basicsr.errors import ConfigError, DataError, Problem
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from mg_basicsr.data.store.format import Header
+    from mg_basicsr.data.store.material import Material
+
+BLOCK = 4  # frames that are compressed together: more is a little smaller, and more is decoded for nothing
+CLIP_LENGTH = 100  # of REDS
+COMPRESSED = 0.5  # of the raw size; measured: 0.42 to 0.48
+RESERVE = 1 << 28  # bytes that are left free
+VIDEOS = ('.mp4', '.mkv', '.mov', '.avi', '.webm', '.m4v', '.mpg', '.mpeg', '.ts', '.y4m')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument('-opt', '--opt', help='an options file: its training set')
+    parser.add_argument('--force_yml', nargs='+', default=[], metavar='key:key=value')
+    parser.add_argument(
+        '--gt', nargs='+', metavar='PATH', help='in place of -opt: a folder of clips, an LMDB of BasicSR, or videos'
+    )
+    parser.add_argument('--lq', metavar='PATH', help='the same clips in low quality')
+    parser.add_argument('--degradation', choices=['bicubic', 'bd'], help='makes LQ from GT')
+    parser.add_argument('--scale', type=int, help="GT pixels per LQ pixel and axis (default: 4, or the file's)")
+    parser.add_argument('--layout', choices=['reds', 'vimeo', 'images'], help='with --gt (default: reds)')
+    parser.add_argument('--clip-length', type=int, metavar='N', help=f'of videos, in frames (default: {CLIP_LENGTH})')
+    parser.add_argument('-o', '--output', help='folder of the store (default: the one that the options file names)')
+    parser.add_argument('--compress', action='store_true', help='half the size, ten times the time per sample')
+    parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, metavar='N', help='processes')
+    parser.add_argument('--verify', action='store_true', help='read the finished store and check its checksums')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Builds, and verifies if asked; returns the exit code."""
+    from rich.console import Console
+
+    from mg_basicsr.data.store.build import begin, build
+
+    console = Console(highlight=False, soft_wrap=True)
+    check(arguments)
+    root, header, material = collect(arguments, console)
+    begin(root, header)
+    total = sum(len(part.clips) for part in material)
+    need(root, header, material, console)
+    with _bars('clips') as bars:
+        task = bars.add_task('clips', total=total)
+        build(root, header, material, arguments.workers, lambda done: bars.update(task, completed=done))
+    frames = sum(clip.frames for part in material for clip in part.clips)
+    console.print(f'{root}: {total:,} clips, {frames:,} frames.')
+    if arguments.verify:
+        verified(root, console)
+    console.print(f'To train from it, set in the options file: multigrid: {{store: {root}}}')
+    return 0
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Raises ConfigError for arguments that don't go together."""
+    problems = []
+    if bool(arguments.opt) == bool(arguments.gt):
+        problems.append(Problem('either -opt or --gt', 'allowed: one of them', 'say what the store is made from'))
+    if arguments.gt and not arguments.lq and not arguments.degradation:
+        problems.append(
+            Problem('--gt: LQ is missing', 'allowed: --lq DIR, or --degradation bicubic or bd', 'give one of them')
+        )
+    if arguments.lq and (arguments.degradation or arguments.opt):
+        other = '--degradation' if arguments.degradation else '-opt'
+        problems.append(Problem(f'--lq and {other} exclude each other', 'allowed: one of them', 'leave one out'))
+    for option, value, least in (
+        ('--scale', arguments.scale, 1),
+        ('--clip-length', arguments.clip_length, 1),
+        ('--workers', arguments.workers, 1),
+    ):
+        if value is not None and value < least:
+            problems.append(Problem(f'{option}: {value}', f'allowed: an integer of at least {least}', 'change it'))
+    if arguments.gt and not arguments.output:
+        problems.append(Problem('-o is missing', 'allowed: a folder for the store', 'give one'))
+    videos = arguments.gt is not None and all(is_video(path) for path in arguments.gt)
+    if arguments.gt and len(arguments.gt) > 1 and not videos:
+        problems.append(Problem('--gt: more than one path', 'allowed: one folder or LMDB, or videos', 'give one'))
+    if arguments.clip_length and not videos:
+        problems.append(Problem('--clip-length is for videos', 'allowed: with --gt VIDEO', 'leave it out'))
+    if problems:
+        raise ConfigError(*problems)
+
+
+def is_video(path: str) -> bool:
+    """Whether a path is taken to be a video: by its ending, unless it is a folder."""
+    return path.lower().endswith(VIDEOS) and not os.path.isdir(path)
+
+
+def collect(arguments: argparse.Namespace, console: Console) -> tuple[Path, Header, Sequence[Material]]:
+    """Folder and header of the store, and all clips that it is to have."""
+    from mg_basicsr.data.store.format import Header
+    from mg_basicsr.data.store.listing import Making, from_options, from_roots, from_videos
+    from mg_basicsr.host.prepare import degradation, store_path, training_set
+
+    output = arguments.output
+    method = arguments.degradation or 'files'
+    material: Sequence[Material]
+    if arguments.opt:
+        file = load_options(arguments.opt, arguments.force_yml)
+        options, layout = training_set(file)
+        scale = options.scale
+        if arguments.scale not in (None, scale):
+            what = f'--scale: {arguments.scale}, but scale: {scale} in {arguments.opt}'
+            raise ConfigError(Problem(what, f'allowed: {scale}', 'leave it out'))
+        output = output or store_path(file.options)
+        if not output:
+            what = f'-o is missing, and {arguments.opt} names no store'
+            raise ConfigError(Problem(what, 'allowed: a folder for the store', 'give -o, or set multigrid.store'))
+        material = from_options(options, layout, degradation(method, scale))
+    else:
+        scale = arguments.scale or 4
+        making = Making(scale, degradation(method, scale))
+        if is_video(arguments.gt[0]):
+            with _bars('frames') as bars:
+                tasks = {path: bars.add_task(f'looking for shots in {path}', total=None) for path in arguments.gt}
+                material = from_videos(
+                    arguments.gt,
+                    making,
+                    arguments.clip_length or CLIP_LENGTH,
+                    arguments.workers,
+                    lambda path, done: bars.update(tasks[path], completed=done),
+                )
+            for path in arguments.gt:
+                parts = [part for part in material if part.path == path]
+                console.print(f'{path}: {sum(len(part.starts) for part in parts)} clips of {parts[0].frames} frames')
+        else:
+            material = from_roots(arguments.gt[0], arguments.lq, making, arguments.layout == 'images')
+    codec = ('zstd', BLOCK) if arguments.compress else ('raw', 0)
+    return Path(output).expanduser(), Header(scale, *codec, method), material
+
+
+def need(root: Path, header: Header, material: Sequence[Material], console: Console) -> None:
+    """Says what disk the store will take and what is free.
+
+    Raises:
+        DataError: it does not fit.
+    """
+    from mg_basicsr.data.store.format import read_list
+    from mg_basicsr.data.store.writer import geometry_of
+
+    share = 1.0 if header.codec == 'raw' else COMPRESSED
+    there, _ = read_list(root, header)
+    clips = [clip for part in material for clip in part.clips]
+    needed = sum(geometry_of(clip, header).bytes * share for clip in clips if clip.name not in there)
+    free = shutil.disk_usage(root).free
+    done = sum(clip.name in there for clip in clips)
+    about = '' if header.codec == 'raw' else 'about '
+    continued = f', {done:,} of them done already' if done else ''
+    console.print(f'{len(clips):,} clips{continued}: {about}{_size(needed)} to write; {_size(free)} free in {root}.')
+    if needed + RESERVE > free:
+        compress = '' if header.codec != 'raw' else ', or add --compress, which takes about half'
+        raise DataError(
+            Problem(
+                f'-o {root}: {about}{_size(needed)} needed, {_size(free)} free',
+                'allowed: a disk with space for the whole store',
+                f'make space, or give another folder{compress}',
+            )
+        )
+
+
+def verified(root: Path, console: Console) -> None:
+    """Checks every checksum.
+
+    Raises:
+        DataError: files are damaged or missing.
+    """
+    from mg_basicsr.data.store.verify import verify
+
+    with _bars('clips') as bars:
+        task = bars.add_task('verifying', total=None)
+        count = verify(root, lambda done, total: bars.update(task, completed=done, total=total))
+    console.print(f'{root}: {count:,} clips verified.')
+
+
+def _bars(unit: str) -> Progress:
+    from rich import progress
+
+    return progress.Progress(
+        progress.TextColumn('{task.description}'),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn(unit),
+        progress.TimeElapsedColumn(),
+        progress.TimeRemainingColumn(),
+    )
+
+
+def _size(count: float) -> str:
+    return f'{count / 1e9:.1f} GB' if count >= 1e9 else f'{count / 1e6:.1f} MB'

@@ -1,0 +1,42 @@
+"""A store in place of the folders or LMDBs of a training set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from mg_basicsr.data.encoded import open_side
+from mg_basicsr.data.flows import FlowFiles
+from mg_basicsr.data.names import REDS_FRAMES
+from mg_basicsr.data.options import TrainSetOptions
+from mg_basicsr.data.sequences import FrameSequence
+from mg_basicsr.data.store.reader import StoreFrames
+from mg_basicsr.errors import ConfigError, Problem
+
+
+def open_store(path: str | Path, options: TrainSetOptions, sequences: Iterable[FrameSequence] = ()) -> StoreFrames:
+    """A store, checked against the set that is to be read from it.
+
+    Args:
+        path: Folder of the store.
+        options: The set's options. Flow is read from its own folder or LMDB.
+        sequences: Sequences of the set, if it is known already; see `StoreFrames.check`.
+
+    Raises:
+        ConfigError: the store has another scale.
+        DataError: the store is missing or damaged, or does not have these sequences.
+    """
+    flows = None
+    if options.dataroot_flow:
+        flows = FlowFiles(open_side(options, 'dataroot_flow', '.png'), REDS_FRAMES, options.scale)
+    store = StoreFrames(path, flows)
+    if store.header.scale != options.scale:
+        raise ConfigError(
+            Problem(
+                f'scale: {options.scale}, but the store {path} has scale {store.header.scale}',
+                f'allowed: {store.header.scale}',
+                'correct it, or prepare a store of this scale in another folder',
+            )
+        )
+    store.check(sequences)
+    return store

@@ -1,0 +1,48 @@
+"""Reading crops from the raw file of a clip."""
+
+from __future__ import annotations
+
+import mmap
+
+import numpy as np
+
+from mg_basicsr.data.crop import Window
+from mg_basicsr.data.sequences import FrameSequence
+from mg_basicsr.data.store.layout import CHANNELS, Geometry, Side
+from mg_basicsr.data.store.maps import Run, Target, announce, row_item
+
+
+class RawClip:
+    """Pixels as they are: all of GT, then all of LQ."""
+
+    def __init__(self, mapped: mmap.mmap, sequence: FrameSequence, geometry: Geometry) -> None:
+        self.sequence = sequence
+        self.lq, self.gt = geometry.sides()
+        self._map = mapped
+
+    def read(self, side: Side, run: Run, window: Window, target: Target) -> None:
+        """Copies a crop of some frames."""
+        tiles = side.cover(window)
+        earliest = min(run.first, run.first + run.step * (run.frames - 1))
+        length = abs(run.step) * (run.frames - 1) + 1
+        places = []
+        for rows, columns in tiles:
+            offset = side.offset(rows, columns)
+            frame = CHANNELS * rows.extent * columns.extent
+            announce(self._map, offset + earliest * frame, length * frame)
+            places.append(offset + run.first * frame)
+        planes, upside_down = target
+        to_frame, to_plane, to_row, _ = planes.strides
+        for (rows, columns), offset in zip(tiles, places, strict=True):
+            row, plane = columns.extent, rows.extent * columns.extent
+            offset += rows.inside * row + columns.inside
+            top = rows.at
+            if upside_down:
+                offset += (rows.size - 1) * row
+                row = -row
+                top = window.size - rows.at - rows.size
+            item = row_item(columns.size)
+            shape = (run.frames, CHANNELS, rows.size)
+            pixels = np.ndarray(shape, item, self._map, offset, (run.step * CHANNELS * plane, plane, row))
+            place = top * to_row + columns.at
+            np.ndarray(shape, item, planes, place, (to_frame, to_plane, to_row))[...] = pixels

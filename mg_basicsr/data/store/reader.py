@@ -1,0 +1,193 @@
+"""A store as a FrameSource: a crop costs the reading of its own pixels."""
+
+from __future__ import annotations
+
+import resource
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import cv2
+
+from mg_basicsr.data.crop import Flips, Flow, Pixels, Window
+from mg_basicsr.data.flows import FlowFiles, read_flow
+from mg_basicsr.data.sequences import FrameSequence, first_of
+from mg_basicsr.data.store.format import CONTINUE, LIST, Clip, clip_path, read_header, read_list
+from mg_basicsr.data.store.layout import Side
+from mg_basicsr.data.store.maps import Target, copy_rows, open_map, runs
+from mg_basicsr.data.store.raw_clip import RawClip
+from mg_basicsr.data.store.zstd_clip import ZstdClip
+from mg_basicsr.errors import DataError, Problem
+
+SMALL = 64  # pixels: below, calls cost more than what they do
+
+
+class StoreFrames:
+    """Reads crops from a store.
+
+    Clips are mapped into memory when they are first read, and stay open. Objects can be pickled; copies open their own.
+
+    Args:
+        root: Folder of the store.
+        flows: Where optical flow is, which stores don't hold.
+
+    Raises:
+        DataError: the header or the list is missing or damaged.
+    """
+
+    def __init__(self, root: str | Path, flows: FlowFiles | None = None) -> None:
+        self.root = Path(root)
+        self.header = read_header(self.root)
+        self._clips, self._damaged = read_list(self.root, self.header)
+        self._flows = flows
+        self._open: OrderedDict[str, RawClip | ZstdClip] = OrderedDict()
+        # an open map holds a file descriptor, of which the loader and the network need some too
+        self._most_open = max(16, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, '_open': OrderedDict()}
+
+    @property
+    def clips(self) -> Iterable[Clip]:
+        """Listed clips, in the order of the list."""
+        return self._clips.values()
+
+    def read_lq(
+        self, sequence: FrameSequence, frames: Sequence[int], window: Window, flips: Flips, out: Pixels
+    ) -> None:
+        clip = self._opened(sequence)
+        self._read(clip, clip.lq, sequence, frames, window, flips, out)
+
+    def read_gt(
+        self, sequence: FrameSequence, frames: Sequence[int], window: Window, flips: Flips, out: Pixels
+    ) -> None:
+        clip = self._opened(sequence)
+        self._read(clip, clip.gt, sequence, frames, window, flips, out)
+
+    def read_flow(self, sequence: FrameSequence, center: int, offsets: Sequence[int], window: Window) -> Flow:
+        return read_flow(self._flows, sequence, center, offsets, window)
+
+    def gt_shape(self, sequence: FrameSequence) -> tuple[int, int]:
+        geometry = self._listed(sequence).geometry
+        return geometry.height, geometry.width
+
+    def problems(self, sequence: FrameSequence, flow_offsets: Sequence[int] = ()) -> list[Problem]:
+        try:
+            clip = self._listed(sequence)
+        except DataError as error:
+            return list(error.problems)
+        path = clip_path(self.root, clip.name)
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            return [self._problem(clip.name, f'cannot be read: {error.strerror}')]
+        if size != clip.bytes:
+            return [self._problem(clip.name, f'has {size} bytes', f'{clip.bytes} bytes')]
+        return self._flows.problems(sequence, flow_offsets) if self._flows else []
+
+    def check(self, sequences: Iterable[FrameSequence]) -> None:
+        """Whether all these sequences are listed, with their numbers of frames and sizes. Looks at no clip's file.
+
+        Raises:
+            DataError: the first five that are not, and how many more.
+        """
+        problems: list[Problem] = []
+        for sequence in sequences:
+            try:
+                self._listed(sequence)
+            except DataError as error:
+                problems += error.problems
+        if problems:
+            raise DataError(*first_of(problems, 'of this kind'))
+
+    def _listed(self, sequence: FrameSequence) -> Clip:
+        clip = self._clips.get(sequence.name)
+        if clip is None:
+            what = f'{self.root}: clip {sequence.name} is not in the store'
+            damaged = ', whose list is damaged' if self._damaged else ''
+            allowed = f'allowed: sequences among the {len(self._clips)} listed in {self.root / LIST}'
+            raise DataError(*self._damaged[:1], Problem(what + damaged, allowed, CONTINUE))
+        if sequence != clip.sequence and (sequence.height or sequence.frames != clip.geometry.frames):
+            raise DataError(
+                Problem(
+                    f'{self.root}: clip {sequence.name} has {_shape(clip.sequence)} in the store',
+                    f'allowed: {_shape(sequence)}, as in the list of the training set',
+                    'correct the meta file, or prepare the store again, in another folder',
+                )
+            )
+        return clip
+
+    def _opened(self, sequence: FrameSequence) -> RawClip | ZstdClip:
+        opened = self._open.get(sequence.name)
+        if opened is not None and opened.sequence == sequence:
+            self._open.move_to_end(sequence.name)
+            return opened
+        clip = self._listed(sequence)
+        try:
+            mapped = open_map(clip_path(self.root, clip.name), clip.bytes)
+            codec, block = self.header.codec, self.header.block
+            if codec == 'raw':
+                opened = RawClip(mapped, sequence, clip.geometry)
+            else:
+                opened = ZstdClip(mapped, sequence, clip.geometry, block)
+        except OSError as error:
+            self._fail(clip.name, f'cannot be read: {error.strerror}')
+        except ValueError as error:
+            self._fail(clip.name, str(error), f'{clip.bytes} bytes, as listed')
+        self._open[clip.name] = opened
+        if len(self._open) > self._most_open:
+            self._open.popitem(last=False)
+        return opened
+
+    def _read(
+        self,
+        clip: RawClip | ZstdClip,
+        side: Side,
+        sequence: FrameSequence,
+        frames: Sequence[int],
+        window: Window,
+        flips: Flips,
+        out: Pixels,
+    ) -> None:
+        if min(frames) < 0 or max(frames) >= side.frames:
+            raise IndexError(f'frames {frames} of a clip of {side.frames}')
+        try:
+            for at, run in runs(frames):
+                upside_down = flips.vertical and not flips.transpose
+                clip.read(side, run, window, Target(out[at : at + run.frames], upside_down))
+        except ValueError as error:
+            self._fail(sequence.name, str(error))
+        if flips.horizontal:
+            _mirror(out)
+        if flips.transpose:
+            _transpose(out)
+            if flips.vertical:  # what was top-bottom is left-right now, which is one call for all planes
+                _mirror(out)
+
+    def _fail(self, name: str, wrong: str, allowed: str = '') -> NoReturn:
+        raise DataError(self._problem(name, wrong, allowed))
+
+    def _problem(self, name: str, wrong: str, allowed: str = 'a file as `mg-basicsr prepare` wrote it') -> Problem:
+        path = clip_path(self.root, name)
+        what = f'store {self.root}, clip {name}: {path} {wrong}'
+        return Problem(what, f'allowed: {allowed}', f'delete it and {CONTINUE}')
+
+
+def _shape(sequence: FrameSequence) -> str:
+    return f'{sequence.frames} frames of {sequence.height}x{sequence.width}'
+
+
+def _mirror(planes: Pixels) -> None:
+    rows = planes.reshape(-1, planes.shape[3])
+    cv2.flip(rows, 1, rows)
+
+
+def _transpose(planes: Pixels) -> None:
+    _, channels, size, _ = planes.shape
+    if size <= SMALL:  # one call for all planes gives columns of rows, which are then put into order
+        columns = cv2.transpose(planes.reshape(-1, size))
+        copy_rows(columns, 0, (channels * size, size, columns.shape[1]), planes, 0, size)
+    else:
+        for plane in planes.reshape(-1, size, size):
+            cv2.transpose(plane, plane)
