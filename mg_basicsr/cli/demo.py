@@ -6,6 +6,7 @@ import argparse
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -67,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         make_data(root / 'datasets', show)
         arms = write_options(root)
+        execute(['prepare', '-opt', arms[-1].options.name, '--workers', '2'], root)
         for arm in arms:
             train(arm, root, progress)
     logs = {arm.label: read_log(newest_log(arm)) for arm in arms}
@@ -88,22 +90,31 @@ def write_options(root: Path) -> list[Arm]:
 
 
 def train(arm: Arm, root: Path, progress: Progress) -> None:
-    """Trains one arm in a process of its own, as a user would, and shows how far it is.
+    """Trains one arm in a process of its own, as a user would, and shows how far it is."""
+    options = load_options(arm.options)
+    total = resolve(options).plan.total_iter if options.has_block else options.options['train']['total_iter']
+    task = progress.add_task(arm.label, total=total)
+
+    def show(line: str) -> None:
+        if match := _ITERATION.search(line):
+            progress.update(task, completed=int(match[1].replace(',', '')))
+
+    execute(['train', '-opt', arm.options.name], root, show)
+
+
+def execute(command: list[str], root: Path, show: Callable[[str], None] = lambda line: None) -> None:
+    """A command of this package in a process of its own; each line of its output goes to `show`.
 
     Raises:
         TrainingError: the process failed; its last lines are in the message.
     """
-    options = load_options(arm.options)
-    total = resolve(options).plan.total_iter if options.has_block else options.options['train']['total_iter']
-    task = progress.add_task(arm.label, total=total)
-    command = [sys.executable, '-m', 'mg_basicsr', 'train', '-opt', arm.options.name]
+    command = [sys.executable, '-m', 'mg_basicsr', *command]
     process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
     last: list[str] = []
     for line in process.stdout:
         last = [*last[-9:], line.rstrip()]
-        if match := _ITERATION.search(line):
-            progress.update(task, completed=int(match[1].replace(',', '')))
+        show(line)
     if process.wait():
         raise TrainingError(Problem(f'{" ".join(command)}: exit code {process.returncode}', '\n  '.join(last)))
 

@@ -152,9 +152,10 @@ def _draw_curves(axis: Axes, curves: Sequence[Curve], bicubic_psnr: float | None
 
 def _draw_strips(part: Figure | SubFigure, strips: Sequence[Sequence[Panel]]) -> None:
     axes = part.subplots(len(strips), len(strips[0]), squeeze=False)
-    for axis, panel in zip(axes.flat, (panel for strip in strips for panel in strip), strict=True):
+    for number, (axis, panel) in enumerate(zip(axes.flat, (p for strip in strips for p in strip), strict=True)):
         axis.imshow(panel.image, interpolation='nearest')
-        axis.set_title(panel.label, color=INK, fontsize='medium')
+        if number < len(strips[0]):  # the rows below have the same columns
+            axis.set_title(panel.label, color=INK, fontsize='medium')
         axis.set_xlabel('' if panel.psnr is None else f'{panel.psnr:.2f} dB', color=INK)
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_visible(False)

@@ -53,8 +53,16 @@ def test_rates_follow_the_plan_in_each_group(reference):
     assert all(flow == pytest.approx(main / 8, rel=2e-3) for main, flow in rates)
 
 
-@pytest.mark.parametrize('workers', [0, 1, 2])
-@pytest.mark.parametrize('way', WAYS)
+# every way once, and every number of workers once; the rest of the table with `-m slow`
+FAST = {('train', 0), ('train', 2), ('run', 1), ('import', 1)}
+TABLE = [
+    pytest.param(way, workers, marks=() if (way, workers) in FAST else pytest.mark.slow)
+    for way in WAYS
+    for workers in (0, 1, 2)
+]
+
+
+@pytest.mark.parametrize(('way', 'workers'), TABLE)
 def test_all_ways_and_workers_give_the_same_run(project, reference, way, workers):
     (project.root / 'plain.py').write_text(SCRIPT)
     (project.root / 'with_import.py').write_text('import mg_basicsr\n' + SCRIPT)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import mmap
 import os
+import resource
+import time
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +16,8 @@ import numpy as np
 from mg_basicsr.data.crop import Pixels
 
 PAGE = mmap.ALLOCATIONGRANULARITY
+COLD_SECONDS = 10
+OWN = getattr(resource, 'RUSAGE_THREAD', resource.RUSAGE_SELF)
 MADV_RANDOM = getattr(mmap, 'MADV_RANDOM', None)  # systems without it read as they like
 MADV_WILLNEED = getattr(mmap, 'MADV_WILLNEED', None)
 
@@ -51,6 +55,33 @@ def open_map(path: Path, size: int) -> mmap.mmap:
     if MADV_RANDOM is not None:
         mapped.madvise(MADV_RANDOM)  # otherwise each page brings its neighbours, most of which no crop needs
     return mapped
+
+
+class ColdCache:
+    """Whether pages of files have to be waited for.
+
+    Then a reader announces the ranges that it is going to copy, which makes reading from a disk several times as fast.
+    It costs a quarter of the time of a small crop where all pages are in memory, so it is done only for some seconds
+    after a page was not. What is read is the same.
+    """
+
+    def __init__(self) -> None:
+        self._until = 0.0
+        self._faults = 0
+
+    def __enter__(self) -> bool:
+        """True if ranges are to be announced."""
+        self._faults = _faults()
+        return time.monotonic() < self._until
+
+    def __exit__(self, *error: object) -> None:
+        if _faults() > self._faults:
+            self._until = time.monotonic() + COLD_SECONDS
+
+
+def _faults() -> int:
+    """Pages that this thread had to wait for until they were read from disk."""
+    return resource.getrusage(OWN).ru_majflt
 
 
 def announce(mapped: mmap.mmap, offset: int, length: int) -> None:

@@ -20,8 +20,8 @@ class RawClip:
         self.lq, self.gt = geometry.sides()
         self._map = mapped
 
-    def read(self, side: Side, run: Run, window: Window, target: Target) -> None:
-        """Copies a crop of some frames."""
+    def read(self, side: Side, run: Run, window: Window, target: Target, cold: bool) -> None:
+        """Copies a crop of some frames; `cold`: its pages may have to be waited for."""
         tiles = side.cover(window)
         earliest = min(run.first, run.first + run.step * (run.frames - 1))
         length = abs(run.step) * (run.frames - 1) + 1
@@ -29,7 +29,8 @@ class RawClip:
         for rows, columns in tiles:
             offset = side.offset(rows, columns)
             frame = CHANNELS * rows.extent * columns.extent
-            announce(self._map, offset + earliest * frame, length * frame)
+            if cold:
+                announce(self._map, offset + earliest * frame, length * frame)
             places.append(offset + run.first * frame)
         planes, upside_down = target
         to_frame, to_plane, to_row, _ = planes.strides

@@ -15,11 +15,12 @@ from mg_basicsr.data.flows import FlowFiles, read_flow
 from mg_basicsr.data.sequences import FrameSequence, first_of
 from mg_basicsr.data.store.format import CONTINUE, LIST, Clip, clip_path, read_header, read_list
 from mg_basicsr.data.store.layout import Side
-from mg_basicsr.data.store.maps import Target, copy_rows, open_map, runs
+from mg_basicsr.data.store.maps import ColdCache, Target, copy_rows, open_map, runs
 from mg_basicsr.data.store.raw_clip import RawClip
 from mg_basicsr.data.store.zstd_clip import ZstdClip
 from mg_basicsr.errors import DataError, Problem
 
+MOST_OPEN = 4096  # clips
 SMALL = 64  # pixels: below, calls cost more than what they do
 
 
@@ -42,8 +43,8 @@ class StoreFrames:
         self._clips, self._damaged = read_list(self.root, self.header)
         self._flows = flows
         self._open: OrderedDict[str, RawClip | ZstdClip] = OrderedDict()
-        # an open map holds a file descriptor, of which the loader and the network need some too
-        self._most_open = max(16, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)
+        self._most_open = _most_open()
+        self._cache = ColdCache()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, '_open': OrderedDict()}
@@ -153,9 +154,10 @@ class StoreFrames:
         if min(frames) < 0 or max(frames) >= side.frames:
             raise IndexError(f'frames {frames} of a clip of {side.frames}')
         try:
-            for at, run in runs(frames):
-                upside_down = flips.vertical and not flips.transpose
-                clip.read(side, run, window, Target(out[at : at + run.frames], upside_down))
+            with self._cache as cold:
+                for at, run in runs(frames):
+                    upside_down = flips.vertical and not flips.transpose
+                    clip.read(side, run, window, Target(out[at : at + run.frames], upside_down), cold)
         except ValueError as error:
             self._fail(sequence.name, str(error))
         if flips.horizontal:
@@ -176,6 +178,12 @@ class StoreFrames:
 
 def _shape(sequence: FrameSequence) -> str:
     return f'{sequence.frames} frames of {sequence.height}x{sequence.width}'
+
+
+def _most_open() -> int:
+    """Clips to keep open: each holds a file descriptor, of which the loader and the network need some too."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return MOST_OPEN if limit == resource.RLIM_INFINITY else max(16, min(MOST_OPEN, limit // 4))
 
 
 def _mirror(planes: Pixels) -> None:

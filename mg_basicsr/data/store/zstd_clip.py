@@ -36,14 +36,18 @@ class ZstdClip:
             raise ValueError('has a damaged index')
         self._ends = ends
 
-    def read(self, side: Side, run: Run, window: Window, target: Target) -> None:
-        """Copies a crop of some frames. Raises ValueError where a block is damaged."""
+    def read(self, side: Side, run: Run, window: Window, target: Target, cold: bool) -> None:
+        """Copies a crop of some frames; `cold`: its pages may have to be waited for.
+
+        Raises:
+            ValueError: a block is damaged.
+        """
         wanted = [run.first + run.step * position for position in range(run.frames)]
         parts: dict[int, list[tuple[int, int]]] = {}  # by block: position in the crop, and frame in the block
         for at, frame in enumerate(wanted):
             parts.setdefault(frame // self._block, []).append((at, frame % self._block))
         tiles = side.cover(window)
-        for rows, columns in tiles:
+        for rows, columns in tiles if cold else ():
             self._announce(side, side.number(rows, columns), sorted(parts))
         for rows in dict.fromkeys(rows for rows, _ in tiles):
             # what the codec undoes row by row is collected first: few long rows are faster than many short ones
