@@ -9,13 +9,13 @@ from tests.integration.conftest import BLOCK, Project, same_weights, write_clips
 # what a repository's own train.py looks like at its shortest
 SCRIPT = 'import os\nfrom basicsr.train import train_pipeline\ntrain_pipeline(os.getcwd())\n'
 # BasicSR with our shims alone: the module that holds the hooks is replaced by an empty one
-WITHOUT_HOOKS = '''
+WITHOUT_HOOKS = """
 import sys, types
 hooks = types.ModuleType('mg_basicsr.host.hooks')
 hooks.HOOKS = {}
 sys.modules['mg_basicsr.host.hooks'] = hooks
 import mg_basicsr
-'''
+"""
 WAYS = {
     'train': ['-m', 'mg_basicsr', 'train'],
     'run': ['-m', 'mg_basicsr', 'run', 'plain.py'],
