@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset, default_collate
 
+from mg_basicsr.data.convert import to_float
 from mg_basicsr.data.request import SampleRequest
 from mg_basicsr.errors import MultigridError
 
@@ -16,10 +17,15 @@ class Guarded(Dataset[Any]):
 
     A worker's exception would reach the training process as one with a traceback for its message; ours tell the user
     what to do, and are raised there as they are.
+
+    Args:
+        dataset: The dataset.
+        as_float: Convert 8-bit crops to BasicSR's float32 here, in the worker, and not on the device.
     """
 
-    def __init__(self, dataset: Any) -> None:
+    def __init__(self, dataset: Any, as_float: bool = False) -> None:
         self.dataset = dataset
+        self.as_float = as_float
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -27,9 +33,18 @@ class Guarded(Dataset[Any]):
     def __getitems__(self, requests: list[SampleRequest]) -> list[Any] | MultigridError:
         """The samples of a mini-batch, or the error that stopped it."""
         try:
-            return [self.dataset[request] for request in requests]
+            samples = [self.dataset[request] for request in requests]
         except MultigridError as error:
             return error
+        return [pixels_to_float(sample) for sample in samples] if self.as_float else samples
+
+
+def pixels_to_float(sample: dict[str, Any]) -> dict[str, Any]:
+    """A sample or batch whose 8-bit tensors have become BasicSR's float32."""
+    return {
+        key: to_float(value) if torch.is_tensor(value) and value.dtype == torch.uint8 else value
+        for key, value in sample.items()
+    }
 
 
 def collate(samples: list[Any] | MultigridError) -> Any:

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from mg_basicsr.data.convert import to_float
-from mg_basicsr.data.guard import Guarded, collate, limit_threads
+from mg_basicsr.data.guard import Guarded, collate, limit_threads, pixels_to_float
 from mg_basicsr.data.sampler import MultigridSampler
 from mg_basicsr.errors import MultigridError
 from mg_basicsr.host.datasets import planned_dataset
@@ -48,7 +47,7 @@ class PlannedLoader:
         generator = torch.Generator().manual_seed(run.settings.seed)
         workers = int(getattr(loader, 'num_workers', 0))
         self.loader = DataLoader(
-            Guarded(self.dataset),
+            Guarded(self.dataset, as_float=not run.settings.block.uint8_transfer),
             batch_sampler=self.sampler,
             num_workers=workers,
             collate_fn=collate,
@@ -91,12 +90,12 @@ class PlannedLoader:
     def _on_device(self, batch: dict[str, Any]) -> dict[str, Any]:
         """uint8 crops travel as they are and become BasicSR's float32 on the device, equal to the bit."""
         device = getattr(self.run.model, 'device', 'cpu')
-        return {
-            key: to_float(value.to(device, non_blocking=True))
-            if torch.is_tensor(value) and value.dtype == torch.uint8
-            else value
+        pixels = {
+            key: value.to(device, non_blocking=True)
             for key, value in batch.items()
+            if torch.is_tensor(value) and value.dtype == torch.uint8
         }
+        return pixels_to_float({**batch, **pixels})
 
 
 def planned_loader(run: Run, loader: Any) -> PlannedLoader:

@@ -92,6 +92,12 @@ def test_without_a_block_it_is_basicsrs_own_run(tmp_path):
     assert 'multigrid' not in ours.log()
 
 
+def test_conversion_in_the_workers_changes_nothing(project, reference):
+    project.write({**BLOCK, 'uint8_transfer': False})
+    project.train()
+    assert project.losses() == reference.losses()
+
+
 def test_block_changes_the_run(project, reference):
     """The comparison above can fail: another seed gives other weights."""
     project.options['manual_seed'] = 1
