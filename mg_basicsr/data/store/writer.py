@@ -17,8 +17,9 @@ from mg_basicsr.data.store.files import whole_file, write_at
 from mg_basicsr.data.store.format import Clip, Header, clip_path
 from mg_basicsr.data.store.layout import CHANNELS, Geometry, Side, Span
 
-# GT pixels. Smaller tiles read less from a cold disk, and decompress less; larger ones copy longer rows.
-TILES = {'raw': 96, 'zstd': 64}
+# GT pixels. Larger tiles read more from a cold disk and decompress more, smaller ones are more pieces to copy; warm, 48
+# to 128 cost much the same.
+TILE = 64
 WHOLE_PIXELS = 512 * 512  # raw GT frames up to this are one tile: septuplets, sub-images
 CHUNK_BYTES = 64 << 20  # frames that are held in memory at a time
 READ_BYTES = 1 << 20
@@ -36,8 +37,7 @@ def geometry_of(sequence: FrameSequence, header: Header) -> Geometry:
     _, frames, height, width = sequence
     if header.codec == 'raw' and height * width <= WHOLE_PIXELS:
         return Geometry(frames, height, width, max(height, width), max(height, width), header.scale)
-    tile = TILES[header.codec]
-    return Geometry(frames, height, width, tile, tile if header.scale == 1 else tile // 2, header.scale)
+    return Geometry(frames, height, width, TILE, TILE if header.scale == 1 else TILE // 2, header.scale)
 
 
 def write_clip(root: Path, header: Header, sequence: FrameSequence, frames: Iterable[Pair]) -> Clip:

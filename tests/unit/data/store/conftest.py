@@ -24,7 +24,7 @@ def make_store(tmp_path_factory: pytest.TempPathFactory) -> MakeStore:
     def make(options: TrainSetOptions, layout: str, codec: str, whole: bool = False) -> Path:
         root = tmp_path_factory.mktemp('store')
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(writer, 'TILES', {'raw': TILED, 'zstd': TILED})
+            patch.setattr(writer, 'TILE', TILED)
             if not whole:
                 patch.setattr(writer, 'WHOLE_PIXELS', 0)
             patch.setattr(writer, 'CHUNK_BYTES', 60_000)  # several chunks per clip

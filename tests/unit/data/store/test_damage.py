@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zstandard
 from frame_sets import SCALE, block
 from store_sets import MakeStore
 
 from mg_basicsr.data.crop import Flips, Window
 from mg_basicsr.data.options import TrainSetOptions
 from mg_basicsr.data.sequences import FrameSequence
+from mg_basicsr.data.store.codec import Codec
 from mg_basicsr.data.store.format import CLIPS, HEADER, LIST, clip_path, is_name, read_header, read_list
 from mg_basicsr.data.store.opening import open_store
 from mg_basicsr.data.store.reader import StoreFrames
@@ -218,6 +220,14 @@ def test_an_index_that_asks_for_more_than_there_is(store: Path) -> None:
     os.truncate(path, 100)
     change_line(store, bytes=100)
     assert_damaged(store, 'less than its index')
+
+
+def test_a_block_of_another_size_is_not_decompressed(monkeypatch: pytest.MonkeyPatch) -> None:
+    codec = Codec()
+    small = zstandard.ZstdCompressor().compress(bytes(10**8))
+    monkeypatch.setattr(codec, '_decompressor', None)
+    with pytest.raises(ValueError, match='another size'):
+        codec.decompress(memoryview(small), (4, 1, 3, 4))
 
 
 def test_a_set_that_is_not_in_the_store(reds: Path, store: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from itertools import product
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from mg_basicsr.data.names import REDS_FRAMES
 from mg_basicsr.data.options import TrainSetOptions
 from mg_basicsr.data.reds import REDS, REDSRecurrent
 from mg_basicsr.data.request import SampleRequest
-from mg_basicsr.data.store import reader
+from mg_basicsr.data.store import maps, reader
 from mg_basicsr.data.store.opening import open_store
 from mg_basicsr.data.store.reader import StoreFrames
 from mg_basicsr.data.vimeo import Vimeo90K, Vimeo90KRecurrent
@@ -113,6 +113,8 @@ def test_every_flip_of_noise(
 ) -> None:
     """Frames of noise, whose size is no multiple of the tile; crops at their corners and all over."""
     monkeypatch.setattr(reader, 'SMALL', 20)
+    colds = cycle([True, False])
+    monkeypatch.setattr(maps.ColdCache, '__enter__', lambda cache: next(colds))
     size = (12 * scale + 12, 60)
     root = write_noise(tmp_path, {'001': 11}, size, scale)
     options = TrainSetOptions.parse(block(root, gt_size=12 * scale), scale)
@@ -149,3 +151,15 @@ def test_open_files_are_limited(reds: Path, reds_store: Path) -> None:
 def test_the_shape_of_an_image(reds_store: Path) -> None:
     store = StoreFrames(reds_store)
     assert store.gt_shape(next(iter(store.clips)).sequence) == SIZE
+
+
+def test_ranges_are_announced_for_a_while_after_a_page_had_to_be_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    faults, now = iter([0, 0, 0, 2, 2, 2, 2]), iter([0.0, 1.0, 1.0, 10.9, 11.1])
+    monkeypatch.setattr(maps, '_faults', lambda: next(faults))
+    monkeypatch.setattr(maps.time, 'monotonic', lambda: next(now))
+    cache = maps.ColdCache()
+    told = []
+    for _ in range(3):
+        with cache as cold:
+            told.append(cold)
+    assert told == [False, False, True]

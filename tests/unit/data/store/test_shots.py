@@ -53,7 +53,8 @@ def test_what_is_no_cut() -> None:
     fade = [np.uint8(still * (1 - step / 40)) for step in range(41)]
     cross = [cv2.addWeighted(still, 1 - step / 30, scene(1), step / 30, 0) for step in range(31)]
     pan = [np.roll(still, 12 * step, axis=1) for step in range(40)]
-    for frames in (fade, cross, pan, [still] * 20):
+    jolt = [still] * 9 + [np.roll(still, 60, axis=1)] * 9
+    for frames in (fade, cross, pan, jolt, [still] * 20):
         assert found(frames) == []
     assert found([still]) == []
 
