@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--layout', choices=['reds', 'vimeo', 'images'], help='with --gt (default: reds)')
     parser.add_argument('--clip-length', type=int, metavar='N', help=f'of videos, in frames (default: {CLIP_LENGTH})')
     parser.add_argument('-o', '--output', help='folder of the store (default: the one that the options file names)')
-    parser.add_argument('--compress', action='store_true', help='half the size, ten times the time per sample')
+    parser.add_argument('--compress', action='store_true', help='half the size, samples take up to 20 times as long')
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, metavar='N', help='processes')
     parser.add_argument('--verify', action='store_true', help='read the finished store and check its checksums')
 
