@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -109,7 +110,11 @@ def execute(command: list[str], root: Path, show: Callable[[str], None] = lambda
         TrainingError: the process failed; its last lines are in the message.
     """
     command = [sys.executable, '-m', 'mg_basicsr', *command]
-    process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    # threads that wait by spinning take the cores from the loader's workers
+    environment = {'OMP_WAIT_POLICY': 'PASSIVE', **os.environ}
+    process = subprocess.Popen(
+        command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     assert process.stdout is not None
     last: list[str] = []
     for line in process.stdout:

@@ -19,7 +19,7 @@ Image = NDArray[np.uint8]
 Progress = Callable[[str, int, int], None]
 
 SCALE = 4
-TRAIN_CLIPS, TRAIN_FRAMES, TRAIN_SIZE = 8, 100, (360, 640)  # BasicSR's own REDS class takes 100 frames for granted
+TRAIN_CLIPS, TRAIN_FRAMES, TRAIN_SIZE = 8, 100, (224, 256)  # BasicSR's own REDS class takes 100 frames for granted
 VAL_CLIPS, VAL_FRAMES, VAL_SIZE = 3, 10, (256, 320)
 
 

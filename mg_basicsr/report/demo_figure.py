@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -15,6 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from mg_basicsr.report.plan_plot import ACCENT, GREY, INK, SECOND
@@ -139,15 +141,17 @@ def _draw_curves(axis: Axes, curves: Sequence[Curve], bicubic_psnr: float | None
         axis.plot(times[-1], curve.psnr[-1], 'o', color=colour, markersize=9, clip_on=False, zorder=3)
         axis.axvline(times[-1], color=colour, linewidth=0.8, linestyle=':', zorder=0)
     if bicubic_psnr is not None:
-        axis.axhline(bicubic_psnr, color=GREY, linewidth=1.5, linestyle='--', label=f'bicubic: {bicubic_psnr:.2f} dB')
+        axis.axhline(bicubic_psnr, color=GREY, linewidth=1.5, linestyle='--')
+        place: dict[str, Any] = {'xy': (0, bicubic_psnr), 'xycoords': axis.get_yaxis_transform(), 'xytext': (6, 4)}
+        axis.annotate(f'bicubic: {bicubic_psnr:.2f} dB', **place, textcoords='offset points', color=INK)
     axis.set_xlim(0, longest / seconds * 1.03)
     axis.margins(y=0.08)
     axis.set_xlabel(f'wall-clock time ({unit})')
     axis.set_ylabel('validation PSNR (dB)')
-    axis.yaxis.set_major_formatter('{x:.1f}')
+    axis.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))  # never a quarter, which one decimal would round
     axis.grid(color=GREY, alpha=0.25, linewidth=0.6)
     axis.spines[['top', 'right']].set_visible(False)
-    axis.legend(loc='lower right', frameon=True, framealpha=0.95, edgecolor='none')
+    axis.legend(loc='lower right', bbox_to_anchor=(1, 0.14), frameon=True, framealpha=0.95, edgecolor='none')
 
 
 def _draw_strips(part: Figure | SubFigure, strips: Sequence[Sequence[Panel]]) -> None:

@@ -140,3 +140,20 @@ def test_alignment_brings_the_state_along() -> None:
     assert divmod(int(forward.argmax()), 48) == (22, 21)
     backward = net._travel(frames.flip(1), to_next.flip(1), Keep(), reverse=True)[0, 0, 0]
     assert divmod(int(backward.argmax()), 48) == (26, 27)
+
+
+def test_flows_come_in_the_order_of_travel(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    travel = MultigridDemoNet._travel
+
+    def spy(self: MultigridDemoNet, frames: torch.Tensor, flows: torch.Tensor, *rest: object, **more: object):
+        seen.append(flows)
+        return travel(self, frames, flows, *rest, **more)
+
+    monkeypatch.setattr(MultigridDemoNet, '_travel', spy)
+    lq = torch.rand(1, 4, 3, 16, 16)
+    MultigridDemoNet(num_feat=4)(lq)
+    to_previous, to_next = neighbour_flows(lq)
+    backward, forward = seen
+    assert torch.equal(backward[:, 0], to_next[:, -1]) and torch.equal(backward[:, -1], to_next[:, 0])
+    assert torch.equal(forward, to_previous)
