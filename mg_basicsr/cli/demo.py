@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     root.mkdir(parents=True, exist_ok=True)
     columns = TextColumn('{task.description:32}'), BarColumn(), MofNCompleteColumn()
     console = Console(highlight=False)
-    console.print(f'Demo in {root}: two trainings on the CPU, about six minutes on two cores.')
+    console.print(f'Demo in {root}: two trainings on the CPU, about four minutes on two cores.')
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:
         tasks: dict[str, Any] = {}
 
