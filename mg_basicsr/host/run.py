@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mg_basicsr.config.build import Settings
@@ -24,6 +24,8 @@ class Run:
         rank: This process.
         iteration: Iterations begun, as the train loop or a resumed state last told the model. Set, not counted.
         model: The host's model, once it is built.
+        parts: What must be in a checkpoint beside the host's own state, by name: objects with `state_dict()` and
+            `load_state_dict(state)`, whose states are made of tensors, numbers, text, lists and dictionaries.
     """
 
     file: OptionsFile
@@ -32,6 +34,7 @@ class Run:
     rank: int = 0
     iteration: int = 0
     model: Any = None
+    parts: dict[str, Any] = field(default_factory=dict)
 
     @property
     def plan(self) -> Plan:
