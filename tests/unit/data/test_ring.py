@@ -27,10 +27,11 @@ WORKERS, PREFETCH = 2, 2
 
 def requests(iterations: range, frames: int) -> list[BatchRequests]:
     """Batches of 2 and of 3 clips in turn, of two sizes."""
-    return [
-        BatchRequests(i, [SampleRequest((7 * i + n) % 3, frames, 16 + 8 * (i % 2), 100 * i + n) for n in range(2 + i % 2)])
-        for i in iterations
-    ]  # fmt: skip
+
+    def clip(i: int, n: int) -> SampleRequest:
+        return SampleRequest((7 * i + n) % 3, frames, 16 + 8 * (i % 2), 100 * i + n)
+
+    return [BatchRequests(i, [clip(i, n) for n in range(2 + i % 2)]) for i in iterations]
 
 
 def same(first: dict[str, Any], second: dict[str, Any]) -> bool:
