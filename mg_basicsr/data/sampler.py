@@ -9,13 +9,11 @@ from torch.utils.data import Sampler
 
 from mg_basicsr.data.permutation import Permutation, mix
 from mg_basicsr.data.request import SampleRequest
-from mg_basicsr.schedule.grid import Grid
+from mg_basicsr.schedule.grid import OFF, Grid
 from mg_basicsr.schedule.plan import Plan
 
 # Separate streams of random numbers from one seed: the order of a pass, and what happens inside a sample.
 _ORDER, _SAMPLE = 1, 2
-
-OFF = Grid()
 
 
 @lru_cache(maxsize=4)  # a step touches one pass, or two at their border

@@ -31,3 +31,6 @@ class Grid:
         """
         stride = max(1, self.frames // shape.frames) if self.temporal else 1
         return stride, self.size if self.spatial and self.size > shape.size else 0
+
+
+OFF = Grid()  # consecutive frames, crops as they are
