@@ -66,7 +66,9 @@ def filtered(centers: Positions, reach: float, kernel: Kernel, length: int) -> A
     first = int(mirrored.min())
     dense = np.zeros((len(centers), int(mirrored.max()) + 1 - first))
     np.add.at(dense, (np.arange(len(centers))[:, None], mirrored - first), weights)
-    return Axis(first, torch.from_numpy(_whole(dense)))
+    whole = _whole(dense)
+    used = np.flatnonzero(whole.any(axis=0))
+    return Axis(first + int(used[0]), torch.from_numpy(np.ascontiguousarray(whole[:, used[0] : used[-1] + 1])))
 
 
 def _whole(weights: Positions) -> NDArray[np.float32]:
