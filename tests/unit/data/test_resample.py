@@ -57,7 +57,7 @@ def test_a_span_of_the_crops_size_is_the_crop() -> None:
 @given(start=st.integers(0, 30), size=st.integers(1, 30), more=st.integers(0, 40), level=st.integers(0, 255))
 def test_weights_are_whole_and_add_up(start: int, size: int, more: int, level: int) -> None:
     axis = resampling(start, size + more, size, 8, 100)
-    assert 0 <= axis.first and axis.first + axis.reads <= 100
+    assert axis.first >= 0 and axis.first + axis.reads <= 100
     assert torch.equal(axis.weights, axis.weights.round())
     assert (axis.weights.sum(dim=1) == WEIGHT).all()
     flat = np.full((2, axis.reads, axis.reads), level, np.uint8)

@@ -213,7 +213,7 @@ def test_full_spans_are_the_crop_as_it_is(reds: Path) -> None:
 
 def test_an_unknown_degradation_is_refused(reds: Path) -> None:
     dataset: ClipDataset = REDSRecurrent(parsed(reds, None))
-    with pytest.raises(ConfigError, match='multigrid.spatial_stride') as caught:
+    with pytest.raises(ConfigError, match=r'multigrid\.spatial_stride') as caught:
         dataset[SampleRequest(5, 3, 16, 0, 1, 48)]
     assert all(caught.value.problems[0])
     dataset[SampleRequest(5, 3, 16, 0, 2, 16)]  # nothing is resampled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ SEEDS = range(3000)
 
 def steps(draw: Draw) -> int:
     """The step between the clip's frames, the same all along and forwards unless reversed."""
-    found = {later - earlier for earlier, later in zip(draw.lq_frames, draw.lq_frames[1:], strict=False)}
+    found = {later - earlier for earlier, later in pairwise(draw.lq_frames)}
     assert len(found) == 1
     return found.pop()
 
@@ -98,7 +99,7 @@ def test_clips_never_run_over_their_sequence(
     draw = dataset.draw(SampleRequest(data.draw(st.integers(0, len(dataset) - 1)), frames, 16, seed, most))
     assert len(set(draw.lq_frames)) == len(draw.lq_frames) == frames
     assert draw.lq_frames == draw.gt_frames
-    assert 0 <= min(draw.lq_frames) and max(draw.lq_frames) < length
+    assert min(draw.lq_frames) >= 0 and max(draw.lq_frames) < length
     if frames > 1:
         step = abs(steps(draw))
         assert any(step % interval == 0 and step // interval <= most for interval in changes.get('interval_list', [1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def test_a_stride_reads_one_run_of_frames(
 
 
 def _steps(frames: tuple[int, ...]) -> list[int]:
-    return [later - earlier for earlier, later in zip(frames, frames[1:], strict=False)]
+    return [later - earlier for earlier, later in pairwise(frames)]
 
 
 @pytest.mark.parametrize(
