@@ -115,6 +115,9 @@ class Block:
     precision: str = key(choice('float32', later=['bfloat16', 'float16']), 'float32')
     uint8_transfer: bool = key(boolean, True)
     store: str | None = key(text, None)
+    temporal_stride: bool | None = key(boolean, None)
+    spatial_stride: bool | None = key(boolean, None)
+    degradation: str | None = key(choice('bicubic', 'bd'), None)
     on_bad_frame: str = key(choice('error', later=['skip_clip']), 'error')
     keep_last: int | None = key(not_yet, None)
 

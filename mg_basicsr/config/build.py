@@ -9,6 +9,7 @@ from typing import Any
 
 from mg_basicsr.config.baseline import parse_baseline
 from mg_basicsr.config.block import Block, parse_block
+from mg_basicsr.config.grid import check_grid
 from mg_basicsr.config.lin2022 import lin2022_specs
 from mg_basicsr.config.options_file import OptionsFile
 from mg_basicsr.config.parsers import MOST_CLIPS, host_integer, integer
@@ -87,6 +88,7 @@ def resolve(file: OptionsFile, world_size: int | None = None) -> Settings:
     preset = lin2022_specs if block.preset == 'lin2022' else stages_specs
     specs = preset(block, base, problems)
     total = sum(spec.iters for spec in specs)
+    check_grid(block, base, problems)
     check_frozen_phases(frozen, total, problems)
     check_static_graph(options, specs, problems)
     check_ranks(block, specs, world_size, problems)
