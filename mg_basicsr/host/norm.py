@@ -64,7 +64,7 @@ def divide_batch_norm(run: Run, stage: Stage) -> None:
 
 
 def trained_networks(model: Any) -> dict[str, nn.Module]:
-    """The networks that an optimiser of the model updates, by attribute name: no moving averages, no losses' networks."""
+    """The networks that an optimiser updates, by attribute name: no moving averages, no networks of losses."""
     updated = {
         id(parameter)
         for optimizer in model.optimizers

@@ -110,14 +110,13 @@ class SubBatchNorm:
     """
 
     def __init__(self, networks: Mapping[str, nn.Module]) -> None:
-        layers = {
-            f'{network}.{name}': layer
+        self.parts = 1
+        self.layers = {
+            f'{network}.{name}': SubBatchForward(layer)
             for network, module in networks.items()
             for name, layer in module.named_modules()
-            if isinstance(layer, _BatchNorm) and type(layer).forward is _BatchNorm.forward
+            if isinstance(layer, _BatchNorm) and has_plain_forward(layer)
         }
-        self.layers = {name: SubBatchForward(layer) for name, layer in layers.items()}
-        self.parts = 1
 
     def divide(self, parts: int, group: Any = None) -> None:
         """Sub-batches of the mini-batches that follow. If their number changes, all start from the layer's statistics.
@@ -164,6 +163,11 @@ class SubBatchNorm:
             layer.restart(parts)
             if layer.running is not None:
                 layer.running = running[name].to(layer.running)
+
+
+def has_plain_forward(layer: _BatchNorm) -> bool:
+    """Whether the layer's forward is that of torch; false for a layer that has been given sub-batches already."""
+    return type(layer).forward is _BatchNorm.forward and 'forward' not in vars(layer)
 
 
 def share_count(length: int, parts: int) -> int:
