@@ -124,10 +124,10 @@ class Block:
     min_frames: int = key(COUNT, 6, ('lin2022',))
     precision: str = key(choice('float32', later=['bfloat16', 'float16']), 'float32')
     uint8_transfer: bool = key(boolean, True)
+    sub_batch_norm: int | None = key(_sub_batch, None)
     store: str | None = key(text, None)
     on_bad_frame: str = key(choice('error', later=['skip_clip']), 'error')
     keep_last: int | None = key(not_yet, None)
-    sub_batch_norm: int | None = key(_sub_batch, None)
 
 
 # Clips that batch norm takes its statistics over while the number of clips varies (wu2020).
