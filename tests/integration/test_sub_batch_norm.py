@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from tests.integration.conftest import Project, same_weights
-from tests.integration.trainer import Trainer
+from tests.integration.trainer import TRAIN, Trainer
 
 NORM = """
 import json
@@ -42,7 +42,7 @@ STAGES = {
     'max_clips': 8,
     'stages': [{'iters': 2, 'frames': FRAMES, 'gt_size': 32, 'clips': clips} for clips in CLIPS],
 }
-Train = Callable[..., Project]
+Train = Callable[[dict[str, Any]], Project]
 
 
 @pytest.fixture(scope='module')
@@ -52,15 +52,15 @@ def trainer() -> Iterator[Trainer]:
 
 
 @pytest.fixture(scope='module')
-def train(trainer: Trainer, tmp_path_factory: pytest.TempPathFactory, clips: Path) -> Train:
-    """Trains a project under a block; keyword arguments change its training set."""
+def new_project(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> Train:
+    """Makes a project under a block."""
 
-    def run(block: dict[str, Any], **train_set: Any) -> Project:
+    def make(block: dict[str, Any]) -> Project:
         project = Project(tmp_path_factory.mktemp('project'), clips)
         options = project.options
         options['val'] = None
         del options['datasets']['val']
-        options['datasets']['train'] |= {'num_worker_per_gpu': 0, 'num_frame': FRAMES, 'gt_size': 32, **train_set}
+        options['datasets']['train'] |= {'num_worker_per_gpu': 0, 'num_frame': FRAMES, 'gt_size': 32}
         options |= {
             'model_type': 'VideoRecurrentGANModel',
             'network_g': {'type': 'MultigridDemoNet', 'num_feat': 4, 'num_block': 1},
@@ -77,6 +77,17 @@ def train(trainer: Trainer, tmp_path_factory: pytest.TempPathFactory, clips: Pat
             'scheduler': {'type': 'MultiStepLR', 'milestones': [100]},
         }
         project.write(block)
+        return project
+
+    return make
+
+
+@pytest.fixture(scope='module')
+def train(trainer: Trainer, new_project: Train) -> Train:
+    """Trains a project under a block."""
+
+    def run(block: dict[str, Any]) -> Project:
+        project = new_project(block)
         trainer(project, before=NORM)
         return project
 
@@ -132,7 +143,7 @@ def test_option(train: Train, block: dict[str, Any], parts: list[int | None]) ->
     assert ('over sub-batches' in project.log()) == (parts[0] is not None)
 
 
-def test_resumed_in_the_middle_of_a_stage(train: Train, trainer: Trainer, whole: Project) -> None:
+def test_resumed_in_the_middle_of_a_stage(trainer: Trainer, whole: Project) -> None:
     """Iteration 3 is the first of two with two parts: their statistics are in the state, beside the networks."""
     project = Project(whole.root.parent / 'resumed', whole.root)
     shutil.copytree(whole.root, project.root)
@@ -143,3 +154,17 @@ def test_resumed_in_the_middle_of_a_stage(train: Train, trainer: Trainer, whole:
     assert same_weights(project.weights(), whole.weights())
     resumed, expected = discriminator(project), discriminator(whole)
     assert all(torch.equal(resumed[key], expected[key]) for key in expected)
+
+
+@pytest.mark.slow
+def test_two_ranks_share_a_sub_batch(new_project: Train) -> None:
+    """With one clip on each of two ranks, statistics are those of both clips; both ranks end the run."""
+    project = new_project({**STAGES, 'sub_batch_norm': 2, 'base_batch_size': 2})
+    guarded = ''.join(f'    {line}\n' for line in TRAIN.splitlines())
+    (project.root / 'train.py').write_text(f"{NORM}if __name__ == '__main__':\n{guarded}")
+    project.launch(
+        '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port=0', '--rdzv_backend=c10d',
+        '--rdzv_endpoint=localhost:0', 'train.py', '-opt', 'train.yml', '--launcher', 'pytorch',
+    )  # fmt: skip
+    assert 'clips of one by stage: 2, 2, 2 (of 2 ranks)' in project.log()
+    assert all(torch.isfinite(value).all() for value in discriminator(project).values())
