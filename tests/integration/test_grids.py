@@ -217,6 +217,6 @@ def test_real_video_stays_aligned() -> None:
                 pairs = ((reference, gt), (small, lq))
                 found.append(sum((shift(*(side.transpose(2, 0, 1) for side in pair)) for pair in pairs), ()))
     mean, most = np.mean(found, axis=0), np.quantile(np.abs(found), 0.9, axis=0)
-    print(f'{len(found)} crops: mean shift {mean.round(4)}, nine tenths below {most.round(3)} (GT x, y; LQ x, y pixels)')
+    print(f'{len(found)} crops, GT and LQ x, y: mean shift {mean.round(4)} pixels, nine tenths below {most.round(3)}')
     assert len(found) > 50
     assert np.abs(mean).max() < 0.03 and most.max() < 0.15
