@@ -108,7 +108,7 @@ def resample(planes: Pixels, rows: Axis, columns: Axis) -> Pixels:
 
 def _banded_product(weights: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     """A matrix whose rows are zero but for a band, times another: a few rows at a time, without most of the zeros."""
-    product = torch.empty(len(weights), values.shape[1])
+    product = values.new_empty(len(weights), values.shape[1])
     for rows, made in zip(weights.split(ROWS), product.split(ROWS), strict=True):
         used = np.flatnonzero(rows.numpy().any(axis=0))
         band = slice(int(used[0]), int(used[-1]) + 1)
