@@ -76,7 +76,8 @@ def grid_lines(settings: Settings) -> list[str]:
     grid = wanted_grid(settings.block, settings.baseline)
     limits = [grid.limits(shape) for stage in settings.plan.stages for shape in stage.spec.shapes]
     stride, span = (max(limit) for limit in zip(*limits, strict=True))
-    known = '' if settings.block.spatial_stride else ', if it is known how LQ was made'
+    block = settings.block
+    known = '' if block.spatial_stride or block.degradation else ', if it is known how LQ was made'
     return [
         *([f'Clips take every k-th frame, k up to {stride} by stage.'] if stride > 1 else []),
         *([f'Crops show GT spans of up to {span} pixels, resampled{known}.'] if span else []),
