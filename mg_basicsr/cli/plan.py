@@ -71,6 +71,19 @@ def store_tells(file: OptionsFile, settings: Settings) -> bool:
     return stored_degradation(file.options) is not None
 
 
+def grid_lines(settings: Settings) -> list[str]:
+    """What clips may span, a line for time and one for space; none without a sampling grid."""
+    grid = wanted_grid(settings.block, settings.baseline)
+    limits = [grid.limits(shape) for stage in settings.plan.stages for shape in stage.spec.shapes]
+    stride, span = (max(limit) for limit in zip(*limits, strict=True))
+    block = settings.block
+    known = '' if block.spatial_stride or block.degradation else ', if it is known how LQ was made'
+    return [
+        *([f'Clips take every k-th frame, k up to {stride} by stage.'] if stride > 1 else []),
+        *([f'Crops show GT spans of up to {span} pixels, resampled{known}.'] if span else []),
+    ]
+
+
 def print_table(settings: Settings, name: str) -> None:
     """The plan as a person reads it, within 80 columns."""
     from rich.console import Console
@@ -100,3 +113,5 @@ def print_table(settings: Settings, name: str) -> None:
         f'Work (clips x frames x size^2; a step of the baseline = 1): {facts["cost"]["multigrid"]:.3f} of the '
         f"baseline's run, ideal speed-up {facts['ideal_speedup']:.2f}x."
     )
+    for line in grid_lines(settings):
+        console.print(line)

@@ -8,7 +8,7 @@ their order, so a sample depends neither on the number of threads nor on the mac
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -97,23 +97,20 @@ def resampling(start: int, span: int, size: int, margin: int, length: int) -> Ax
 
 
 def resample(planes: Pixels, rows: Axis, columns: Axis) -> Pixels:
-    """Planes (n, rows.reads, columns.reads) of 8 bits to planes (n, rows made, columns made)."""
-    pixels = torch.from_numpy(planes).to(torch.float32)
-    flat = pixels.reshape(-1, columns.reads)
-    narrow = _banded(columns.weights, lambda part, a, b: torch.mm(flat[:, a:b], part.T), axis=1)
-    eighths = narrow.mul_(EIGHTHS / WEIGHT).round_().view(len(planes), rows.reads, -1)
-    made = _banded(rows.weights, lambda part, a, b: torch.matmul(part, eighths[:, a:b]), axis=1)
-    levels = made.mul_(1 / (EIGHTHS * WEIGHT)).round_().clamp_(0, 255)
-    return cast(Pixels, levels.to(torch.uint8).numpy())
+    """Planes (n, rows.reads, columns.reads) of 8 bits to contiguous planes (n, rows made, columns made)."""
+    count, height, width = planes.shape
+    pixels = torch.from_numpy(planes).to(torch.float32).reshape(count * height, width)
+    narrow = _banded_product(columns.weights, pixels.T).mul_(EIGHTHS / WEIGHT).round_()
+    made = _banded_product(rows.weights, narrow.view(-1, height).T).mul_(1 / (EIGHTHS * WEIGHT)).round_()
+    levels = made.clamp_(0, 255).to(torch.uint8).view(len(rows.weights), -1, count)
+    return np.ascontiguousarray(levels.permute(2, 0, 1).numpy())
 
 
-def _banded(
-    weights: torch.Tensor, product: Callable[[torch.Tensor, int, int], torch.Tensor], axis: int
-) -> torch.Tensor:
-    """A product with a matrix whose rows are zero but for a band, a few rows at a time, without most of the zeros."""
-    parts = []
-    for rows in weights.split(ROWS):
-        used = torch.nonzero(rows.any(dim=0))
-        first, last = int(used[0]), int(used[-1]) + 1
-        parts.append(product(rows[:, first:last], first, last))
-    return torch.cat(parts, dim=axis)
+def _banded_product(weights: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """A matrix whose rows are zero but for a band, times another: a few rows at a time, without most of the zeros."""
+    product = values.new_empty(len(weights), values.shape[1])
+    for rows, made in zip(weights.split(ROWS), product.split(ROWS), strict=True):
+        used = np.flatnonzero(rows.numpy().any(axis=0))
+        band = slice(int(used[0]), int(used[-1]) + 1)
+        torch.mm(rows[:, band], values[band], out=made)
+    return product
