@@ -40,7 +40,9 @@ PLUSPLUS = {'type': 'BasicVSRPlusPlus', 'mid_channels': 16, 'num_blocks': 1, 'sp
 SRRESNET = {'type': 'MSRResNet', 'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 8, 'num_block': 1, 'upscale': 4}
 EDVR = {'type': 'EDVR', 'num_feat': 8, 'num_frame': 3, 'deformable_groups': 1, 'num_extract_block': 1,
         'num_reconstruct_block': 1, 'with_tsa': True}  # fmt: skip
-VGG = {'type': 'VGGStyleDiscriminator', 'num_in_ch': 3, 'num_feat': 4, 'input_size': 128}
+# (BasicSR's other discriminator normalises over the batch: with two clips, rounding its weights to bfloat16 and back
+# already moves its gradient by a fifth in float32.)
+UNET = {'type': 'UNetDiscriminatorSN', 'num_in_ch': 3, 'num_feat': 4}
 GAN = {'type': 'GANLoss', 'gan_type': 'vanilla', 'real_label_val': 1.0, 'fake_label_val': 0.0, 'loss_weight': 0.1}
 # model type, networks, options of training, LQ shape, whether GT has one frame
 MODELS: dict[str, tuple[str, dict[str, Any], dict[str, Any], tuple[int, ...], bool]] = {
@@ -49,13 +51,12 @@ MODELS: dict[str, tuple[str, dict[str, Any], dict[str, Any], tuple[int, ...], bo
     'deformable, recurrent': ('VideoRecurrentModel', {'network_g': PLUSPLUS}, {}, (2, 3, 64, 64), False),
     'sliding window': ('EDVRModel', {'network_g': EDVR}, {}, (3, 3, 8, 8), True),
     'adversarial': (
-        'SRGANModel', {'network_g': SRRESNET, 'network_d': VGG},
-        {'gan_opt': GAN, 'net_d_iters': 1, 'net_d_init_iters': 0}, (3, 32, 32), False,
+        'SRGANModel', {'network_g': SRRESNET, 'network_d': UNET},
+        {'gan_opt': GAN, 'net_d_iters': 1, 'net_d_init_iters': 0}, (3, 16, 16), False,
     ),
 }  # fmt: skip
-# The largest distance to float32's gradient of a network, as a share of that gradient's norm. Measured on these: at
-# most 0.025 (the discriminator; the generators stay below 0.01) and 0.004.
-BOUNDS = {'bfloat16': 0.05, 'float16': 0.01}
+# The largest distance to float32's gradient, as a share of its norm. Seen on these: at most 0.011 and 0.005.
+BOUNDS = {'bfloat16': 0.03, 'float16': 0.01}
 
 
 def build(name: str, device: str = 'cpu') -> Any:
