@@ -263,21 +263,19 @@ def test_the_key_at_its_default_changes_no_bit(trainer: Trainer, small: Project)
 
 
 def test_a_run_in_bfloat16(trainer: Trainer, small: Project) -> None:
-    small.write({**BLOCK, 'precision': 'bfloat16', 'base_batch_size': 4, 'max_clips': 1})  # in up to four passes
-    trainer(small)
+    weights = []
+    for precision in ('float32', 'bfloat16'):
+        small.options['name'] = precision
+        small.write({**BLOCK, 'precision': precision, 'base_batch_size': 4, 'max_clips': 1})  # in up to four passes
+        trainer(small)
+        weights.append(small.weights())
     assert 'multigrid: net_g trains in bfloat16, with warp, losses in float32' in small.log()
     assert len(small.losses()) == 12 and not any('nan' in loss for loss in small.losses())
-    assert {value.dtype for group in small.weights().values() for value in group.values()} == {torch.float32}
-    small.options['name'] = 'whole'
-    small.write({**BLOCK, 'base_batch_size': 4, 'max_clips': 1})
-    trainer(small)
-    assert not same_weights(small.weights(), Project.weights(_named(small, 'tiny')))
-
-
-def _named(project: Project, name: str) -> Project:
-    other = copy.copy(project)
-    other.options = {**project.options, 'name': name}
-    return other
+    assert not same_weights(*weights)
+    for group, values in weights[0].items():
+        for key, value in values.items():
+            assert weights[1][group][key].dtype == torch.float32
+            assert torch.allclose(weights[1][group][key], value, atol=0.02)  # 12 steps of Adam at 1e-3
 
 
 def test_a_run_goes_on_after_an_overflow(trainer: Trainer, small: Project) -> None:

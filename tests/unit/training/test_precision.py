@@ -202,5 +202,7 @@ class MyFlow_Net(nn.Identity):
 
 
 def test_flow_networks_are_known_by_class_or_name() -> None:
-    net = nn.ModuleDict({'estimator': RAFT(), 'other': MyFlow_Net(), 'my_spynet': nn.Identity(), 'trunk': nn.Identity()})
+    net = nn.ModuleDict(
+        {'estimator': RAFT(), 'other': MyFlow_Net(), 'my_spynet': nn.Identity(), 'trunk': nn.Identity()}
+    )
     assert reduce_precision(net, torch.bfloat16) == ['estimator', 'other', 'my_spynet']
