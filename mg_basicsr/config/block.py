@@ -122,7 +122,7 @@ class Block:
     lq_multiple: int = key(COUNT, 4, ('lin2022',))
     min_lq_size: int = key(COUNT, 32, ('lin2022',))
     min_frames: int = key(COUNT, 6, ('lin2022',))
-    precision: str = key(choice('float32', later=['bfloat16', 'float16']), 'float32')
+    precision: str = key(choice('float32', 'bfloat16', 'float16'), 'float32')
     uint8_transfer: bool = key(boolean, True)
     sub_batch_norm: int | None = key(_sub_batch, None)
     store: str | None = key(text, None)

@@ -4,7 +4,8 @@
     register datasets, archs, models           # <- register: our types beside BasicSR's
     train_loader = build_dataloader(...)       #    the host's loader is built and never iterated
     model = build_model(opt)
-      model.setup_schedulers()                 # <- setup_schedulers: the model is known; schedulers are not stepped
+      model.setup_schedulers()                 # <- setup_schedulers: the model is known; schedulers are not stepped;
+                                               #    its step is wrapped: several passes, reduced precision
     model.resume_training(state)               # <- resume_training: the clock is set
     prefetcher = CPUPrefetcher(train_loader)   # <- prefetcher: our loader takes the place of the host's
     while train_data is not None:

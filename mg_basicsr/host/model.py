@@ -10,6 +10,7 @@ from typing import Any
 
 from mg_basicsr.data.permutation import mix
 from mg_basicsr.host.norm import add_sub_batch_norm, divide_batch_norm
+from mg_basicsr.host.precision import use_precision
 from mg_basicsr.host.run import Run
 from mg_basicsr.schedule.plan import Stage, Step
 from mg_basicsr.training.micro_batches import MicroBatches
@@ -26,13 +27,15 @@ def adopt(run: Run, model: Any) -> None:
     """The model has its optimisers. Called by setup_schedulers.
 
     Raises:
-        TrainingError: the plan needs several passes per step, and the model cannot be divided so.
+        TrainingError: the plan needs several passes per step, and the model cannot be divided so; or its precision
+            cannot be reduced.
     """
     for optimizer in model.optimizers:
         for group in optimizer.param_groups:
             group.setdefault('initial_lr', group['lr'])
     if any(batch.accumulate > 1 for stage in run.plan.stages for batch in stage.batches):
         MicroBatches(model)
+    use_precision(run, model)
     add_sub_batch_norm(run, model)
     run.model = model
 

@@ -10,7 +10,6 @@ Where sub-batch norm divides each pass into whole sub-batches, the gradient is e
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -20,6 +19,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from mg_basicsr.errors import Problem, TrainingError
+from mg_basicsr.training.own_step import gradient_handling, replaced
 
 # Losses that compare clips of the batch with each other: no sum over micro-batches gives the large batch's value.
 NOT_DECOMPOSABLE = {
@@ -86,11 +86,11 @@ class MicroBatches:
         with ExitStack() as stack:
             for optimizer in self.model.optimizers:
                 if not first:
-                    stack.enter_context(_replaced(optimizer, 'zero_grad', _nothing))
+                    stack.enter_context(replaced(optimizer, 'zero_grad', _nothing))
                 step = _averaged_step(optimizer, share) if last else _nothing
-                stack.enter_context(_replaced(optimizer, 'step', step))
+                stack.enter_context(replaced(optimizer, 'step', step))
             if not last:
-                stack.enter_context(_replaced(self.model, 'model_ema', _nothing))
+                stack.enter_context(replaced(self.model, 'model_ema', _nothing))
                 for network in _networks(self.model, DistributedDataParallel):
                     stack.enter_context(network.no_sync())
             yield
@@ -109,13 +109,8 @@ def refuse_indivisible(model: Any) -> None:
     """
     name = type(model).__name__
     reason = next((why for base in type(model).__mro__ if (why := NOT_DECOMPOSABLE.get(base.__name__))), None)
-    method = type(model).optimize_parameters
-    source = _source(method)
-    if 'scaler' in inspect.signature(method).parameters or 'scaler.' in source:
-        reason = 'its optimize_parameters has a gradient scaler of its own'
-    elif 'clip_grad' in source:
-        reason = 'its optimize_parameters clips the gradient of each pass'
-    elif len(_reductions(model)) > 1:
+    reason = gradient_handling(model) or reason
+    if not reason and len(_reductions(model)) > 1:
         reason = 'some of its losses take the mean over the batch and others the sum'
     if reason:
         raise TrainingError(
@@ -125,13 +120,6 @@ def refuse_indivisible(model: Any) -> None:
                 'raise multigrid.max_clips to what a rank takes per step, use more ranks, or a smaller batch_size',
             )
         )
-
-
-def _source(method: Callable[..., Any]) -> str:
-    try:
-        return inspect.getsource(method)
-    except (OSError, TypeError):
-        return ''
 
 
 def _networks(model: Any, kind: type[nn.Module]) -> Iterable[Any]:
@@ -162,17 +150,3 @@ def _averaged_step(optimizer: torch.optim.Optimizer, share: float) -> Callable[.
 
 def _nothing(*args: Any, **kwargs: Any) -> None:
     return None
-
-
-@contextmanager
-def _replaced(owner: Any, name: str, value: Callable[..., Any]) -> Iterator[None]:
-    """`owner.name` is `value` for the body, as an attribute of that one object."""
-    own = vars(owner).get(name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        if own is None:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, own)

@@ -113,7 +113,13 @@ BROKEN_BLOCKS: list[tuple[str, Any, str, str, str]] = [
     ),
     ('reds', lin(lr_schedule='steps'), "multigrid.lr_schedule: 'steps' is not available", 'restart | host', 'another'),
     ('reds', lin(batch_growth='inverse'), "multigrid.batch_growth: 'inverse' is not available", 'none', 'another'),
-    ('reds', lin(precision='bfloat16'), "multigrid.precision: 'bfloat16' is not available", 'float32', 'another'),
+    (
+        'reds',
+        lin(precision='fp16'),
+        "multigrid.precision: 'fp16' is not allowed",
+        'float32 | bfloat16 | float16',
+        'correct it',
+    ),
     ('reds', lin(on_bad_frame='skip_clip'), "multigrid.on_bad_frame: 'skip_clip' is not available", 'error', 'remove'),
     ('reds', lin(store=5), 'multigrid.store: 5 is not allowed', 'allowed: a name', 'correct it'),
     ('reds', lin(keep_last=3), 'multigrid.keep_last: 3 is not available in this version', '~', 'remove it'),
@@ -228,7 +234,7 @@ def test_a_schedule_that_is_not_basicsrs_cannot_be_followed() -> None:
 
 
 def test_all_problems_are_told_at_once() -> None:
-    block = LIN2022 | {'spatail': [1.0], 'order': 'up', 'lr_scaling': 3, 'small_lr_max': -1, 'precision': 'float16'}
+    block = LIN2022 | {'spatail': [1.0], 'order': 'up', 'lr_scaling': 3, 'small_lr_max': -1, 'precision': 'half'}
     changes = {'train.total_iter': 'many', 'datasets.train.gt_size': 255, 'scale': 4, 'model_type': 'LDLModel'}
     paths = [problem.what.partition(':')[0] for problem in problems_of(stock(block=block, changes=changes))]
     assert sorted(paths) == sorted(

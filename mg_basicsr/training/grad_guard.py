@@ -1,0 +1,180 @@
+"""Gradients of a reduced precision: scaled so that small ones survive, and never stepped on unless all are finite.
+
+Loss scaling as in Micikevicius et al., "Mixed Precision Training" (ICLR 2018), section 3.2: the backward pass starts
+from `scale` in place of 1, and each optimiser's gradients are divided by it before the step. Whatever a model's step
+does in between (several losses, a discriminator that hands gradients on to the generator) is linear in that number.
+Scales are powers of two, so that nothing but the range changes.
+
+A step whose gradients hold an inf or a NaN is left out. All ranks decide alike without a word, since the gradients are
+those that DistributedDataParallel has exchanged: an inf on one rank is one on all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import nn
+
+from mg_basicsr.errors import Problem, TrainingError
+from mg_basicsr.training.own_step import replaced
+
+# Those of torch.amp.GradScaler.
+FIRST_SCALE = 2.0**16
+GROWTH, GROWTH_INTERVAL = 2.0, 2000  # after so many iterations without a skip
+BACKOFF = 0.5
+
+# So many skipped iterations in a row end the run. Halved as often, the first scale is 1/16: it is not to blame.
+MOST_SKIPPED = 20
+
+
+class GradientGuard:
+    """Around the training step of a BasicSR model: loss scale, skipped steps, and their state.
+
+    An iteration with a skipped step leaves optimiser, weights, moving average and normalisation statistics unchanged;
+    of several optimisers only those with such gradients are left out.
+
+    Args:
+        model: The model, its optimisers set up, already wrapped to take several passes if it does.
+        networks: Its networks.
+        precision: Name of the reduced type, for messages.
+        scaled: Whether losses are scaled: float16 needs it, bfloat16 has float32's range.
+        report: Gets a line about each iteration with a skipped step.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        networks: Iterable[nn.Module],
+        precision: str,
+        scaled: bool,
+        report: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.precision, self.scaled, self.report = precision, scaled, report
+        self.scale = FIRST_SCALE if scaled else 1.0
+        self.good = 0  # iterations since the scale changed
+        self.in_a_row = 0  # skipped iterations up to now
+        self.skipped = 0  # in all
+        self._skipping = False
+        self._statistics = list(_statistics(networks))
+        self._optimize = model.optimize_parameters
+        model.optimize_parameters = self.optimize_parameters
+        for optimizer in model.optimizers:
+            optimizer.step = self._guarded_step(optimizer)
+        if hasattr(model, 'model_ema'):
+            model.model_ema = self._unless_skipping(model.model_ema)
+
+    def optimize_parameters(self, *args: Any, **kwargs: Any) -> Any:
+        """The model's own training step, all passes of it.
+
+        Raises:
+            TrainingError: MOST_SKIPPED iterations in a row have had gradients that are not finite.
+        """
+        self._skipping = False
+        before = [buffer.clone() for buffer in self._statistics]
+        with scaled_losses(self.scale):
+            result = self._optimize(*args, **kwargs)
+        if self._skipping:
+            for buffer, value in zip(self._statistics, before, strict=True):
+                buffer.copy_(value)
+            self._skip()
+        else:
+            self._grow()
+        return result
+
+    def _guarded_step(self, optimizer: torch.optim.Optimizer) -> Callable[..., Any]:
+        step = optimizer.step
+
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            gradients = [p.grad for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
+            if gradients and self.scale != 1:
+                torch._foreach_mul_(gradients, 1 / self.scale)
+            if all_finite(gradients):
+                return step(*args, **kwargs)
+            self._skipping = True
+            return None
+
+        return guarded
+
+    def _unless_skipping(self, update: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args, **kwargs: None if self._skipping else update(*args, **kwargs)
+
+    def _grow(self) -> None:
+        self.in_a_row = 0
+        self.good += 1
+        if self.scaled and self.good >= GROWTH_INTERVAL:
+            self.scale, self.good = self.scale * GROWTH, 0
+
+    def _skip(self) -> None:
+        self.skipped, self.in_a_row = self.skipped + 1, self.in_a_row + 1
+        if self.scaled:
+            self.scale, self.good = self.scale * BACKOFF, 0
+        scale = f'; loss scale now {self.scale:g}' if self.scaled else ''
+        self.report(f'gradient not finite, step skipped ({self.in_a_row} in a row, {self.skipped} in all){scale}')
+        if self.in_a_row >= MOST_SKIPPED:
+            other = ' or bfloat16' if self.precision == 'float16' else ''
+            raise TrainingError(
+                Problem(
+                    f'multigrid.precision: {self.precision}: the gradient was not finite in {self.in_a_row} iterations '
+                    'in a row',
+                    'no step was taken in them: the weights and the checkpoints are good',
+                    f'resume with multigrid.precision: float32{other}; if that fails too, look at lr and the data',
+                )
+            )
+
+    def state_dict(self) -> dict[str, float]:
+        """What a resumed run needs to go on: the scale, and counts of iterations."""
+        return {'scale': self.scale, 'good': self.good, 'in_a_row': self.in_a_row, 'skipped': self.skipped}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on where another guard was. A scale is taken over only where losses are scaled in both runs."""
+        if self.scaled and state['scale'] != 1:
+            self.scale, self.good = float(state['scale']), int(state['good'])
+        self.in_a_row, self.skipped = int(state['in_a_row']), int(state['skipped'])
+
+
+def scaled_losses(scale: float) -> AbstractContextManager[None]:
+    """Every backward pass from a loss starts with `scale` in place of 1, for the body.
+
+    `Tensor.backward` goes through `torch.autograd.backward`, which reentrant checkpointing calls once more from within
+    a backward pass: what is under way already is scaled.
+    """
+    backward = torch.autograd.backward
+    running = False
+
+    def scaled(tensors: Any, grad_tensors: Any = None, *args: Any, **kwargs: Any) -> None:
+        nonlocal running
+        if running:
+            backward(tensors, grad_tensors, *args, **kwargs)
+            return
+        losses = [tensors] if isinstance(tensors, torch.Tensor) else list(tensors)
+        given = [grad_tensors] if grad_tensors is None or isinstance(grad_tensors, torch.Tensor) else list(grad_tensors)
+        given = given if len(given) == len(losses) else given * len(losses)
+        running = True
+        try:
+            backward(losses, [_scaled(*pair, scale) for pair in zip(losses, given, strict=True)], *args, **kwargs)
+        finally:
+            running = False
+
+    return replaced(torch.autograd, 'backward', scaled)
+
+
+def _scaled(loss: torch.Tensor, gradient: torch.Tensor | None, scale: float) -> torch.Tensor | None:
+    if gradient is not None:
+        return gradient * scale
+    return torch.full_like(loss, scale) if loss.numel() == 1 else None  # torch itself refuses more without a gradient
+
+
+def all_finite(gradients: list[torch.Tensor]) -> bool:
+    """Whether no gradient holds an inf or a NaN, or numbers so large that their squares are not finite."""
+    return not gradients or bool(torch.stack(torch._foreach_norm(gradients)).isfinite().all())
+
+
+def _statistics(networks: Iterable[nn.Module]) -> Iterable[torch.Tensor]:
+    """What batch and instance norms remember of the passes, which an overflow would spoil for good."""
+    for network in networks:
+        for module in network.modules():
+            if isinstance(module, nn.modules.batchnorm._NormBase):
+                yield from module.buffers()

@@ -1,0 +1,169 @@
+"""Networks that train in bfloat16 or float16, and the parts of them that stay in float32.
+
+While a network is in training mode, its forward pass runs under torch's autocast: convolutions and matrix products in
+the reduced type, from weights that stay in float32. Positions do not bear rounding (bfloat16 has 8 significant bits:
+at 64 pixels the next position is half a pixel away), so these keep autocast off and take and compute float32:
+
+- optical flow: modules named after a flow network;
+- deformable convolution with the layers that make its offsets and masks: modules whose forward calls one;
+- warping: functions beside the network's classes that sample a grid, such as BasicSR's `flow_warp`. Autocast alone
+  would sample in float32, but at positions counted in the type of the features.
+
+The network's result is float32 again, and with it every loss. In evaluation mode nothing changes.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from types import FunctionType, MethodType
+from typing import Any
+
+import torch
+from torch import nn
+
+DTYPES = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
+
+# Found in the name of a module's class, or in its name within the network; compared without case and underscores.
+FLOW_NETWORKS = ('spynet', 'flownet', 'pwcnet', 'raft', 'opticalflow', 'flowestimat')
+
+# Parts of the names of the deformable convolutions of torchvision, BasicSR, mmcv and RVRT.
+DEFORMABLE = ('deform_conv', 'deform_attn')
+SAMPLING = (*DEFORMABLE, 'grid_sample')
+
+Forward = Callable[..., Any]
+
+
+def reduce_precision(network: nn.Module, dtype: torch.dtype) -> list[str]:
+    """Lets a network's forward passes in training mode run in a reduced type. Its weights stay as they are.
+
+    Works on this network's own modules, and on warping functions in the files of their classes, where they do the same
+    as before for networks in float32.
+
+    Args:
+        network: A network on its device; inside DistributedDataParallel, the inner module.
+        dtype: torch.bfloat16 or torch.float16.
+
+    Returns:
+        What stays in float32 where it is used: the names of modules within the network, then those of functions.
+    """
+    kept = [name for name, module in network.named_modules() if name and _is_exact(name, module)]
+    kept = [name for name in kept if not any(name.startswith(f'{other}.') for other in kept)]
+    for name in kept:
+        _around_forward(network.get_submodule(name), _in_float32)
+    functions = {name for cls in _classes(network) for name in _mend_functions(cls)}
+    _around_forward(network, functools.partial(_in_reduced_type, dtype))
+    return kept + sorted(functions)
+
+
+def converted(value: Any, convert: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """`value` with every tensor in it, however deep in lists, tuples and mappings, passed through `convert`."""
+    if isinstance(value, torch.Tensor):
+        return convert(value)
+    if isinstance(value, dict):
+        return type(value)((key, converted(item, convert)) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        items = [converted(item, convert) for item in value]
+        return type(value)(*items) if hasattr(value, '_fields') else type(value)(items)
+    return value
+
+
+def to_float32(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor of a reduced type as float32; any other as it is."""
+    return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor
+
+
+def _around_forward(module: nn.Module, around: Callable[[nn.Module, Forward, Any, Any], Any]) -> None:
+    """`module(...)` becomes `around(module, forward, args, kwargs)`, for this one module.
+
+    A bound method, so that a copy of the module (a moving average, say) runs its own weights.
+    """
+    own = vars(module).get('forward')
+
+    def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        return around(self, own or MethodType(type(self).forward, self), args, kwargs)
+
+    module.forward = MethodType(forward, module)
+
+
+def _in_reduced_type(dtype: torch.dtype, module: nn.Module, forward: Forward, args: Any, kwargs: Any) -> Any:
+    if not module.training:
+        return forward(*args, **kwargs)
+    with torch.autocast(next(module.parameters()).device.type, dtype):
+        result = forward(*args, **kwargs)
+    return converted(result, to_float32)
+
+
+def _in_float32(module: nn.Module | None, forward: Forward, args: Any, kwargs: Any) -> Any:
+    args, kwargs = converted(args, to_float32), converted(kwargs, to_float32)
+    first = next(_tensors([args, kwargs]), None)
+    with torch.autocast('cpu' if first is None else first.device.type, enabled=False):
+        return forward(*args, **kwargs)
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, (list, tuple, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _tensors(item)
+
+
+def _is_exact(name: str, module: nn.Module) -> bool:
+    """Whether a module within a network estimates flow or aligns by deformable convolution."""
+    names = f'{type(module).__name__} {name.rpartition(".")[2]}'.lower().replace('_', '')
+    return any(part in names for part in FLOW_NETWORKS) or _calls(type(module).forward, DEFORMABLE)
+
+
+def _calls(function: Any, parts: tuple[str, ...]) -> bool:
+    code = getattr(inspect.unwrap(function), '__code__', None)
+    return code is not None and any(part in name for name in code.co_names for part in parts)
+
+
+# Functions
+
+
+def _classes(network: nn.Module) -> set[type]:
+    found = {base for module in network.modules() for base in type(module).__mro__}
+    return {cls for cls in found if not _is_torch(cls.__module__) and cls is not object}
+
+
+def _is_torch(module: str) -> bool:
+    return module.partition('.')[0] in ('torch', 'torchvision')
+
+
+def _mend_functions(cls: type) -> Iterator[str]:
+    """Functions that sample at positions, as the file of a network's class knows them, compute in float32.
+
+    They are replaced in the files of the networks that a model trains, which look them up at each call: files import
+    `flow_warp` by its name, so that no single place holds it. Yields the names.
+    """
+    file: Any = sys.modules.get(cls.__module__)
+    known: dict[str, Any] = dict(vars(file)) if file else {}
+    for name, function in known.items():
+        if not isinstance(function, FunctionType) or not _calls(function, SAMPLING):
+            continue
+        yield name
+        if getattr(function, '_multigrid_float32', False):
+            continue
+        exact, origin = float32_function(function), function.__globals__
+        setattr(file, name, exact)
+        if not _is_torch(function.__module__) and origin.get(name) is function:
+            origin[name] = exact  # for its neighbours, where it was written
+
+
+def float32_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function, computed in float32, with its result in the type of its first floating-point tensor."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        result = _in_float32(None, function, args, kwargs)
+        first = next((tensor for tensor in _tensors([args, kwargs]) if tensor.is_floating_point()), None)
+        if first is None or to_float32(first) is first:
+            return result
+        return converted(result, lambda tensor: tensor.to(first.dtype) if tensor.is_floating_point() else tensor)
+
+    call._multigrid_float32 = True  # type: ignore[attr-defined]
+    return call
