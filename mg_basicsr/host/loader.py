@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from mg_basicsr.data.guard import Guarded, collate, limit_threads, pixels_to_float
+from mg_basicsr.data.guard import Guarded, collate, start_worker, pixels_to_float
 from mg_basicsr.data.sampler import MultigridSampler
 from mg_basicsr.errors import MultigridError
 from mg_basicsr.host.datasets import planned_dataset
@@ -52,7 +52,7 @@ class PlannedLoader:
             num_workers=workers,
             collate_fn=collate,
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=limit_threads,
+            worker_init_fn=start_worker,
             prefetch_factor=2 if workers else None,
             generator=generator,
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mg_basicsr.config.build import Settings
 from mg_basicsr.config.options_file import OptionsFile
+from mg_basicsr.host.signals import StopSignals
 from mg_basicsr.schedule.plan import Plan, Step
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ class Run:
         dataset: Our data set, opened and checked; None where the host's own is adapted.
         rank: This process.
         iteration: Iterations begun, as the train loop or a resumed state last told the model. Set, not counted.
+        epoch: The host's, as a resumed state last told it: the plan is one endless epoch.
         model: The host's model, once it is built.
+        stop: Signals that ask the run to end.
         parts: What must be in a checkpoint beside the host's own state, by name: objects with `state_dict()` and
             `load_state_dict(state)`, whose states are made of tensors, numbers, text, lists and dictionaries.
     """
@@ -33,7 +36,9 @@ class Run:
     dataset: ClipDataset | None = None
     rank: int = 0
     iteration: int = 0
+    epoch: int = 0
     model: Any = None
+    stop: StopSignals = field(default_factory=StopSignals)
     parts: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -52,6 +57,8 @@ _active: Run | None = None
 def activate(run: Run | None) -> None:
     """Makes a run the one that this process trains; None: train as BasicSR does."""
     global _active
+    if _active is not None:
+        _active.stop.put_back()
     _active = run
 
 
