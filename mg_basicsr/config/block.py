@@ -115,7 +115,7 @@ class Block:
     precision: str = key(choice('float32', later=['bfloat16', 'float16']), 'float32')
     uint8_transfer: bool = key(boolean, True)
     store: str | None = key(text, None)
-    on_bad_frame: str = key(choice('error', later=['skip_clip']), 'error')
+    on_bad_frame: str = key(choice('error', 'skip_clip'), 'error')
     keep_last: int | None = key(not_yet, None)
 
 

@@ -1,18 +1,27 @@
-"""What stands between a dataset and a DataLoader: errors that keep their form, and workers that keep to one thread."""
+"""What stands between a dataset and a DataLoader: errors that keep their form, clips in the place of bad ones, and
+workers that keep to themselves.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import torch
 from torch.utils.data import Dataset, default_collate
 
 from mg_basicsr.data.convert import to_float
+from mg_basicsr.data.permutation import mix
 from mg_basicsr.data.request import SampleRequest
-from mg_basicsr.errors import MultigridError
+from mg_basicsr.errors import ConfigError, MultigridError
+
+ATTEMPTS = 10  # at replacing a clip: in a set with one bad clip in ten, all fail once in 10^10 bad clips
+BAD_CLIPS = 'bad_clips'  # key of a batch, beside those of its samples
+
+_REPLACEMENT = 5  # the stream of random numbers for other clips, beside those of the sampler, training and cutting
 
 
 class Guarded(Dataset[Any]):
@@ -24,22 +33,57 @@ class Guarded(Dataset[Any]):
     Args:
         dataset: The dataset.
         as_float: Convert 8-bit crops to BasicSR's float32 here, in the worker, and not on the device.
+        skipped: Exceptions of clips that are replaced by others; none by default. A ConfigError never is.
     """
 
-    def __init__(self, dataset: Any, as_float: bool = False) -> None:
+    def __init__(self, dataset: Any, as_float: bool = False, skipped: tuple[type[Exception], ...] = ()) -> None:
         self.dataset = dataset
         self.as_float = as_float
+        self.skipped = skipped
 
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitems__(self, requests: list[SampleRequest]) -> list[Any] | MultigridError:
+    def __getitems__(self, requests: list[SampleRequest]) -> Fetched | MultigridError:
         """The samples of a mini-batch, or the error that stopped it."""
+        bad: dict[str, str] = {}
         try:
-            samples = [self.dataset[request] for request in requests]
+            samples = [self._sample(request, bad) for request in requests]
         except MultigridError as error:
             return error
-        return [pixels_to_float(sample) for sample in samples] if self.as_float else samples
+        return Fetched([pixels_to_float(sample) for sample in samples] if self.as_float else samples, bad)
+
+    def _sample(self, request: SampleRequest, bad: dict[str, str]) -> Any:
+        """The sample, or that of the first replacement which can be read; what is wrong with the others goes to `bad`.
+
+        If none can, the fault lies in more than a few clips, and the error of the one asked for is raised.
+        """
+        first: Exception | None = None
+        for attempt in range(ATTEMPTS + 1):
+            candidate = replacement(request, attempt, len(self.dataset)) if attempt else request
+            try:
+                return self.dataset[candidate]
+            except ConfigError:
+                raise
+            except self.skipped as error:
+                first = first or error
+                name = self.dataset.clip_name(candidate.index)
+                bad[name] = str(error) if isinstance(error, MultigridError) else repr(error)
+        assert first is not None
+        raise first
+
+
+class Fetched(NamedTuple):
+    """Samples, and the clips that could not be read: name -> what is wrong."""
+
+    samples: list[Any]
+    bad: dict[str, str]
+
+
+def replacement(request: SampleRequest, attempt: int, num_keys: int) -> SampleRequest:
+    """Another clip of the same shape, a function of the request and the number of the attempt."""
+    seed = mix(request.seed, _REPLACEMENT, attempt)
+    return replace(request, index=seed % num_keys, seed=mix(seed))
 
 
 def pixels_to_float(sample: dict[str, Any]) -> dict[str, Any]:
@@ -50,9 +94,12 @@ def pixels_to_float(sample: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def collate(samples: list[Any] | MultigridError) -> Any:
-    """The usual collation of torch; an error passes through."""
-    return samples if isinstance(samples, MultigridError) else default_collate(samples)
+def collate(fetched: Any) -> Any:
+    """Torch's usual collation of what was fetched; bad clips, if any, under BAD_CLIPS. An error passes through."""
+    if isinstance(fetched, MultigridError):
+        return fetched
+    batch = default_collate(fetched.samples)
+    return {**batch, BAD_CLIPS: fetched.bad} if fetched.bad else batch
 
 
 def start_worker(worker: int) -> None:
@@ -73,7 +120,7 @@ def leave_signals_to_parent() -> None:
     The training process finishes its step, for which it needs its workers, and ends them itself.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # for threads of libraries; a blocked signal is waited for all the same
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # in threads of libraries; here it is blocked
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -54,7 +54,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> Projec
 
 @pytest.mark.parametrize('name', ['TERM', 'KILL'])
 def test_restarted_ranks_reach_the_same_end(tmp_path: Path, clips: Path, undisturbed: Project, name: str) -> None:
-    """SIGTERM to one rank: both finish the same iteration. SIGKILL: the last checkpoint. Then torchrun restarts both."""
+    """After SIGTERM, which lets both finish the same iteration, and after SIGKILL, which leaves the last checkpoint."""
     project = ranks_project(tmp_path, clips, name)
     project.launch(
         '-m', 'torch.distributed.run', '--nproc_per_node=2', '--rdzv_backend=c10d', '--rdzv_endpoint=localhost:0',

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT while a run trains: the step is finished and saved, and the run continues as if nothing had been."""
+"""SIGTERM and SIGINT while a run trains: the step is finished and saved, and the run can be continued from there."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_a_validation_ends_at_once(trainer: Trainer, new_project: NewProject, un
 
 
 def test_a_second_interrupt_ends_at_once(trainer: Trainer, new_project: NewProject) -> None:
-    twice = SIGNALLED.replace("time.sleep(0.2)", "time.sleep(0.2); os.kill(os.getpid(), 2)").format(at=4, name='INT')
+    twice = SIGNALLED.replace('time.sleep(0.2)', 'time.sleep(0.2); os.kill(os.getpid(), 2)').format(at=4, name='INT')
     project = new_project()
     output = trainer(project, before=twice, code=-signal.SIGINT)
     assert 'KeyboardInterrupt' in output and 'trained 4\n' not in output
