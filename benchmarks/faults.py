@@ -28,7 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -176,12 +176,11 @@ class Killer:
     aimed: int = 0
     during_save: int = 0
     starts: int = 0
-    at: list[float] = field(default_factory=list)
 
     def moment(self, project: Project) -> Callable[[], bool]:
         """A function that tells, when asked all the time, that the moment has come."""
         begun = time.monotonic()
-        limit = begun + self.rng.uniform(0, 1.1) * self.duration
+        limit = begun + self.rng.uniform(0, 0.9) * self.duration
         if self.rng.random() >= 1 / 3:
             return lambda: time.monotonic() >= limit
         before = project.files()
@@ -363,8 +362,8 @@ def main() -> None:
             run_to_the_end(project, killer, workers, most)
         difference = compare(project, undisturbed)
         print(
-            f'run {runs}: {killer.kills} kills so far ({killer.during_save} during a save), {killer.starts} starts, '
-            f'{project.iterations_logged()} iterations trained; {difference or "equal"}',
+            f'run {runs}: {killer.kills} kills so far ({killer.during_save} during a save), {killer.starts} starts; '
+            f'{difference or "equal"}',
             flush=True,
         )
         if difference:
