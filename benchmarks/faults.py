@@ -119,6 +119,8 @@ class Project:
 
     def start(self, workers: int) -> int:
         """Forks a process, with a group of its own, that trains; returns its id."""
+        if self.experiment.exists() and not list(self.experiment.glob('training_states/*.state')):
+            time.sleep(1 - time.time() % 1)  # BasicSR puts such a folder aside, under a name that tells the second
         pid = os.fork()
         # a group of its own, made by whichever of the two comes first, so that it can be killed at once
         os.setpgid(pid, pid)
