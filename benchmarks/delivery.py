@@ -24,7 +24,8 @@ import torch
 from loading import RESULTS, SCALE, machine, prepare_reds
 from torch.utils.data import DataLoader, Dataset
 
-from mg_basicsr.data.guard import Guarded, as_delivered, limit_threads, pixels_to_float
+from mg_basicsr.data.batches import as_delivered, pixels_to_float
+from mg_basicsr.data.guard import Guarded
 from mg_basicsr.data.options import TrainSetOptions
 from mg_basicsr.data.reds import REDSRecurrent
 from mg_basicsr.data.request import BatchRequests, SampleRequest
@@ -33,6 +34,7 @@ from mg_basicsr.data.store.build import build
 from mg_basicsr.data.store.format import Header
 from mg_basicsr.data.store.listing import from_options
 from mg_basicsr.data.store.opening import open_store
+from mg_basicsr.data.workers import start_worker
 from mg_basicsr.host.importing import install
 
 CLIPS, FRAMES, SIZE = 8, 15, 256
@@ -92,7 +94,7 @@ def our_rate(dataset: REDSRecurrent, count: int, ring: bool, to_float: bool = Fa
     """Ours, as host/loader.py has it."""
     memory = Ring(PREFETCH + 1, BYTES) if ring else None
     requests: Any = list(batches(dataset, count + WARM_UP))
-    settings: Any = {'collate_fn': as_delivered, 'worker_init_fn': limit_threads, 'prefetch_factor': PREFETCH}
+    settings: Any = {'collate_fn': as_delivered, 'worker_init_fn': start_worker, 'prefetch_factor': PREFETCH}
     loader = iter(DataLoader(Guarded(dataset, ring=memory), batch_sampler=requests, num_workers=1, **settings))
 
     def fetch() -> None:

@@ -129,7 +129,7 @@ class Block:
     temporal_stride: bool | None = key(boolean, None)
     spatial_stride: bool | None = key(boolean, None)
     degradation: str | None = key(choice('bicubic', 'bd'), None)
-    on_bad_frame: str = key(choice('error', later=['skip_clip']), 'error')
+    on_bad_frame: str = key(choice('error', 'skip_clip'), 'error')
     keep_last: int | None = key(not_yet, None)
 
 

@@ -49,7 +49,7 @@ class Problems:
                 continue
             near = difflib.get_close_matches(str(key), names, n=1, cutoff=0.5)
             remedy = f'did you mean {path}.{near[0]}?' if near else 'remove it'
-            name = key if isinstance(key, str) and key.isprintable() else repr(key)
+            name = key if isinstance(key, str) and key and key.isprintable() else repr(key)
             what = f'{path}.{name}: no such option (value {shown(section[key])})'
             self.add(what, 'allowed: ' + ', '.join(names), remedy)
 

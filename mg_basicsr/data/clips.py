@@ -102,6 +102,10 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
     def key(self, index: int) -> str:
         """The host's key, as it is delivered in samples."""
 
+    def clip_name(self, index: int) -> str:
+        """The sequence that a key belongs to, for messages."""
+        return self.keys.locate(index)[0].name
+
     @abstractmethod
     def frames_needed(self, frames: int) -> int:
         """Length of the shortest sequence that can give a clip of this many frames.
@@ -206,18 +210,21 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
         sized = (sequence for sequence in self.keys.sequences if sequence.height)
         _raise([problem for sequence in sized if (problem := self._misfit(sequence, frames, gt_size))])
 
-    def check_files(self, limit: int = CHECKED_SEQUENCES) -> None:
+    def check_files(self, limit: int = CHECKED_SEQUENCES, tolerant: bool = False) -> None:
         """Looks whether the frames of at most `limit` sequences, evenly spread over the set, exist. Reads none.
+
+        Args:
+            limit: Most sequences to look at.
+            tolerant: Accept missing frames unless every sequence lacks some, as under a wrong root.
 
         Raises:
             DataError: frames are missing; the first five sequences, and how many more.
         """
         total = len(self.keys.sequences)
         step = max(1, -(-total // limit))
-        found: list[Problem] = []
-        for position in range(0, total, step):
-            found += self._file_problems(self.keys.sequences[position])
-        _raise(found)
+        found = [self._file_problems(self.keys.sequences[position]) for position in range(0, total, step)]
+        if not tolerant or all(found):
+            _raise([problem for problems in found for problem in problems])
 
     def _read_span(self, draw: Draw, flips: Flips, into: Mapping[str, Pixels]) -> None:
         """LQ and GT of a span that is larger than the crop."""

@@ -1,17 +1,27 @@
-"""What stands between a dataset and a DataLoader: how a mini-batch is read, and errors that keep their form."""
+"""What stands between a dataset and a DataLoader: mini-batches are read whole, errors keep their form, and other clips
+take the place of bad ones.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-import torch
 from torch.utils.data import Dataset, default_collate
 
+from mg_basicsr.data.batches import batch_shapes, pixels_to_float
 from mg_basicsr.data.clips import ClipDataset
-from mg_basicsr.data.convert import flipped, to_float
-from mg_basicsr.data.request import BatchRequests
+from mg_basicsr.data.crop import Pixels
+from mg_basicsr.data.permutation import mix
+from mg_basicsr.data.request import BatchRequests, SampleRequest
 from mg_basicsr.data.ring import Ring, RingBatch
-from mg_basicsr.errors import MultigridError
+from mg_basicsr.errors import ConfigError, MultigridError
+
+ATTEMPTS = 10  # at replacing a clip: in a set with one bad clip in ten, all fail once in 10^10 bad clips
+BAD_CLIPS = 'bad_clips'  # key of a batch, beside those of its samples
+
+_REPLACEMENT = 5  # the stream of random numbers for other clips, beside those of the sampler, training and cutting
 
 
 class Guarded(Dataset[Any]):
@@ -25,72 +35,78 @@ class Guarded(Dataset[Any]):
         as_float: Convert 8-bit crops to BasicSR's float32 here, in the worker, and not on the device.
         flip: Flip crops here. Otherwise one of ours leaves that to the device.
         ring: Where one of ours writes its crops.
+        skipped: Exceptions of clips that are replaced by others; none by default. A ConfigError never is.
     """
 
-    def __init__(self, dataset: Any, as_float: bool = False, flip: bool = True, ring: Ring | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Any,
+        as_float: bool = False,
+        flip: bool = True,
+        ring: Ring | None = None,
+        skipped: tuple[type[Exception], ...] = (),
+    ) -> None:
         self.dataset = dataset
         self.as_float = as_float
         self.flip = flip
         self.ring = ring
+        self.skipped = skipped
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitems__(self, requests: BatchRequests) -> dict[str, Any] | RingBatch | MultigridError:
-        """The mini-batch, or the error that stopped it."""
+        """The mini-batch, or the error that stopped it.
+
+        Clips that could not be read are told under BAD_CLIPS: name -> what is wrong.
+        """
+        bad: dict[str, str] = {}
         try:
-            if not isinstance(self.dataset, ClipDataset):
-                batch = default_collate([self.dataset[request] for request in requests])
-            elif self.ring is None:
-                batch = default_collate([self._sample(self.dataset, request) for request in requests])
+            if self.ring and isinstance(self.dataset, ClipDataset):
+                batch = self._in_ring(self.dataset, requests, self.ring, bad)
             else:
-                return self._in_ring(self.dataset, requests, self.ring)
+                batch = default_collate([self._sample(request, bad) for request in requests])
         except MultigridError as error:
             return error
-        return pixels_to_float(batch) if self.as_float else batch
+        if bad:
+            (batch.rest if isinstance(batch, RingBatch) else batch)[BAD_CLIPS] = bad
+        return pixels_to_float(batch) if self.as_float and isinstance(batch, dict) else batch
 
-    def _sample(self, dataset: ClipDataset, request: Any, into: Any = None) -> dict[str, Any]:
-        return dataset.read(dataset.draw(request), into, self.flip)
-
-    def _in_ring(self, dataset: ClipDataset, requests: BatchRequests, ring: Ring) -> RingBatch:
+    def _in_ring(self, dataset: ClipDataset, requests: BatchRequests, ring: Ring, bad: dict[str, str]) -> RingBatch:
         shapes = batch_shapes(dataset, requests)
         places = {name: tensor.numpy() for name, tensor in ring.tensors(requests.iteration, shapes).items()}
         samples = []
         for n, request in enumerate(requests):
-            sample = self._sample(dataset, request, {name: place[n] for name, place in places.items()})
+            sample = self._sample(request, bad, {name: place[n] for name, place in places.items()})
             samples.append({name: value for name, value in sample.items() if name not in shapes})
         return RingBatch(requests.iteration, shapes, default_collate(samples))
 
+    def _sample(self, request: SampleRequest, bad: dict[str, str], into: Mapping[str, Pixels] | None = None) -> Any:
+        """The sample, or that of the first replacement which can be read; what is wrong with the others goes to `bad`.
 
-def batch_shapes(dataset: ClipDataset, requests: BatchRequests) -> dict[str, tuple[int, ...]]:
-    """Shapes of a mini-batch's pixels; all requests of one have the same shape."""
-    first = requests[0]
-    shapes = dataset.shapes(first.frames, first.gt_size)
-    return {name: (len(requests), *shape) for name, shape in shapes.items()}
+        If none can, the fault lies in more than a few clips, and the error of the one asked for is raised.
+        """
+        first: Exception | None = None
+        for attempt in range(ATTEMPTS + 1):
+            candidate = replacement(request, attempt, len(self.dataset)) if attempt else request
+            try:
+                return self._read(candidate, into)
+            except ConfigError:
+                raise
+            except self.skipped as error:
+                first = first or error
+                name = self.dataset.clip_name(candidate.index)
+                bad[name] = str(error) if isinstance(error, MultigridError) else repr(error)
+        assert first is not None
+        raise first
 
-
-def pixels_to_float(batch: dict[str, Any]) -> dict[str, Any]:
-    """A mini-batch whose 8-bit tensors have become BasicSR's float32, flipped if that was left to do."""
-    flips = batch.get('flips')
-
-    def final(pixels: torch.Tensor) -> torch.Tensor:
-        return to_float(pixels if flips is None else flipped(pixels, flips))
-
-    return {
-        name: final(value) if torch.is_tensor(value) and value.dtype == torch.uint8 else value
-        for name, value in batch.items()
-        if name != 'flips'
-    }
-
-
-def as_delivered(batch: Any) -> Any:
-    """The collation: a mini-batch is whole already."""
-    return batch
+    def _read(self, request: SampleRequest, into: Mapping[str, Pixels] | None) -> Any:
+        if isinstance(self.dataset, ClipDataset):
+            return self.dataset.read(self.dataset.draw(request), into, self.flip)
+        return self.dataset[request]
 
 
-def limit_threads(worker: int) -> None:
-    """One thread per worker: workers are the parallelism, and OpenCV's own threads would fight them for the cores."""
-    import cv2
-
-    torch.set_num_threads(1)
-    cv2.setNumThreads(0)
+def replacement(request: SampleRequest, attempt: int, num_keys: int) -> SampleRequest:
+    """Another clip of the same shape, a function of the request and the number of the attempt."""
+    seed = mix(request.seed, _REPLACEMENT, attempt)
+    return replace(request, index=seed % num_keys, seed=mix(seed))

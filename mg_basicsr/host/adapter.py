@@ -41,6 +41,10 @@ class AdaptedDataset(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.base)
 
+    def clip_name(self, index: int) -> str:
+        """What is known of a key without the dataset's help, for messages."""
+        return f'{index} of {type(self.base).__name__}'
+
     def __getitem__(self, request: SampleRequest | int) -> dict[str, Any]:
         """The sample, in the requested shape; for a bare index, as the dataset delivers it.
 

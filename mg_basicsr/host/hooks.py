@@ -9,14 +9,15 @@
     model.resume_training(state)               # <- resume_training: the clock is set
     prefetcher = CPUPrefetcher(train_loader)   # <- prefetcher: our loader takes the place of the host's
     while train_data is not None:
-        model.update_learning_rate(i)          # <- update_learning_rate: clock, seeds, rate of iteration i
+        model.update_learning_rate(i)          # <- update_learning_rate: leave if a signal came (i-1 is saved first);
+                                               #    clock, seeds, rate of iteration i
         model.feed_data(train_data)
         model.optimize_parameters(i)           #    untouched, whatever its signature
         log(model.get_current_log())           # <- get_current_log: stage and shape
         model.save(epoch, i)
           model.save_training_state(epoch, i)  # <- save_training_state: the schedulers' position
-        model.validation(...)                  #    untouched
-        train_data = prefetcher.next()
+        model.validation(...)                  # <- validation: a signal ends it
+        train_data = prefetcher.next()         # <- prefetcher: after the last iteration, signals are the host's again
 
 Classes are patched in place, never by rebinding a name: importing basicsr already imports basicsr.train, which keeps
 the originals. These classes and methods exist in every repository built on BasicSR, and none overrides
@@ -67,6 +68,7 @@ def around(owner: type, name: str) -> Callable[[Hook], None]:
 def patch_models(module: ModuleType) -> None:
     """Hooks on BaseModel (basicsr.models.base_model)."""
     from mg_basicsr.host import model as ours
+    from mg_basicsr.host import signals
 
     base: type = module.BaseModel
 
@@ -77,6 +79,7 @@ def patch_models(module: ModuleType) -> None:
 
     @around(base, 'update_learning_rate')
     def update_learning_rate(run: Run, original: Hook, self: Any, current_iter: int, warmup_iter: int = -1) -> None:
+        signals.between_steps(run, self)
         ours.begin_iteration(run, self, current_iter)
 
     @around(base, 'resume_training')
@@ -89,6 +92,11 @@ def patch_models(module: ModuleType) -> None:
         ours.place_schedulers(self, run.iteration)
         original(self, *args, **kwargs)
 
+    @around(base, 'validation')
+    def validation(run: Run, original: Hook, self: Any, *args: Any, **kwargs: Any) -> Any:
+        with signals.interruptible(run, self):
+            return original(self, *args, **kwargs)
+
     @around(base, 'get_current_log')
     def get_current_log(run: Run, original: Hook, self: Any) -> Any:
         return ours.with_shape(run, original(self))
@@ -96,6 +104,7 @@ def patch_models(module: ModuleType) -> None:
 
 def patch_prefetchers(module: ModuleType) -> None:
     """The prefetchers (basicsr.data.prefetch_dataloader): every train loop makes one with the host's loader."""
+    from mg_basicsr.host import signals
     from mg_basicsr.host.loader import PlannedLoader
 
     for name in ('CPUPrefetcher', 'CUDAPrefetcher'):
@@ -118,6 +127,9 @@ def patch_prefetchers(module: ModuleType) -> None:
             batch = original(self)
             if batch == {}:
                 self.planned_loader.end()
+                if run.stop.watching:
+                    signals.between_steps(run, run.model)
+                    run.stop.put_back()
             return batch
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from math import prod
 from typing import Any
@@ -9,11 +10,14 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
+from mg_basicsr.data.batches import as_delivered, pixels_to_float
 from mg_basicsr.data.clips import ClipDataset
-from mg_basicsr.data.guard import Guarded, as_delivered, limit_threads, pixels_to_float
+from mg_basicsr.data.guard import BAD_CLIPS, Guarded
 from mg_basicsr.data.ring import Ring, RingBatch
 from mg_basicsr.data.sampler import MultigridSampler
-from mg_basicsr.errors import MultigridError
+from mg_basicsr.data.workers import start_worker
+from mg_basicsr.errors import DataError, MultigridError, Problem
+from mg_basicsr.host.adapter import AdaptedDataset
 from mg_basicsr.host.datasets import planned_dataset
 from mg_basicsr.host.run import Run
 from mg_basicsr.schedule.plan import Plan
@@ -49,6 +53,7 @@ class PlannedLoader:
         self._batches: Iterator[Any] | None = None
         self._last: tuple[int, Any] | None = None
         self._ended = False
+        self._bad_clips: set[str] = set()
         # a generator of its own: starting workers must not draw from the one that training uses
         generator = torch.Generator().manual_seed(run.settings.seed)
         workers = int(getattr(loader, 'num_workers', 0))
@@ -58,11 +63,11 @@ class PlannedLoader:
             self.ring = Ring(workers * PREFETCH + 1, largest_batch(run.plan, self.dataset))
         on_gpu = torch.device(getattr(run.model, 'device', 'cpu')).type == 'cuda'
         self.loader = DataLoader(
-            Guarded(self.dataset, as_float, flip=as_float or not on_gpu, ring=self.ring),
+            Guarded(self.dataset, as_float, as_float or not on_gpu, self.ring, self._skipped_errors()),
             batch_sampler=self.sampler,
             num_workers=workers,
             collate_fn=as_delivered,
-            worker_init_fn=limit_threads,
+            worker_init_fn=start_worker,
             prefetch_factor=PREFETCH if workers else None,
             generator=generator,
         )
@@ -81,6 +86,9 @@ class PlannedLoader:
         """The train loop has been told the end: nothing comes after it, and the workers can go."""
         self._ended = True
         self._batches = self._last = None
+        if self._bad_clips:
+            names = ', '.join(sorted(self._bad_clips))
+            logging.getLogger('basicsr').error(f'multigrid: {len(self._bad_clips)} bad clips were skipped: {names}')
 
     def _batch(self, iteration: int) -> dict[str, Any]:
         """The batch of a 0-based iteration; the workers go on where they are if it is the next one."""
@@ -92,13 +100,39 @@ class PlannedLoader:
             self.sampler.start = iteration
             self._batches = iter(self.loader)
         batch = next(self._batches)
+        if isinstance(batch, DataError):
+            raise DataError(*batch.problems, self._how_to_go_on())
         if isinstance(batch, MultigridError):
             raise batch
         if self.ring and isinstance(batch, RingBatch):
             batch = self.ring.batch(batch)
+        self._tell_bad_clips(batch.pop(BAD_CLIPS, {}))
         batch = self._on_device(batch)
         self._last = (iteration, batch)
         return batch
+
+    def _skipped_errors(self) -> tuple[type[Exception], ...]:
+        """What counts as a bad clip: of our datasets, what they call so; of somebody else's class, any exception."""
+        if self.run.settings.block.on_bad_frame == 'error':
+            return ()
+        return (Exception,) if isinstance(self.dataset, AdaptedDataset) else (DataError,)
+
+    def _tell_bad_clips(self, bad: dict[str, str]) -> None:
+        for name, wrong in bad.items():
+            if name not in self._bad_clips:
+                self._bad_clips.add(name)
+                # an error, since BasicSR's loggers of the other ranks tell nothing less
+                logging.getLogger('basicsr').error(
+                    f'multigrid: clip {name} is skipped, another one takes its place '
+                    f'(bad clips on this rank since the start: {len(self._bad_clips)}). {wrong}'
+                )
+
+    def _how_to_go_on(self) -> Problem:
+        return Problem(
+            f'multigrid.on_bad_frame: {self.run.settings.block.on_bad_frame} ends the run here',
+            'allowed: error, or skip_clip, which trains on another clip instead',
+            f'`mg-basicsr check -opt {self.run.file.path}` looks for more; then start again with --auto_resume',
+        )
 
     def _on_device(self, batch: dict[str, Any]) -> dict[str, Any]:
         """uint8 crops travel as they are and become BasicSR's float32 on the device, equal to the bit."""

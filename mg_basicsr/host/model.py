@@ -67,8 +67,8 @@ def set_rates(model: Any, step: Step) -> None:
 
 
 def resume(run: Run, model: Any, state: Any) -> None:
-    """The clock of a resumed run."""
-    run.iteration = int(state['iter'])
+    """The clocks of a resumed run: ours, and the host's."""
+    run.iteration, run.epoch = int(state['iter']), int(state.get('epoch', 0))
     if run.iteration < run.plan.total_iter:
         announce_plan(run, run.iteration + 1)
 

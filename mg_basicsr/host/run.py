@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mg_basicsr.config.build import Settings
 from mg_basicsr.config.options_file import OptionsFile
+from mg_basicsr.host.signals import StopSignals
 from mg_basicsr.schedule.grid import OFF, Grid
 from mg_basicsr.schedule.plan import Plan, Step
 
@@ -25,7 +26,9 @@ class Run:
         rank: This process.
         grid: What its clips may span.
         iteration: Iterations begun, as the train loop or a resumed state last told the model. Set, not counted.
+        epoch: The host's, as a resumed state last told it: the plan is one endless epoch.
         model: The host's model, once it is built.
+        stop: Signals that ask the run to end.
         parts: What must be in a checkpoint beside the host's own state, by name: objects with `state_dict()` and
             `load_state_dict(state)`, whose states are made of tensors, numbers, text, lists and dictionaries.
     """
@@ -36,7 +39,9 @@ class Run:
     rank: int = 0
     grid: Grid = OFF
     iteration: int = 0
+    epoch: int = 0
     model: Any = None
+    stop: StopSignals = field(default_factory=StopSignals)
     parts: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -55,6 +60,8 @@ _active: Run | None = None
 def activate(run: Run | None) -> None:
     """Makes a run the one that this process trains; None: train as BasicSR does."""
     global _active
+    if _active is not None:
+        _active.stop.put_back()
     _active = run
 
 

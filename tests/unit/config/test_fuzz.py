@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import copy
+import os
 import random
-from collections.abc import Iterator
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +35,8 @@ VALUES: list[Any] = [
     {'gt_size': 288, 'frames': 17, 'iters': 10}, {'gt_size': 10**20, 'frames': 10**20, 'iters': 10**20},
 ]
 # fmt: on
+OPTIONS = Path(__file__).parents[3] / 'options'
+PLACE = re.compile(r'-opt \S+\.yml|\w+(\..+)?: ')  # the file, or the option's dotted path
 NAMES = [
     'x',
     '',
@@ -94,10 +101,15 @@ def explicit_file() -> dict[str, Any]:
     return stock(block={'preset': 'stages', 'warmup_iter': 5, 'stages': [entry, {'iters': 20_000}]})
 
 
-def broken_file(n: int) -> str:
+def published_files() -> list[dict[str, Any]]:
+    """The files of options/, whichever there are."""
+    return [yaml.safe_load(path.read_text()) for path in sorted(OPTIONS.glob('*.yml'))]
+
+
+def broken_file(n: int, starts: Sequence[dict[str, Any]] = ()) -> str:
     """The n-th broken file: one to three mutations, in every fourth one of the text itself."""
     rng = random.Random(n)
-    options = rng.choice([full_file, explicit_file])()
+    options = copy.deepcopy(rng.choice([full_file(), explicit_file(), *starts]))
     for _ in range(rng.randint(1, 3)):
         mutate(options, rng)
     text = yaml.safe_dump(options, sort_keys=False)
@@ -113,6 +125,7 @@ def plan_or_refuse(path: Path, text: str) -> bool:
     except MultigridError as error:
         assert error.problems
         assert all(problem.what and len(str(problem).splitlines()) <= 3 for problem in error.problems)
+        assert all(PLACE.match(problem.what) for problem in error.problems), error
         return False
     describe(settings.plan, settings.baseline)
     explicit_block(file.options['multigrid'], settings)
@@ -125,6 +138,39 @@ def test_broken_files_are_planned_or_refused(first: int, tmp_path: Path) -> None
     assert any(outcomes) and not all(outcomes)  # the mutations are neither all fatal nor all harmless
 
 
+def test_500_mutations_of_all_files(tmp_path: Path) -> None:
+    """Of the files above and of those of options/; each is answered in less than 2 seconds."""
+    starts = published_files()
+    assert len(starts) >= 8
+    outcomes = []
+    for n in range(1000, 1500):
+        text = broken_file(n, starts)
+        begun = time.process_time()
+        outcomes.append(plan_or_refuse(tmp_path / 'x.yml', text))
+        assert time.process_time() - begun < 2
+    assert 100 < sum(outcomes) < 400  # the mutations are neither all fatal nor all harmless
+
+
+@pytest.mark.parametrize('n', [15, 4, 18])
+def test_the_command_line_answers_as_quickly(n: int, tmp_path: Path) -> None:
+    """A file that can be planned, broken text, and a broken value."""
+    path = tmp_path / 'x.yml'
+    path.write_text(broken_file(n), encoding='utf-8')
+    before = os.times()
+    done = subprocess.run(
+        [sys.executable, '-m', 'mg_basicsr', 'plan', '-opt', str(path)], capture_output=True, text=True, timeout=60
+    )
+    after = os.times()
+    seconds = after.children_user + after.children_system - before.children_user - before.children_system
+    assert seconds < 2
+    assert 'Traceback' not in done.stderr
+    if plan_or_refuse(path, path.read_text(encoding='utf-8')):
+        assert done.returncode == 0 and 'ideal speed-up' in done.stdout
+    else:
+        assert done.returncode == 2 and not done.stdout
+        assert any(PLACE.match(line) for line in done.stderr.splitlines())
+
+
 def test_the_files_themselves_can_be_planned(tmp_path: Path) -> None:
-    for options in (full_file(), explicit_file()):
+    for options in (full_file(), explicit_file(), *published_files()):
         assert plan_or_refuse(tmp_path / 'x.yml', yaml.safe_dump(options, sort_keys=False))

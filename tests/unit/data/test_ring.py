@@ -12,8 +12,9 @@ import torch
 from frame_sets import SCALE, block, write_flows, write_reds
 from torch.utils.data import DataLoader
 
+from mg_basicsr.data.batches import as_delivered, batch_shapes, pixels_to_float
 from mg_basicsr.data.clips import ClipDataset
-from mg_basicsr.data.guard import Guarded, as_delivered, batch_shapes, pixels_to_float
+from mg_basicsr.data.guard import Guarded
 from mg_basicsr.data.images import PairedImage
 from mg_basicsr.data.options import TrainSetOptions
 from mg_basicsr.data.reds import REDS, REDSRecurrent

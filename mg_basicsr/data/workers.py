@@ -1,0 +1,39 @@
+"""What a worker process of the loader does first: it keeps to one thread, and leaves signals to its parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import torch
+
+
+def start_worker(worker: int) -> None:
+    """What a worker process does first.
+
+    One thread per worker: workers are the parallelism, and OpenCV's own threads would fight them for the cores.
+    """
+    import cv2
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+    leave_signals_to_parent()
+
+
+def leave_signals_to_parent() -> None:
+    """Makes this process deaf to what a terminal or a scheduler sends to all processes of a job.
+
+    The training process finishes its step, for which it needs its workers, and ends them itself.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # in threads of libraries; here it is blocked
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = os.getppid()
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
+        pass
+    os._exit(0)

@@ -1,0 +1,143 @@
+"""A signal that asks a run to end: the step is finished and saved, and the process leaves with a code of its own.
+
+Handlers only take a note, which is looked at between two steps, where the model's state is that of an iteration. They
+are in place from the first step to the last; before and after, and for what was ignored already, nothing changes.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from mg_basicsr.host.run import Run
+
+EXIT_CODE = os.EX_TEMPFAIL  # 75 of sysexits.h, "try again later": a job with this code is to be queued again
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class InterruptedValidationError(BaseException):
+    """Leaves a validation, past the host's `except Exception`."""
+
+
+class StopSignals:
+    """Notes the first SIGTERM or SIGINT that a training process gets. A second SIGINT does what it did before us.
+
+    Attributes:
+        received: The signal, or None.
+        at_once: Whether the code that runs may be left at any point.
+    """
+
+    def __init__(self) -> None:
+        self.received: signal.Signals | None = None
+        self.at_once = False
+        self.watching = False
+        self._before: dict[signal.Signals, Any] = {}
+        self._process = os.getpid()
+
+    def watch(self) -> None:
+        """Installs the handlers, which only a main thread may do."""
+        self.watching, self._process = True, os.getpid()
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in SIGNALS:
+            before = signal.getsignal(number)
+            if before not in (signal.SIG_IGN, None):  # None: not Python's, so that it could not be put back
+                self._before[number] = before
+                signal.signal(number, self._note)
+
+    def put_back(self) -> None:
+        """Restores the handlers that were there before."""
+        for number, before in self._before.items():
+            if signal.getsignal(number) == self._note:
+                signal.signal(number, before)
+        self._before.clear()
+        self.watching = False
+
+    def _note(self, number: int, frame: Any) -> None:
+        if number == signal.SIGINT:
+            signal.signal(number, self._before[signal.SIGINT])
+        self.received = self.received or signal.Signals(number)
+        if self.at_once and os.getpid() == self._process:  # a forked process has inherited the handler
+            raise InterruptedValidationError
+
+
+def between_steps(run: Run, model: Any) -> None:
+    """Ends the run here if any rank was asked to. Called by all ranks between the same two steps.
+
+    Raises:
+        SystemExit: with EXIT_CODE, once `run.iteration` is saved.
+    """
+    if not run.stop.watching:  # before the first step there is nothing to save
+        run.stop.watch()
+    elif any_rank(run, model, run.stop.received is not None):
+        finish(run, model)
+
+
+@contextmanager
+def interruptible(run: Run, model: Any) -> Iterator[None]:
+    """A validation of a single process, which may take longer than a scheduler waits: a signal ends it at once.
+
+    Several ranks exchange their results in it, so that none may leave alone: there a signal waits for its end.
+    """
+    if not run.stop.watching or run.plan.world_size > 1:
+        yield
+        return
+    run.stop.at_once = True
+    try:
+        if run.stop.received:
+            raise InterruptedValidationError
+        yield
+    except (InterruptedValidationError, Exception):  # or whatever becomes of the host's workers, which got it too
+        run.stop.at_once = False
+        if run.stop.received is None:
+            raise
+        finish(run, model, 'during a validation, which is not repeated, ')
+    finally:
+        run.stop.at_once = False
+
+
+def any_rank(run: Run, model: Any, flag: bool) -> bool:
+    """Whether the flag is set on any rank: one number is exchanged between them."""
+    if run.plan.world_size == 1:
+        return flag
+    import torch
+    from torch import distributed
+
+    highest = torch.tensor(float(flag), device=model.device)
+    distributed.all_reduce(highest, distributed.ReduceOp.MAX)
+    return bool(highest)
+
+
+def finish(run: Run, model: Any, when: str = '') -> NoReturn:
+    """Saves the current iteration as the train loop would, says so, and ends the process."""
+    saved = _save(run, model)
+    cause = run.stop.received.name if run.stop.received else 'a signal to another rank'
+    at = f'multigrid: {cause} {when}after iteration {run.iteration:,}'
+    outcome = 'which is saved' if saved else 'which could not be saved: the checkpoint before it is the newest'
+    if run.rank == 0:
+        logging.getLogger('basicsr').warning(
+            f'{at}, {outcome}. The same command with --auto_resume continues there (exit code {EXIT_CODE}).'
+        )
+    any_rank(run, model, True)  # a rank that left before the first has saved would have its launcher end them all
+    run.stop.put_back()
+    raise SystemExit(EXIT_CODE)
+
+
+def _save(run: Run, model: Any) -> bool:
+    """Whether there is a training state of this iteration now. BasicSR only warns of a save that failed."""
+    try:
+        inspect.signature(model.save).bind(run.epoch, run.iteration)
+    except TypeError:  # a repository's own, with more arguments than we know
+        return False
+    model.save(run.epoch, run.iteration)
+    folder = model.opt['path'].get('training_states', '')
+    return run.rank > 0 or (Path(folder) / f'{run.iteration}.state').is_file()
