@@ -116,7 +116,7 @@ class Block:
     uint8_transfer: bool = key(boolean, True)
     store: str | None = key(text, None)
     on_bad_frame: str = key(choice('error', later=['skip_clip']), 'error')
-    keep_last: int | None = key(not_yet, None)
+    keep_last: int | None = key(COUNT, None)
 
 
 # The temporal cycle of recurrent networks; sliding-window networks take a fixed number of frames.

@@ -5,20 +5,16 @@ No class is derived and no signature is assumed: `hooks.py` calls these function
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from mg_basicsr.data.permutation import mix
+from mg_basicsr.host.log import logger
 from mg_basicsr.host.run import Run
 from mg_basicsr.schedule.plan import Stage, Step
 from mg_basicsr.training.micro_batches import MicroBatches
 from mg_basicsr.training.seeding import seed_everything
 
 _TRAINING = 3  # the stream of random numbers that a training step uses, beside those of the sampler
-
-
-def logger() -> logging.Logger:
-    return logging.getLogger('basicsr')
 
 
 def adopt(run: Run, model: Any) -> None:
@@ -65,6 +61,8 @@ def resume(run: Run, model: Any, state: Any) -> None:
     run.iteration = int(state['iter'])
     if run.iteration < run.plan.total_iter:
         announce_plan(run, run.iteration + 1)
+    else:
+        logger().info(f'multigrid: all {run.plan.total_iter:,} iterations were trained already: nothing is left to do')
 
 
 def place_schedulers(model: Any, current_iter: int) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from mg_basicsr.config.build import Settings
 from mg_basicsr.config.options_file import OptionsFile
 from mg_basicsr.schedule.plan import Plan, Step
+from mg_basicsr.training.checkpoint_writer import CheckpointWriter
+from mg_basicsr.training.resume_point import ResumePoint
 
 if TYPE_CHECKING:
     from mg_basicsr.data.clips import ClipDataset
@@ -24,6 +26,10 @@ class Run:
         rank: This process.
         iteration: Iterations begun, as the train loop or a resumed state last told the model. Set, not counted.
         model: The host's model, once it is built.
+        auto_resume: Whether the command line asks for the newest checkpoint.
+        resume_point: The checkpoint that the host resumes from, once it has loaded one.
+        writer: Writes the checkpoints.
+        notes: What is to be told once the host's log is open.
         parts: What must be in a checkpoint beside the host's own state, by name: objects with `state_dict()` and
             `load_state_dict(state)`, whose states are made of tensors, numbers, text, lists and dictionaries.
     """
@@ -34,6 +40,10 @@ class Run:
     rank: int = 0
     iteration: int = 0
     model: Any = None
+    auto_resume: bool = False
+    resume_point: ResumePoint | None = None
+    writer: CheckpointWriter = field(default_factory=CheckpointWriter)
+    notes: list[str] = field(default_factory=list)
     parts: dict[str, Any] = field(default_factory=dict)
 
     @property
