@@ -1,18 +1,21 @@
 """The files of a checkpoint: names, writing with a hash, and whether a file is what was written.
 
 A checkpoint of iteration i is a pair, named as BasicSR names it: the networks, `models/net_<label>_<i>.pth`, and the
-training state, `training_states/<i>.state`, which is written last and holds the SHA-256 of the networks' files.
+training state, `training_states/<i>.state`, which is written last and holds the SHA-256 of the networks' files. The
+state's own SHA-256 is in the comment that a zip archive, which torch.save writes, may have at its end; readers pass
+over it. The archive's own CRC-32 sums would not do: a changed length in a record's header moves its data.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mg_basicsr.training.safe_loading import DamagedError
 from mg_basicsr.whole_files import whole_file, write_at
@@ -21,6 +24,11 @@ STATE = '.state'
 MODELS = 'models'  # the folder beside that of the states
 
 Serialize = Callable[[Any], None]  # writes a checkpoint to a file object, as torch.save does
+
+_SEAL = b'sha256 '  # what the comment starts with; 64 hexadecimal digits follow
+_COMMENT = len(_SEAL) + 64
+_NO_COMMENT = bytes(2)  # the last field of an archive: the length of its comment
+_END = b'PK\x05\x06'  # what its last record starts with, which has 22 bytes
 
 _NETWORK = re.compile(r'.+_(\d+)\.pth')
 
@@ -92,19 +100,36 @@ def write_hashed(path: Path, serialize: Serialize) -> str:
     return file.hash.hexdigest()
 
 
+def write_sealed(path: Path, serialize: Serialize) -> None:
+    """Writes a file, whole or not at all, with its own hash as the archive's comment.
+
+    Raises:
+        OSError: it cannot be written. What was there before is still there, and nothing else.
+    """
+
+    def serialize_and_seal(file: _HashedFile) -> None:
+        serialize(file)
+        if file.error is None and os.pread(file.descriptor, 4, file.size - 22) == _END:
+            comment = _SEAL + file.hash.hexdigest().encode()
+            file.size -= len(_NO_COMMENT)
+            file.write(len(comment).to_bytes(2, 'little') + comment)
+
+    write_hashed(path, serialize_and_seal)
+
+
 def hash_of(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
-    digest = hashlib.sha256()
     with open(path, 'rb') as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return str(_digest(file, path.stat().st_size).hexdigest())
 
 
-def check_archive(path: Path) -> None:
-    """Checks a file of torch.save without loading it: each record of the archive against its CRC-32.
+def check_archive(path: Path) -> bool:
+    """Checks a file of torch.save without loading it: its seal or, without one, each record against its CRC-32.
 
     Files in the form from before torch 1.6 are no archives and have no sums; of them only the first bytes are seen.
+
+    Returns:
+        Whether it is an archive without a seal.
 
     Raises:
         DamagedError: it is empty, cut off, or changed.
@@ -112,10 +137,20 @@ def check_archive(path: Path) -> None:
     """
     with open(path, 'rb') as file:
         start = file.read(2)
-    if not start:
-        raise DamagedError('it is empty')
-    if start == b'\x80\x02':  # a pickle, as torch.save wrote them
-        return
+        if not start:
+            raise DamagedError('it is empty')
+        if start == b'\x80\x02':  # a pickle, as torch.save wrote them
+            return False
+        body = path.stat().st_size - _COMMENT - len(_NO_COMMENT)
+        if body > 0:
+            digest = _digest(file, body)
+            end = file.read()
+            if end[2:].startswith(_SEAL):
+                digest.update(_NO_COMMENT)
+                seal = _SEAL + digest.hexdigest().encode()
+                if end != len(seal).to_bytes(2, 'little') + seal:
+                    raise DamagedError('it has changed')
+                return False
     try:
         with zipfile.ZipFile(path) as archive:
             changed = archive.testzip()
@@ -123,3 +158,14 @@ def check_archive(path: Path) -> None:
         raise DamagedError(f'it is cut off or changed ({error})') from None
     if changed is not None:
         raise DamagedError(f'{changed} in it has changed')
+    return True
+
+
+def _digest(file: BinaryIO, size: int) -> Any:
+    """The SHA-256 of a file's first `size` bytes, after which the file is placed."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    while size > 0 and (block := file.read(min(size, 1 << 20))):
+        digest.update(block)
+        size -= len(block)
+    return digest

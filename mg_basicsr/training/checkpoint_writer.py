@@ -12,6 +12,7 @@ from mg_basicsr.training.checkpoint_files import (
     networks_in,
     states_in,
     write_hashed,
+    write_sealed,
 )
 from mg_basicsr.whole_files import sync_folder
 
@@ -79,7 +80,7 @@ class CheckpointWriter:
             OSError: it cannot be written.
         """
         try:
-            write_hashed(path, serialize)
+            write_sealed(path, serialize)
         except BaseException:
             self._abandon(path)
             raise

@@ -98,12 +98,14 @@ def open_pair(path: Path, read: Callable[[Path], Any]) -> tuple[dict[str, Any], 
         OSError: one cannot be read.
         TrainingError: loading the state would run code, or it is of a later version.
     """
-    check_archive(path)
+    unsealed = check_archive(path)
     state = load_safely(path, lambda: read(path))
     if not isinstance(state, dict) or not {'epoch', 'iter', 'optimizers', 'schedulers'} <= state.keys():
         raise DamagedError('it is not a training state')
     record = state.get(KEY)
     if record is not None:
+        if unsealed:
+            raise DamagedError('it has changed')
         _check_format(path, record)
     models = _models(path)
     hashes = record['networks'] if record else {}

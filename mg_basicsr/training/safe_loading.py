@@ -53,7 +53,7 @@ def wants(error: BaseException) -> str | None:
     if not isinstance(error, UnpicklingError):
         return None
     text = str(error)
-    found = re.search(r'GLOBAL (\S+)|class (\S+) is not allowed|Unsupported class (\S+)|Trying to \w+ (\S+)', text)
+    found = re.search(r'GLOBAL (\S+)|class (\S+) is not allowed|Unsupported class (\S+)', text)
     if found:
         return next(name for name in found.groups() if name)
     return 'objects of its own' if 'Unsupported operand' in text or 'not allowed' in text else None
