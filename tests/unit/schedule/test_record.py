@@ -54,8 +54,9 @@ def test_ranks_are_not_in_it() -> None:
     [
         (record(*edited(0, iters=12)), ['stage 1: iters 10 -> 12']),
         (record(*edited(0, shapes=(BatchShape(4, 7, 96),))), ['stage 1: clips 8 -> 4, gt_size 128 -> 96']),
-        (record(*edited(1, first_lr=2e-4, curve=Constant())), ['stage 2: lr 0.0001 -> 0.0002, curve cosine 20 -> constant']),
-        (record(*edited(1, shapes=(BatchShape(8, 14, 256),))), ['stage 2: clips [8, 16] -> 8', 'gt_size [256, 128] -> 256']),
+        (record(*edited(1, first_lr=2e-4)), ['stage 2: lr 0.0001 -> 0.0002']),
+        (record(*edited(1, curve=Constant())), ['stage 2: curve cosine 20 -> constant']),
+        (record(*edited(1, shapes=(BatchShape(8, 14, 256),))), ['clips [8, 16] -> 8', 'gt_size [256, 128] -> 256']),
         (record(SPECS[0]), ['2 -> 1 stages']),
         (record(SPECS[1], *SPECS), ['2 -> 3 stages', 'stage 1: iters 10 -> 20', 'stage 2: ']),
         (record(seed=3), ['manual_seed 0 -> 3']),
