@@ -313,6 +313,7 @@ def test_what_does_not_change_the_plan_may_change(
         assert_same_end(killed, undisturbed, 12)
 
 
+@pytest.mark.slow
 def test_a_batch_that_the_ranks_cannot_share(killed: Project) -> None:
     done = killed.launch(
         '-m', 'torch.distributed.run', '--nproc_per_node=3', '--master_port=0', '--rdzv_backend=c10d',
