@@ -93,7 +93,7 @@ def patch_models(module: ModuleType) -> None:
 
     @around(base, 'load_network')
     def load_network(run: Run, original: Hook, self: Any, net: Any, load_path: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, net, resuming.network_path(run, self, load_path), *args, **kwargs)
+        resuming.load_network(run, original, self, net, load_path, *args, **kwargs)
 
     @around(base, 'save_training_state')
     def save_training_state(run: Run, original: Hook, self: Any, *args: Any, **kwargs: Any) -> None:

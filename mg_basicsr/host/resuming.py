@@ -16,6 +16,31 @@ from mg_basicsr.training.resume_point import KEY, ResumePoint
 from mg_basicsr.whole_files import remove_partials
 
 
+def load_network(
+    run: Run, original: Callable[..., Any], model: Any, net: Any, path: Any, *args: Any, **kwargs: Any
+) -> None:
+    """The host's own loading, from where the file is.
+
+    Raises:
+        TrainingError: the file has no such weights, or they are those of another network.
+    """
+    path = network_path(run, model, path)
+    try:
+        original(model, net, path, *args, **kwargs)
+    except (LookupError, RuntimeError) as error:
+        is_misfit = isinstance(error, LookupError) or 'Error(s) in loading state_dict' in str(error)
+        if not is_misfit:
+            raise
+        reason = f'no {error} in it' if isinstance(error, LookupError) else ' '.join(str(error).split())[:300]
+        raise TrainingError(
+            Problem(
+                f'{path}: does not fit the network: {reason}',
+                'needed: weights of the network that the options describe, under the key that path.param_key_... names',
+                'put the options of the network back, name another file, or set path.strict_load_...: false',
+            )
+        ) from None
+
+
 def network_path(run: Run, model: Any, path: Any) -> Any:
     """Where a network that BasicSR wants to load is: those of the state being resumed lie beside it.
 

@@ -192,6 +192,37 @@ def test_resumed_under_another_name(
     assert same_weights(project.weights(), undisturbed.weights())
 
 
+COPIES_AVERAGES = """
+import mg_basicsr
+from basicsr.models.sr_model import SRModel
+init = SRModel.init_training_settings
+def init_training_settings(self):
+    init(self)
+    self.model_ema(0)
+SRModel.init_training_settings = init_training_settings
+"""
+
+
+def test_a_repository_that_begins_its_averages_anew(trainer: Trainer, killed: Project, undisturbed: Project) -> None:
+    trainer(killed, '--auto_resume', before=COPIES_AVERAGES)
+    assert_same_end(killed, undisturbed, 12)
+
+
+@pytest.mark.parametrize('way', ['resumed', 'pretrained', 'without params'])
+def test_weights_of_another_network(trainer: Trainer, killed: Project, way: str) -> None:
+    if way == 'without params':
+        torch.save({'other': {}}, killed.root / 'other.pth')
+        killed.options['path']['pretrain_network_g'] = 'other.pth'
+    else:
+        killed.options['network_g']['num_feat'] = 5
+    if way == 'pretrained':
+        killed.options['path']['pretrain_network_g'] = str(killed.experiment / 'models/net_g_9.pth')
+        killed.options['name'] = 'anew'
+    killed.write()
+    what, _, _ = refused(trainer(killed, *(['--auto_resume'] if way == 'resumed' else []), code=2))
+    assert 'does not fit the network' in what and ('other.pth' if way == 'without params' else 'net_g_9.pth') in what
+
+
 # Failed saves
 
 
