@@ -130,7 +130,7 @@ class Block:
     spatial_stride: bool | None = key(boolean, None)
     degradation: str | None = key(choice('bicubic', 'bd'), None)
     on_bad_frame: str = key(choice('error', 'skip_clip'), 'error')
-    keep_last: int | None = key(not_yet, None)
+    keep_last: int | None = key(COUNT, None)
 
 
 # Clips that batch norm takes its statistics over while the number of clips varies (wu2020).

@@ -1,12 +1,14 @@
 """Every patch to BasicSR. Its train loop, with our entry points marked:
 
     opt = yaml.load(file)                      # <- options.patch_yaml: the plan's total_iter, no host warm-up
+    state = torch.load(newest .state)          # <- load: the newest whole checkpoint, if it is of this plan
     register datasets, archs, models           # <- register: our types beside BasicSR's
     train_loader = build_dataloader(...)       #    the host's loader is built and never iterated
     model = build_model(opt)
+      model.load_network(net, path)            # <- load_network: the networks beside the state; load: no code is run
       model.setup_schedulers()                 # <- setup_schedulers: the model is known; schedulers are not stepped;
                                                #    its step is wrapped: several passes, reduced precision
-    model.resume_training(state)               # <- resume_training: the clock is set
+    model.resume_training(state)               # <- resume_training: the clock is set, and what the host leaves out
     prefetcher = CPUPrefetcher(train_loader)   # <- prefetcher: our loader takes the place of the host's
     while train_data is not None:
         model.update_learning_rate(i)          # <- update_learning_rate: leave if a signal came (i-1 is saved first);
@@ -15,13 +17,16 @@
         model.optimize_parameters(i)           #    untouched, whatever its signature
         log(model.get_current_log())           # <- get_current_log: stage and shape
         model.save(epoch, i)
+          torch.save(networks)                 # <- save: whole or absent
           model.save_training_state(epoch, i)  # <- save_training_state: the schedulers' position
-        model.validation(...)                  # <- validation: a signal ends it
+            torch.save(state)                  # <- save: the same, with what BasicSR does not keep
+        model.validation(...)                  # <- validation: a signal ends it; better results go into the state
         train_data = prefetcher.next()         # <- prefetcher: after the last iteration, signals are the host's again
 
 Classes are patched in place, never by rebinding a name: importing basicsr already imports basicsr.train, which keeps
 the originals. These classes and methods exist in every repository built on BasicSR, and none overrides
-`update_learning_rate`. Without an active run each hook is the original method.
+`update_learning_rate`; torch.load and torch.save are what all of them load and save with. Without an active run each
+hook is the original.
 """
 
 from __future__ import annotations
@@ -38,8 +43,10 @@ from mg_basicsr.host.run import Run, active_run
 Hook = Callable[..., Any]
 
 
-def around(owner: type, name: str) -> Callable[[Hook], None]:
-    """Replaces `owner.name` by `hook(run, original, self, *args)` while a run is active. A second time does nothing.
+def around(owner: Any, name: str) -> Callable[[Hook], None]:
+    """Replaces `owner.name`, a method or a module's function, by `hook(run, original, *args)` while a run is active.
+
+    A second time does nothing.
 
     An error that is the user's ends the process cleanly here, since the host knows nothing of our exceptions.
     """
@@ -50,12 +57,12 @@ def around(owner: type, name: str) -> Callable[[Hook], None]:
             return
 
         @functools.wraps(original)
-        def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        def method(*args: Any, **kwargs: Any) -> Any:
             run = active_run()
             if run is None:
-                return original(self, *args, **kwargs)
+                return original(*args, **kwargs)
             try:
-                return hook(run, original, self, *args, **kwargs)
+                return hook(run, original, *args, **kwargs)
             except MultigridError as error:
                 fail(error)
 
@@ -68,7 +75,7 @@ def around(owner: type, name: str) -> Callable[[Hook], None]:
 def patch_models(module: ModuleType) -> None:
     """Hooks on BaseModel (basicsr.models.base_model)."""
     from mg_basicsr.host import model as ours
-    from mg_basicsr.host import signals
+    from mg_basicsr.host import resuming, saving, signals
 
     base: type = module.BaseModel
 
@@ -84,8 +91,12 @@ def patch_models(module: ModuleType) -> None:
 
     @around(base, 'resume_training')
     def resume_training(run: Run, original: Hook, self: Any, resume_state: Any) -> None:
-        original(self, resume_state)
+        resuming.resume_training(run, original, self, resume_state)
         ours.resume(run, self, resume_state)
+
+    @around(base, 'load_network')
+    def load_network(run: Run, original: Hook, self: Any, net: Any, load_path: Any, *args: Any, **kwargs: Any) -> None:
+        resuming.load_network(run, original, self, net, load_path, *args, **kwargs)
 
     @around(base, 'save_training_state')
     def save_training_state(run: Run, original: Hook, self: Any, *args: Any, **kwargs: Any) -> None:
@@ -95,11 +106,27 @@ def patch_models(module: ModuleType) -> None:
     @around(base, 'validation')
     def validation(run: Run, original: Hook, self: Any, *args: Any, **kwargs: Any) -> Any:
         with signals.interruptible(run, self):
-            return original(self, *args, **kwargs)
+            result = original(self, *args, **kwargs)
+        saving.after_validation(run, self)
+        return result
 
     @around(base, 'get_current_log')
     def get_current_log(run: Run, original: Hook, self: Any) -> Any:
         return ours.with_shape(run, original(self))
+
+
+def patch_torch(torch: ModuleType) -> None:
+    """torch.load and torch.save."""
+    from mg_basicsr.host import loading, saving
+
+    @around(torch, 'load')
+    def load(run: Run, original: Hook, f: Any, map_location: Any = None, *args: Any, **kwargs: Any) -> Any:
+        kwargs.pop('pickle_module', None)  # the other one in `args`: a pickle that could run code
+        return loading.load(run, functools.partial(original, **{**kwargs, 'weights_only': True}), f, map_location)
+
+    @around(torch, 'save')
+    def save(run: Run, original: Hook, obj: Any, f: Any, *args: Any, **kwargs: Any) -> None:
+        saving.save(run, lambda value, file: original(value, file, *args, **kwargs), obj, f)
 
 
 def patch_prefetchers(module: ModuleType) -> None:
@@ -142,6 +169,7 @@ def register(module: ModuleType) -> None:
 
 HOOKS: dict[str, Callable[[Any], None]] = {
     'yaml': patch_yaml,
+    'torch': patch_torch,
     'basicsr.utils.registry': register,
     'basicsr.models.base_model': patch_models,
     'basicsr.data.prefetch_dataloader': patch_prefetchers,

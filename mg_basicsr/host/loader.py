@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from math import prod
 from typing import Any
@@ -19,6 +18,7 @@ from mg_basicsr.data.workers import start_worker
 from mg_basicsr.errors import DataError, MultigridError, Problem
 from mg_basicsr.host.adapter import AdaptedDataset
 from mg_basicsr.host.datasets import planned_dataset
+from mg_basicsr.host.log import logger
 from mg_basicsr.host.run import Run
 from mg_basicsr.schedule.plan import Plan
 
@@ -88,7 +88,7 @@ class PlannedLoader:
         self._batches = self._last = None
         if self._bad_clips:
             names = ', '.join(sorted(self._bad_clips))
-            logging.getLogger('basicsr').error(f'multigrid: {len(self._bad_clips)} bad clips were skipped: {names}')
+            logger().error(f'multigrid: {len(self._bad_clips)} bad clips were skipped: {names}')
 
     def _batch(self, iteration: int) -> dict[str, Any]:
         """The batch of a 0-based iteration; the workers go on where they are if it is the next one."""
@@ -122,7 +122,7 @@ class PlannedLoader:
             if name not in self._bad_clips:
                 self._bad_clips.add(name)
                 # an error, since BasicSR's loggers of the other ranks tell nothing less
-                logging.getLogger('basicsr').error(
+                logger().error(
                     f'multigrid: clip {name} is skipped, another one takes its place '
                     f'(bad clips on this rank since the start: {len(self._bad_clips)}). {wrong}'
                 )

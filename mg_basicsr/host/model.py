@@ -5,10 +5,10 @@ No class is derived and no signature is assumed: `hooks.py` calls these function
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from mg_basicsr.data.permutation import mix
+from mg_basicsr.host.log import logger
 from mg_basicsr.host.norm import add_sub_batch_norm, divide_batch_norm
 from mg_basicsr.host.precision import use_precision
 from mg_basicsr.host.run import Run
@@ -17,10 +17,6 @@ from mg_basicsr.training.micro_batches import MicroBatches
 from mg_basicsr.training.seeding import seed_everything
 
 _TRAINING = 3  # the stream of random numbers that a training step uses, beside those of the sampler
-
-
-def logger() -> logging.Logger:
-    return logging.getLogger('basicsr')
 
 
 def adopt(run: Run, model: Any) -> None:
@@ -71,6 +67,8 @@ def resume(run: Run, model: Any, state: Any) -> None:
     run.iteration, run.epoch = int(state['iter']), int(state.get('epoch', 0))
     if run.iteration < run.plan.total_iter:
         announce_plan(run, run.iteration + 1)
+    else:
+        logger().info(f'multigrid: all {run.plan.total_iter:,} iterations were trained already: nothing is left to do')
 
 
 def place_schedulers(model: Any, current_iter: int) -> None:

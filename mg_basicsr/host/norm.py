@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
+from mg_basicsr.host.log import logger
 from mg_basicsr.host.run import Run
 from mg_basicsr.schedule.plan import Stage
 from mg_basicsr.schedule.sub_batches import SubBatches, sub_batches
@@ -54,7 +54,7 @@ def add_sub_batch_norm(run: Run, model: Any) -> None:
     norm = PlannedNorm(run, trained_networks(model))
     if norm.layers:
         run.parts[PART] = norm
-        logging.getLogger('basicsr').info(f'multigrid: {norm}')
+        logger().info(f'multigrid: {norm}')
 
 
 def divide_batch_norm(run: Run, stage: Stage) -> None:

@@ -32,6 +32,7 @@ class CommandLine:
     opt: Path | None
     launcher: str
     force_yml: tuple[str, ...]
+    auto_resume: bool
     rest: tuple[str, ...]
 
 
@@ -41,6 +42,7 @@ def parse_command_line(argv: Sequence[str]) -> CommandLine:
     parser.add_argument('-opt', '--opt')
     parser.add_argument('--launcher', default='none')
     parser.add_argument('--force_yml', nargs='+', default=[])
+    parser.add_argument('--auto_resume', action='store_true')
     known, _ = parser.parse_known_args(argv)
     rest: list[str] = []
     skipping = False
@@ -49,7 +51,8 @@ def parse_command_line(argv: Sequence[str]) -> CommandLine:
         skipping = argument == '--force_yml' or (skipping and not argument.startswith('-'))
         if not skipping and not joined:
             rest.append(argument)
-    return CommandLine(Path(known.opt) if known.opt else None, known.launcher, tuple(known.force_yml), tuple(rest))
+    opt = Path(known.opt) if known.opt else None
+    return CommandLine(opt, known.launcher, tuple(known.force_yml), known.auto_resume, tuple(rest))
 
 
 def prepare(command: CommandLine) -> Run | None:
@@ -75,7 +78,8 @@ def prepare(command: CommandLine) -> Run | None:
     from mg_basicsr.host.grids import run_grid  # imports torch, which a file without a block does not wait for
 
     rank = int(os.environ.get('RANK') or os.environ.get('SLURM_PROCID') or 0) if distributed else 0
-    run = Run(file, settings, dataset, rank, run_grid(file, settings, dataset))
+    grid = run_grid(file, settings, dataset)
+    run = Run(file, settings, dataset, rank, grid, auto_resume=command.auto_resume)
     activate(run)
     return run
 

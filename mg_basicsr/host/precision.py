@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +12,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from mg_basicsr.errors import MultigridError, Problem, TrainingError
+from mg_basicsr.host.log import logger
 from mg_basicsr.host.options import fail
 from mg_basicsr.host.run import Run
 from mg_basicsr.training.grad_guard import GradientGuard
@@ -43,7 +43,7 @@ def use_precision(run: Run, model: Any) -> None:
         )
     device = torch.device(model.device).type
     check_device(device, name)
-    log = logging.getLogger('basicsr')
+    log = logger()
     for label, network in networks.items():
         kept = ', '.join([*reduce_precision(network, DTYPES[name]), 'losses'])
         log.info(f'multigrid: {label} trains in {name}, with {kept} in float32')

@@ -10,6 +10,8 @@ from mg_basicsr.config.options_file import OptionsFile
 from mg_basicsr.host.signals import StopSignals
 from mg_basicsr.schedule.grid import OFF, Grid
 from mg_basicsr.schedule.plan import Plan, Step
+from mg_basicsr.training.checkpoint_writer import CheckpointWriter
+from mg_basicsr.training.resume_point import ResumePoint
 
 if TYPE_CHECKING:
     from mg_basicsr.data.clips import ClipDataset
@@ -29,6 +31,10 @@ class Run:
         epoch: The host's, as a resumed state last told it: the plan is one endless epoch.
         model: The host's model, once it is built.
         stop: Signals that ask the run to end.
+        auto_resume: Whether the command line asks for the newest checkpoint.
+        resume_point: The checkpoint that the host resumes from, once it has loaded one.
+        writer: Writes the checkpoints.
+        notes: What is to be told once the host's log is open.
         parts: What must be in a checkpoint beside the host's own state, by name: objects with `state_dict()` and
             `load_state_dict(state)`, whose states are made of tensors, numbers, text, lists and dictionaries.
     """
@@ -42,6 +48,10 @@ class Run:
     epoch: int = 0
     model: Any = None
     stop: StopSignals = field(default_factory=StopSignals)
+    auto_resume: bool = False
+    resume_point: ResumePoint | None = None
+    writer: CheckpointWriter = field(default_factory=CheckpointWriter)
+    notes: list[str] = field(default_factory=list)
     parts: dict[str, Any] = field(default_factory=dict)
 
     @property

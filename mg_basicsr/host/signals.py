@@ -7,7 +7,6 @@ are in place from the first step to the last; before and after, and for what was
 from __future__ import annotations
 
 import inspect
-import logging
 import os
 import signal
 import threading
@@ -15,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from mg_basicsr.host.log import logger
 
 if TYPE_CHECKING:
     from mg_basicsr.host.run import Run
@@ -124,7 +125,7 @@ def finish(run: Run, model: Any, when: str = '') -> NoReturn:
     at = f'multigrid: {cause} {when}after iteration {run.iteration:,}'
     outcome = 'which is saved' if saved else 'which could not be saved: the checkpoint before it is the newest'
     if run.rank == 0:
-        logging.getLogger('basicsr').warning(
+        logger().warning(
             f'{at}, {outcome}. The same command with --auto_resume continues there (exit code {EXIT_CODE}).'
         )
     any_rank(run, model, True)  # a rank that left before the first has saved would have its launcher end them all

@@ -18,17 +18,18 @@ MAX_LINES = 400
 MAY_IMPORT = {
     '_version': set[str](),
     'errors': set[str](),
+    'whole_files': set[str](),
     'schedule': {'errors'},
     'config': {'errors', 'schedule'},
-    'data': {'errors', 'schedule'},
-    'training': {'errors', 'schedule'},
+    'data': {'errors', 'schedule', 'whole_files'},
+    'training': {'errors', 'schedule', 'whole_files'},
     'report': {'errors', 'schedule'},
-    'host': {'_version', 'errors', 'schedule', 'config', 'data', 'training', 'report'},
+    'host': {'_version', 'errors', 'schedule', 'whole_files', 'config', 'data', 'training', 'report'},
     'cli': {'_version', 'errors', 'schedule', 'config', 'data', 'training', 'report', 'host'},
     'package': {'_version', 'errors', 'host'},
     '__main__': {'cli'},
 }
-STANDARD_LIBRARY_ONLY = {'_version', 'errors', 'schedule', '__main__'}
+STANDARD_LIBRARY_ONLY = {'_version', 'errors', 'schedule', 'whole_files', '__main__'}
 
 
 class Import(NamedTuple):

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mg_basicsr.data.sequences import first_of
-from mg_basicsr.data.store.files import append_line, remove_partials, write_whole
+from mg_basicsr.data.store.files import append_line
 from mg_basicsr.data.store.format import (
     ANEW,
     HEADER,
@@ -35,6 +35,7 @@ from mg_basicsr.data.store.format import (
 from mg_basicsr.data.store.material import Material
 from mg_basicsr.data.store.writer import geometry_of, write_clip
 from mg_basicsr.errors import ConfigError, DataError, Problem
+from mg_basicsr.whole_files import remove_partials, write_whole
 
 POLL = 0.2  # seconds between looks at how far the processes are
 

@@ -13,9 +13,9 @@ import numpy as np
 from mg_basicsr.data.crop import Pixels
 from mg_basicsr.data.sequences import FrameSequence
 from mg_basicsr.data.store.codec import Codec
-from mg_basicsr.data.store.files import whole_file, write_at
 from mg_basicsr.data.store.format import Clip, Header, clip_path
 from mg_basicsr.data.store.layout import CHANNELS, Geometry, Side, Span
+from mg_basicsr.whole_files import whole_file, write_at
 
 # GT pixels. Larger tiles read more from a cold disk and decompress more, smaller ones are more pieces to copy; warm, 48
 # to 128 cost much the same.

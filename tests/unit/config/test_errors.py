@@ -122,7 +122,7 @@ BROKEN_BLOCKS: list[tuple[str, Any, str, str, str]] = [
     ),
     ('reds', lin(on_bad_frame='skip'), "multigrid.on_bad_frame: 'skip' is not allowed", 'error | skip_clip', 'correct'),
     ('reds', lin(store=5), 'multigrid.store: 5 is not allowed', 'allowed: a name', 'correct it'),
-    ('reds', lin(keep_last=3), 'multigrid.keep_last: 3 is not available in this version', '~', 'remove it'),
+    ('reds', lin(keep_last=0), 'multigrid.keep_last: 0', 'an integer >= 1', 'correct it'),
     ('reds', lin(short_cycle=True), 'multigrid.short_cycle: true is not available', '~', 'remove it'),
     ('reds', lin(iters=[1]), 'multigrid.iters: [1] is not available in this version', '~', 'remove it'),
     # explicit stages

@@ -18,8 +18,9 @@ import pytest
 from frame_sets import SCALE, block, write_reds
 from store_sets import write_noise
 
+from mg_basicsr import whole_files
 from mg_basicsr.data.options import TrainSetOptions
-from mg_basicsr.data.store import files, writer
+from mg_basicsr.data.store import writer
 from mg_basicsr.data.store.build import build
 from mg_basicsr.data.store.degrade import bd
 from mg_basicsr.data.store.format import HEADER, LIST, META, Header, clip_path, read_list
@@ -124,7 +125,7 @@ def test_a_full_disk_is_told(own_set: Path, tmp_path: Path, monkeypatch: pytest.
         if count > 5:
             os.pwrite(descriptor, data[: len(data) // 2], offset)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        files.write_at(descriptor, offset, data)
+        whole_files.write_at(descriptor, offset, data)
 
     with monkeypatch.context() as patch:
         patch.setattr(writer, 'write_at', full)

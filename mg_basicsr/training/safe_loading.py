@@ -1,0 +1,69 @@
+"""Loading files that somebody else may have written: tensors, numbers and text are taken, nothing is executed.
+
+A pickle can call any function while it is read. `torch.load(weights_only=True)` reads what a checkpoint is made of and
+stops at anything else; here it also says which file that was and what it wanted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pickle import UnpicklingError
+from typing import Any
+
+from mg_basicsr.errors import Problem, TrainingError
+
+
+class DamagedError(Exception):
+    """A file that cannot be read as a checkpoint. The message is the reason, in a few words."""
+
+
+def load_safely(file: Any, read: Callable[[], Any]) -> Any:
+    """What `read()` returns, which must load `file` with `weights_only=True`.
+
+    Args:
+        file: A path, or a file object; named in messages.
+        read: The call of torch.load.
+
+    Raises:
+        TrainingError: loading it would run code.
+        DamagedError: it is no checkpoint, or only a part of one.
+        OSError: it cannot be opened.
+    """
+    try:
+        return read()
+    except OSError:
+        raise
+    except Exception as error:  # of damaged files: of nearly every kind
+        wanted = wants(error)
+        if wanted is None:
+            raise DamagedError(_first_line(error)) from None
+        raise TrainingError(
+            Problem(
+                f'{name_of(file)}: not loaded, since it would run code: it wants {wanted}',
+                'allowed: tensors, numbers, text, lists and dictionaries (torch.load with weights_only=True)',
+                'if you trust it, load it by hand with weights_only=False and save only its tensors',
+            )
+        ) from None
+
+
+def wants(error: BaseException) -> str | None:
+    """The name that a refused pickle asked for, as torch's message has it; None if the error is another one."""
+    if not isinstance(error, UnpicklingError):
+        return None
+    text = str(error)
+    found = re.search(r'GLOBAL (\S+)|class (\S+) is not allowed|Unsupported class (\S+)', text)
+    if found:
+        return next(name for name in found.groups() if name)
+    return 'objects of its own' if 'Unsupported operand' in text or 'not allowed' in text else None
+
+
+def name_of(file: Any) -> str:
+    """The path of a file as far as it is known."""
+    return str(file) if isinstance(file, (str, os.PathLike)) else str(getattr(file, 'name', 'a checkpoint'))
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
