@@ -19,6 +19,7 @@ from mg_basicsr.config.refusals import (
     check_ranks,
     check_static_graph,
     check_supported,
+    check_unused_parameters,
 )
 from mg_basicsr.config.section import Section
 from mg_basicsr.config.stages import stages_specs
@@ -89,6 +90,7 @@ def resolve(file: OptionsFile, world_size: int | None = None) -> Settings:
     total = sum(spec.iters for spec in specs)
     check_frozen_phases(frozen, total, problems)
     check_static_graph(options, specs, problems)
+    check_unused_parameters(options, frozen, world_size, problems)
     check_ranks(block, specs, world_size, problems)
     problems.raise_if_any()
 
