@@ -8,7 +8,7 @@ from __future__ import annotations
 import operator
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, SupportsIndex
 
@@ -17,7 +17,7 @@ import torch
 from torch.utils.data import Dataset
 
 from mg_basicsr.data.convert import to_float
-from mg_basicsr.data.crop import Flips, Window, draw_flips, draw_window
+from mg_basicsr.data.crop import Flips, Pixels, Window, draw_flips, draw_window
 from mg_basicsr.data.fit import ClipShape, misfit
 from mg_basicsr.data.frames import FrameSource
 from mg_basicsr.data.options import TrainSetOptions, gt_size_problem
@@ -138,15 +138,33 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
             mirrored=self.mirrored,
         )
 
-    def read(self, draw: Draw) -> dict[str, Any]:
+    def shapes(self, frames: int, gt_size: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of a sample's pixels, `lq` and `gt`, for these frames and this edge of the GT crop."""
+        lq_size = gt_size // self.options.scale
+        return {'lq': (frames, 3, lq_size, lq_size), 'gt': (frames, 3, gt_size, gt_size)}
+
+    def read(self, draw: Draw, into: Mapping[str, Pixels] | None = None, flip: bool = True) -> dict[str, Any]:
         """Reads a sample.
+
+        Args:
+            draw: What to read.
+            into: Contiguous arrays of `shapes` for the pixels; new ones by default.
+            flip: Flip the crops; otherwise `flips`, three booleans, tells what is left to do (see `flipped`).
 
         Raises:
             DataError: a frame is missing or damaged.
         """
-        lq = _read(self.source.read_lq, draw, draw.lq_frames, draw.window)
-        gt = _read(self.source.read_gt, draw, draw.gt_frames, draw.gt_window)
-        return {'lq': lq, 'gt': gt, 'key': draw.key}
+        if into is None:
+            frames = len(draw.lq_frames) * (1 + draw.mirrored)
+            shapes = self.shapes(frames, draw.gt_window.size)
+            into = {name: np.empty(shape, np.uint8) for name, shape in shapes.items()}
+        flips = draw.flips if flip else Flips()
+        _read(self.source.read_lq, draw, draw.lq_frames, draw.window, flips, into['lq'])
+        _read(self.source.read_gt, draw, draw.gt_frames, draw.gt_window, flips, into['gt'])
+        sample: dict[str, Any] = {name: torch.from_numpy(pixels) for name, pixels in into.items()}
+        if not flip:
+            sample['flips'] = torch.tensor(draw.flips)
+        return {**sample, 'key': draw.key}
 
     def __getitem__(self, item: SampleRequest | SupportsIndex) -> dict[str, Any]:
         """The sample of a request, or of a bare index; see the class."""
@@ -208,13 +226,14 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
         return misfit(sequence, shape, self.options.scale, self.options.meta_info_file or self.options.dataroot_gt)
 
 
-def _read(read: Callable[..., None], draw: Draw, frames: tuple[int, ...], window: Window) -> torch.Tensor:
+def _read(
+    read: Callable[..., None], draw: Draw, frames: tuple[int, ...], window: Window, flips: Flips, out: Pixels
+) -> None:
     count = len(frames)
-    planes = np.empty((count * (1 + draw.mirrored), 3, window.size, window.size), np.uint8)
-    read(draw.sequence, frames, window, draw.flips, planes[:count])
+    planes = out.reshape(-1, 3, window.size, window.size)  # an image is a clip of one frame
+    read(draw.sequence, frames, window, flips, planes[:count])
     if draw.mirrored:
         planes[count:] = planes[:count][::-1]
-    return torch.from_numpy(planes)
 
 
 def _raise(problems: list[Problem]) -> None:

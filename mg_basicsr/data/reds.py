@@ -6,12 +6,13 @@ Clips may have any number of frames; BasicSR's own classes assume 100.
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from mg_basicsr.data.clips import ClipDataset, Draw
-from mg_basicsr.data.crop import flipped_flow
+from mg_basicsr.data.crop import Pixels, flipped_flow
 from mg_basicsr.data.frames import FrameSource, open_frames
 from mg_basicsr.data.names import REDS_FRAMES
 from mg_basicsr.data.options import BLOCK, TrainSetOptions
@@ -94,9 +95,11 @@ class REDS(_REDSClips):
         check_sliding_window(frames)
         return super().frames_needed(frames)
 
-    def read(self, draw: Draw) -> dict[str, Any]:
-        sample = super().read(draw)
-        sample['gt'] = sample['gt'][0]
+    def shapes(self, frames: int, gt_size: int) -> dict[str, tuple[int, ...]]:
+        return {**super().shapes(frames, gt_size), 'gt': (3, gt_size, gt_size)}
+
+    def read(self, draw: Draw, into: Mapping[str, Pixels] | None = None, flip: bool = True) -> dict[str, Any]:
+        sample = super().read(draw, into, flip)
         if self.options.dataroot_flow:
             offsets = [frame - draw.center for frame in draw.lq_frames]
             flow = self.source.read_flow(draw.sequence, draw.center, offsets, draw.window)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +26,14 @@ class SampleRequest:
     frames: int
     gt_size: int
     seed: int
+
+
+class BatchRequests(list[SampleRequest]):
+    """The clips of a rank's mini-batch, in order, all of one shape, and the 0-based iteration that they are for."""
+
+    def __init__(self, iteration: int, requests: Iterable[SampleRequest]) -> None:
+        super().__init__(requests)
+        self.iteration = iteration
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BatchRequests, (self.iteration, list(self))

@@ -8,7 +8,7 @@ from functools import lru_cache
 from torch.utils.data import Sampler
 
 from mg_basicsr.data.permutation import Permutation, mix
-from mg_basicsr.data.request import SampleRequest
+from mg_basicsr.data.request import BatchRequests, SampleRequest
 from mg_basicsr.schedule.plan import Plan
 
 # Separate streams of random numbers from one seed: the order of a pass, and what happens inside a sample.
@@ -27,7 +27,7 @@ def request_at(position: int, *, num_keys: int, seed: int, frames: int, gt_size:
     return SampleRequest(index, frames, gt_size, mix(seed, _SAMPLE, position))
 
 
-class MultigridSampler(Sampler[list[SampleRequest]]):
+class MultigridSampler(Sampler[BatchRequests]):
     """A batch sampler that follows a plan: for each iteration the requests of one rank, in order of their positions.
 
     The clips of an iteration are divided among the ranks in contiguous shares: disjoint, equally large, and together
@@ -50,18 +50,21 @@ class MultigridSampler(Sampler[list[SampleRequest]]):
         self.rank = rank
         self.start = start
 
-    def requests(self, iteration: int) -> list[SampleRequest]:
+    def requests(self, iteration: int) -> BatchRequests:
         """This rank's clips of a 0-based iteration."""
         step = self.plan(iteration)
         shape = step.shape
         share = shape.clips // self.plan.world_size
         first = step.position + self.rank * share
-        return [
-            request_at(position, num_keys=self.num_keys, seed=self.seed, frames=shape.frames, gt_size=shape.size)
-            for position in range(first, first + share)
-        ]
+        return BatchRequests(
+            iteration,
+            (
+                request_at(position, num_keys=self.num_keys, seed=self.seed, frames=shape.frames, gt_size=shape.size)
+                for position in range(first, first + share)
+            ),
+        )
 
-    def __iter__(self) -> Iterator[list[SampleRequest]]:
+    def __iter__(self) -> Iterator[BatchRequests]:
         return map(self.requests, range(self.start, self.plan.total_iter))  # `start` counts now, not at the first next
 
     def __len__(self) -> int:

@@ -6,9 +6,8 @@ Sequences may have another number of frames than seven; the meta file tells.
 from __future__ import annotations
 
 import random
-from typing import Any
 
-from mg_basicsr.data.clips import ClipDataset, Draw
+from mg_basicsr.data.clips import ClipDataset
 from mg_basicsr.data.frames import FrameSource, open_frames
 from mg_basicsr.data.names import VIMEO_FRAMES
 from mg_basicsr.data.options import BLOCK, TrainSetOptions
@@ -92,10 +91,8 @@ class Vimeo90K(_VimeoClips):
         check_sliding_window(frames)
         return frames
 
-    def read(self, draw: Draw) -> dict[str, Any]:
-        sample = super().read(draw)
-        sample['gt'] = sample['gt'][0]
-        return sample
+    def shapes(self, frames: int, gt_size: int) -> dict[str, tuple[int, ...]]:
+        return {**super().shapes(frames, gt_size), 'gt': (3, gt_size, gt_size)}
 
     def _choose_frames(self, rng: random.Random, length: int, frame: int, frames: int) -> tuple[list[int], int]:
         center = (length - 1) // 2
