@@ -4,6 +4,7 @@
     register datasets, archs, models           # <- register: our types beside BasicSR's
     train_loader = build_dataloader(...)       #    the host's loader is built and never iterated
     model = build_model(opt)
+      model.model_to_device(net)               # <- model_to_device: the order of its weights in memory
       model.setup_schedulers()                 # <- setup_schedulers: the model is known; schedulers are not stepped
     model.resume_training(state)               # <- resume_training: the clock is set
     prefetcher = CPUPrefetcher(train_loader)   # <- prefetcher: our loader takes the place of the host's
@@ -66,8 +67,13 @@ def around(owner: type, name: str) -> Callable[[Hook], None]:
 def patch_models(module: ModuleType) -> None:
     """Hooks on BaseModel (basicsr.models.base_model)."""
     from mg_basicsr.host import model as ours
+    from mg_basicsr.host.acceleration import arrange
 
     base: type = module.BaseModel
+
+    @around(base, 'model_to_device')
+    def model_to_device(run: Run, original: Hook, self: Any, net: Any) -> Any:
+        return original(self, arrange(run, net))
 
     @around(base, 'setup_schedulers')
     def setup_schedulers(run: Run, original: Hook, self: Any) -> None:

@@ -9,6 +9,7 @@ import logging
 from typing import Any
 
 from mg_basicsr.data.permutation import mix
+from mg_basicsr.host.acceleration import accelerate, settle_optimizers
 from mg_basicsr.host.run import Run
 from mg_basicsr.schedule.plan import Stage, Step
 from mg_basicsr.training.micro_batches import MicroBatches
@@ -25,11 +26,13 @@ def adopt(run: Run, model: Any) -> None:
     """The model has its optimisers. Called by setup_schedulers.
 
     Raises:
-        TrainingError: the plan needs several passes per step, and the model cannot be divided so.
+        TrainingError: the plan needs several passes per step, and the model cannot be divided so; or an option that
+            speeds up steps cannot be had on this machine.
     """
     for optimizer in model.optimizers:
         for group in optimizer.param_groups:
             group.setdefault('initial_lr', group['lr'])
+    accelerate(run, model)
     if any(batch.accumulate > 1 for stage in run.plan.stages for batch in stage.batches):
         MicroBatches(model)
     run.model = model
@@ -61,7 +64,8 @@ def set_rates(model: Any, step: Step) -> None:
 
 
 def resume(run: Run, model: Any, state: Any) -> None:
-    """The clock of a resumed run."""
+    """The clock of a resumed run, and its optimisers in the form that this run works with."""
+    settle_optimizers(run, model)
     run.iteration = int(state['iter'])
     if run.iteration < run.plan.total_iter:
         announce_plan(run, run.iteration + 1)
