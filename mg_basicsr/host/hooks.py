@@ -110,7 +110,7 @@ def patch_prefetchers(module: ModuleType) -> None:
 
         @around(owner, '__init__')
         def init(run: Run, original: Hook, self: Any, loader: Any, *args: Any, **kwargs: Any) -> None:
-            self.planned_loader = PlannedLoader(run, loader)
+            self.planned_loader = PlannedLoader(run, loader, fetches_ahead=type(self).__name__ == 'CUDAPrefetcher')
             original(self, self.planned_loader, *args, **kwargs)
 
         # what happens while a batch is fetched may be the user's error too: a missing frame, say
@@ -121,8 +121,7 @@ def patch_prefetchers(module: ModuleType) -> None:
         @around(owner, 'next')
         def fetch(run: Run, original: Hook, self: Any) -> Any:
             batch = original(self)
-            if batch == {}:
-                self.planned_loader.end()
+            self.planned_loader.hand_over(batch)
             return batch
 
 
