@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import ctypes
+import gc
 import logging
 import os
 from pathlib import Path
@@ -126,10 +128,12 @@ def peak_memory(arm: Arm, batch: dict[str, torch.Tensor]) -> float | None:
         torch.cuda.reset_peak_memory_stats()
         arm.step(batch)
         return torch.cuda.max_memory_allocated() / 2**20
-    try:
-        Path('/proc/self/clear_refs').write_text('5')  # Linux: begins a new high-water mark
-    except OSError:
+    if not os.access('/proc/self/clear_refs', os.W_OK):  # Linux: begins a new high-water mark
         return None
+    gc.collect()
+    if hasattr(libc := ctypes.CDLL(None), 'malloc_trim'):  # what earlier steps have freed goes back to the system
+        libc.malloc_trim(0)
+    Path('/proc/self/clear_refs').write_text('5')
     rest = _status('VmRSS')
     arm.step(batch)
     return (_status('VmHWM') - rest) / 2**10
