@@ -126,3 +126,37 @@ def test_one_two_and_four_ranks_end_with_the_same_weights(tmp_path, clips):
                 assert value.dtype == torch.float64
                 apart = float((weights[ranks][group][key] - value).norm() / value.norm())
                 assert apart <= 1e-8, (ranks, group, key)
+
+
+# what srun leaves in the environment of a task, in place of what torchrun does
+SLURM = """
+import os
+rank, ranks = os.environ.pop('RANK'), os.environ.pop('WORLD_SIZE')
+port = os.environ.pop('MASTER_PORT')
+for name in ('MASTER_ADDR', 'LOCAL_RANK'):
+    del os.environ[name]
+os.environ.update(SLURM_PROCID=rank, SLURM_NTASKS=ranks, SLURM_LOCALID=rank, SLURM_NODELIST='node[1-2]',
+                  MASTER_PORT=port, PATH=os.getcwd() + os.pathsep + os.environ['PATH'])
+"""
+
+
+def test_slurm_launches_the_same_run(tmp_path, clips):
+    """Its tasks find each other through the first host that `scontrol` names, here a script of that name."""
+    fed_by = {}
+    with Trainer() as train:
+        for launcher in ('pytorch', 'slurm'):
+            (tmp_path / launcher).mkdir()
+            project = Project(tmp_path / launcher, clips)
+            project.options['network_g'] = {'type': 'MultigridDemoNet', 'num_feat': 4}
+            project.options['datasets']['train'] |= {'batch_size_per_gpu': 1, 'num_worker_per_gpu': 0}
+            project.options['train'] |= {'fix_flow': None, 'flow_lr_mul': 1}
+            del project.options['val'], project.options['dist_params']['port']
+            project.write({**BLOCK, 'base_batch_size': 2})
+            scontrol = project.root / 'scontrol'
+            scontrol.write_text('#!/bin/sh\necho 127.0.0.1\necho elsewhere\n')
+            scontrol.chmod(0o755)
+            forked = FORKED.format(root=str(ROOT), world_size=2)
+            as_slurm = forked.replace('import torch\n', SLURM + 'import torch\n', 1)
+            train(project, '--launcher', launcher, before=as_slurm if launcher == 'slurm' else forked)
+            fed_by[launcher] = [fed(project, rank) for rank in range(2)]
+    assert len(fed_by['slurm'][0]) == 12 and fed_by['slurm'] == fed_by['pytorch']
