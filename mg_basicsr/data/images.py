@@ -62,7 +62,9 @@ class PairedImage(ClipDataset):
     def _path(self, root: str, name: str) -> str:
         return name if self.options.backend == 'lmdb' else os.path.join(root, name)
 
-    def _choose_frames(self, rng: random.Random, length: int, frame: int, frames: int) -> tuple[list[int], int]:
+    def _choose_frames(
+        self, rng: random.Random, length: int, frame: int, frames: int, max_stride: int
+    ) -> tuple[list[int], int]:
         return [0], 0
 
     def _locate(self, index: int) -> tuple[FrameSequence, int]:

@@ -17,7 +17,7 @@ from mg_basicsr.data.frames import FrameSource, open_frames
 from mg_basicsr.data.names import REDS_FRAMES
 from mg_basicsr.data.options import BLOCK, TrainSetOptions
 from mg_basicsr.data.sequences import FrameSequence, SequenceList, read_meta_file, reds_split
-from mg_basicsr.data.windows import check_sliding_window, maybe_reversed, window_around
+from mg_basicsr.data.windows import check_sliding_window, draw_stride, maybe_reversed, window_around
 from mg_basicsr.errors import ConfigError, Problem
 
 
@@ -64,13 +64,17 @@ class REDSRecurrent(_REDSClips):
     """Clips for recurrent networks, with GT for every frame: BasicSR's REDSRecurrentDataset.
 
     A key names the first frame. If too few frames follow it, the first frame is drawn anew from all that have enough.
+    A stride above 1 multiplies the interval; see `draw_stride`.
     """
 
     def __init__(self, options: TrainSetOptions, source: FrameSource | None = None) -> None:
         super().__init__(options, source, validation=options.test_mode)
 
-    def _choose_frames(self, rng: random.Random, length: int, frame: int, frames: int) -> tuple[list[int], int]:
+    def _choose_frames(
+        self, rng: random.Random, length: int, frame: int, frames: int, max_stride: int
+    ) -> tuple[list[int], int]:
         interval = rng.choice(self.options.interval_list)
+        interval *= draw_stride(rng, length, frames, interval, max_stride)
         last_start = length - 1 - (frames - 1) * interval
         start = frame if frame <= last_start else rng.randint(0, last_start)
         clip = [start + interval * position for position in range(frames)]
@@ -85,6 +89,8 @@ class REDS(_REDSClips):
     With `dataroot_flow` a sample also has `flow`, float32 (t, 2, h, w) in LQ pixels: from the center frame to each
     frame, zero for itself. Flows follow their frames in reversed windows and at intervals above 1, where BasicSR would
     give those of the window that is not reversed, at interval 1.
+
+    Windows have as many frames at every stage, so that there is no stride to draw.
     """
 
     def __init__(self, options: TrainSetOptions, source: FrameSource | None = None) -> None:
@@ -106,7 +112,9 @@ class REDS(_REDSClips):
             sample['flow'] = torch.from_numpy(flipped_flow(flow, draw.flips))
         return sample
 
-    def _choose_frames(self, rng: random.Random, length: int, frame: int, frames: int) -> tuple[list[int], int]:
+    def _choose_frames(
+        self, rng: random.Random, length: int, frame: int, frames: int, max_stride: int
+    ) -> tuple[list[int], int]:
         interval = rng.choice(self.options.interval_list)
         reach = frames // 2 * interval
         center = frame if reach <= frame < length - reach else rng.randint(reach, length - 1 - reach)

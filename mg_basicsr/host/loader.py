@@ -48,7 +48,7 @@ class PlannedLoader:
     def __init__(self, run: Run, loader: Any, fetches_ahead: bool = False) -> None:
         self.run = run
         self.dataset = planned_dataset(loader.dataset, run.dataset, run.settings.baseline.scale)
-        self.sampler = MultigridSampler(run.plan, len(self.dataset), run.settings.seed, run.rank)
+        self.sampler = MultigridSampler(run.plan, len(self.dataset), run.settings.seed, run.rank, grid=run.grid)
         self._batches: Iterator[Any] | None = None
         self._last: tuple[int, Any] | None = None
         self._ended = False

@@ -10,6 +10,7 @@ from typing import Any
 
 from mg_basicsr.data.permutation import mix
 from mg_basicsr.host.acceleration import accelerate, settle_optimizers
+from mg_basicsr.host.norm import add_sub_batch_norm, divide_batch_norm
 from mg_basicsr.host.run import Run
 from mg_basicsr.schedule.plan import Stage, Step
 from mg_basicsr.training.micro_batches import MicroBatches
@@ -32,9 +33,10 @@ def adopt(run: Run, model: Any) -> None:
     for optimizer in model.optimizers:
         for group in optimizer.param_groups:
             group.setdefault('initial_lr', group['lr'])
-    accelerate(run, model)
     if any(batch.accumulate > 1 for stage in run.plan.stages for batch in stage.batches):
         MicroBatches(model)
+    add_sub_batch_norm(run, model)
+    accelerate(run, model)  # last: what is compiled is what the others have made of the networks
     run.model = model
 
 
@@ -54,6 +56,7 @@ def begin_iteration(run: Run, model: Any, current_iter: int) -> None:
         logger().info(stage_line(run, step.stage))
     seed_everything(mix(run.settings.seed, _TRAINING, step.iteration, run.rank))
     set_rates(model, step)
+    divide_batch_norm(run, step.stage)
 
 
 def set_rates(model: Any, step: Step) -> None:

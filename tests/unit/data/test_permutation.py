@@ -45,8 +45,8 @@ def test_images_of_huge_sizes_are_inside_and_distinct(size: int, seed: int, data
 def test_a_billion_by_samples() -> None:
     """Of 10^9 elements no list can be made; 50,000 images at random and 50,000 in a row are distinct and evenly spread.
 
-    A random function would give 1.25 pairs of equal images in each (count^2 / 2 size). Chi-square over 1,000 buckets: 999
-    is expected, 45 its deviation.
+    A random function would give 1.25 pairs of equal images in each (count^2 / 2 size). Chi-square over 1,000 buckets:
+    999 is expected, 45 its deviation.
     """
     size, count, buckets = 10**9, 50_000, 1000
     order = Permutation(size, 11)

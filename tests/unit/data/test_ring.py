@@ -25,12 +25,13 @@ from mg_basicsr.errors import TrainingError
 WORKERS, PREFETCH = 2, 2
 
 
-def requests(iterations: range, frames: int) -> list[BatchRequests]:
+def requests(iterations: range, frames: int, span: int = 0) -> list[BatchRequests]:
     """Batches of 2 and of 3 clips in turn, of two sizes."""
-    return [
-        BatchRequests(i, [SampleRequest((7 * i + n) % 3, frames, 16 + 8 * (i % 2), 100 * i + n) for n in range(2 + i % 2)])
-        for i in iterations
-    ]  # fmt: skip
+
+    def clip(i: int, n: int) -> SampleRequest:
+        return SampleRequest((7 * i + n) % 3, frames, 16 + 8 * (i % 2), 100 * i + n, max_span=span)
+
+    return [BatchRequests(i, [clip(i, n) for n in range(2 + i % 2)]) for i in iterations]
 
 
 def same(first: dict[str, Any], second: dict[str, Any]) -> bool:
@@ -47,12 +48,14 @@ def flow_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(params=['reds', 'reds window', 'flow', 'vimeo', 'vimeo mirrored', 'vimeo window', 'images'])
+@pytest.fixture(params=['reds', 'reds window', 'flow', 'vimeo', 'vimeo mirrored', 'vimeo window', 'images', 'spans'])
 def dataset(request: pytest.FixtureRequest, reds: Path, vimeo: Path, flow_set: Path) -> tuple[ClipDataset, int]:
     """A set of each kind, and a number of frames that it can give."""
 
-    def made(kind: Callable[..., ClipDataset], root: Path, frames: int, **changes: Any) -> tuple[ClipDataset, int]:
-        return kind(TrainSetOptions.parse(block(root, **changes), SCALE)), frames
+    def made(
+        kind: Callable[..., ClipDataset], root: Path, frames: int, degradation: str | None = None, **changes: Any
+    ) -> tuple[ClipDataset, int]:
+        return kind(TrainSetOptions.parse(block(root, **changes), SCALE).replace(degradation=degradation)), frames
 
     images = {'dataroot_gt': str(reds / 'GT/001'), 'dataroot_lq': str(reds / 'LQ/001'), 'meta_info_file': None}
     return {
@@ -62,6 +65,7 @@ def dataset(request: pytest.FixtureRequest, reds: Path, vimeo: Path, flow_set: P
         'vimeo': lambda: made(Vimeo90KRecurrent, vimeo, 4),
         'vimeo mirrored': lambda: made(Vimeo90KRecurrent, vimeo, 6, flip_sequence=True),
         'vimeo window': lambda: made(Vimeo90K, vimeo, 5, num_frame=5),
+        'spans': lambda: made(Vimeo90KRecurrent, vimeo, 6, degradation='bicubic', flip_sequence=True),
         'images': lambda: made(PairedImage, reds, 1, **images),
     }[request.param]()
 
@@ -84,8 +88,10 @@ def delivered(guarded: Guarded, batches: list[BatchRequests], workers: int) -> l
 def test_batches_are_those_that_are_collated(dataset: tuple[ClipDataset, int]) -> None:
     """With workers, and with flips left to the device; the ring goes round several times."""
     clips, frames = dataset
-    batches = requests(range(3, 20), frames)
+    batches = requests(range(3, 20), frames, span=40 if clips.options.degradation else 0)
     wanted = delivered(Guarded(clips), batches, 0)
+    drawn = [clips.draw(request) for batch in batches for request in batch]
+    assert any(draw.gt_window.size > draw.gt_size for draw in drawn) == bool(clips.options.degradation)
     shapes = batch_shapes(clips, batches[0])
     assert {name: tuple(wanted[0][name].shape) for name in shapes} == shapes
     for flip in (True, False):
