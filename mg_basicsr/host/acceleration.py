@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from mg_basicsr.host.norm import trained_networks
 from mg_basicsr.host.run import Run
 from mg_basicsr.training.acceleration import allow_tf32, channels_last, compile_parts, fuse, settle, try_kernels
 
@@ -29,32 +30,20 @@ def accelerate(run: Run, model: Any) -> None:
         allow_tf32(block.tf32)
     if block.cudnn_benchmark is not None:  # BasicSR has set it before the model was made
         try_kernels(block.cudnn_benchmark)
-    for network in networks(model).values():
-        arrange(run, network)  # again, for models with a model_to_device of their own
+    for name, network in vars(model).items():
+        if name.startswith('net_') and isinstance(network, nn.Module):
+            arrange(run, network)  # again, for models with a model_to_device of their own
     if block.fused_optimizer:
         for optimizer in model.optimizers:
             fuse(optimizer)
     if block.compile:
         shapes = {(batch.clips_per_rank, batch.shape) for stage in run.plan.stages for batch in stage.batches}
-        for name, network in networks(model).items():
-            if not name.endswith('_ema'):
-                parts = ', '.join(compile_parts(bare(network), len(shapes)))
-                logging.getLogger('basicsr').info(f'multigrid: {name} is compiled in parts: {parts}')
+        for name, network in trained_networks(model).items():
+            parts = ', '.join(compile_parts(network, len(shapes)))
+            logging.getLogger('basicsr').info(f'multigrid: {name} is compiled in parts: {parts}')
 
 
 def settle_optimizers(run: Run, model: Any) -> None:
     """After a state has been loaded, which may come from a run with other options."""
     for optimizer in model.optimizers:
         settle(optimizer, run.settings.block.fused_optimizer)
-
-
-def networks(model: Any) -> dict[str, nn.Module]:
-    """The model's networks by attribute: net_g, net_d, net_g_ema. Those of losses (VGG) are not among them."""
-    return {name: net for name, net in vars(model).items() if name.startswith('net_') and isinstance(net, nn.Module)}
-
-
-def bare(network: nn.Module) -> nn.Module:
-    """The network in DistributedDataParallel's or DataParallel's wrapping."""
-    if isinstance(network, (nn.parallel.DistributedDataParallel, nn.parallel.DataParallel)):
-        return bare(network.module)
-    return network
