@@ -53,17 +53,24 @@ def settle(optimizer: torch.optim.Optimizer, fused: bool) -> None:
 
     Loading overwrites `fused` by the saved run's; fused steps are counted on the device, and their moments have to lie
     in memory as their parameters do.
+
+    Args:
+        optimizer: The optimiser, its state loaded.
+        fused: Whether `fuse` has been called; otherwise it goes on as it was constructed.
     """
+    given = optimizer.defaults
+    form = (True, False) if fused else (given.get('fused'), given.get('foreach'))
     for group in optimizer.param_groups:
-        if 'fused' in group:
-            group['fused'], group['foreach'] = (True, False) if fused else (None, None)
+        if 'fused' in given:
+            group['fused'], group['foreach'] = form
+        on_device = form[0] or group.get('capturable')
         for parameter in group['params']:
             state = optimizer.state.get(parameter, {})
             for name, value in state.items():
                 if not torch.is_tensor(value):
                     continue
-                if name == 'step' and 'fused' in group:
-                    state[name] = value.to(parameter.device if fused else 'cpu')
+                if name == 'step' and 'fused' in given:
+                    state[name] = value.to(parameter.device if on_device else 'cpu')
                 elif value.shape == parameter.shape and value.stride() != parameter.stride():
                     state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 

@@ -126,6 +126,17 @@ def test_a_state_saved_in_either_form_is_continued_in_either(before: bool, after
     assert_close(train(second, optimizer, 4), expected)
 
 
+def test_settling_keeps_the_form_that_the_options_file_gave_the_optimiser() -> None:
+    network = Net()
+    saved = torch.optim.Adam(network.parameters(), foreach=True)
+    train(network, saved, 1)
+    optimizer = torch.optim.Adam(network.parameters(), fused=True)
+    optimizer.load_state_dict(saved.state_dict())
+    settle(optimizer, fused=False)
+    assert optimizer.param_groups[0]['fused'] is True and optimizer.param_groups[0]['foreach'] is None
+    train(network, optimizer, 1)
+
+
 def test_settling_leaves_an_optimiser_without_a_fused_form_alone() -> None:
     network = Net()
     optimizer = adam(network, torch.optim.Adamax)
