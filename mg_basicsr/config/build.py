@@ -20,6 +20,7 @@ from mg_basicsr.config.refusals import (
     check_ranks,
     check_static_graph,
     check_supported,
+    check_unused_parameters,
 )
 from mg_basicsr.config.section import Section
 from mg_basicsr.config.stages import stages_specs
@@ -95,6 +96,7 @@ def resolve(file: OptionsFile, world_size: int | None = None) -> Settings:
     check_grid(block, base, problems)
     check_frozen_phases(frozen, total, problems)
     check_static_graph(options, specs, problems)
+    check_unused_parameters(options, frozen, world_size, problems)
     check_ranks(block, specs, world_size, problems)
     problems.raise_if_any()
 

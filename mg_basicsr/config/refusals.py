@@ -67,6 +67,25 @@ def check_frozen_phases(frozen: Mapping[str, int], total: int, problems: Problem
             )
 
 
+def check_unused_parameters(
+    options: Mapping[str, Any], frozen: Mapping[str, int], world_size: int, problems: Problems
+) -> None:
+    """DDP waits for the gradients of what is frozen, and stops at the second iteration unless told to look for it.
+
+    A file that says nothing is given `find_unused_parameters: true` (host/options.py). A static graph finds out itself.
+    """
+    if options.get('find_unused_parameters') is not False or options.get('use_static_graph') or world_size == 1:
+        return
+    for name, value in frozen.items():
+        if value:
+            problems.add(
+                f'find_unused_parameters: false, but train.{name}: {value} freezes part of the network at first',
+                f'allowed: true on {world_size} ranks, which otherwise wait for the gradients of the frozen part',
+                f'set find_unused_parameters: true, or train.{name}: ~',
+            )
+            return
+
+
 def check_ranks(block: Block, specs: Sequence[StageSpec], world_size: int, problems: Problems) -> None:
     """Every stage's clips can be divided among the ranks; what has been set to another number is named."""
     told = set()

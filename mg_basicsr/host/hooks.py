@@ -5,6 +5,7 @@
     register datasets, archs, models           # <- register: our types beside BasicSR's
     train_loader = build_dataloader(...)       #    the host's loader is built and never iterated
     model = build_model(opt)
+      model.model_to_device(net)               # <- model_to_device: the order of its weights in memory
       model.load_network(net, path)            # <- load_network: the networks beside the state; load: no code is run
       model.setup_schedulers()                 # <- setup_schedulers: the model is known; schedulers are not stepped;
                                                #    its step is wrapped: several passes, reduced precision
@@ -76,8 +77,13 @@ def patch_models(module: ModuleType) -> None:
     """Hooks on BaseModel (basicsr.models.base_model)."""
     from mg_basicsr.host import model as ours
     from mg_basicsr.host import resuming, saving, signals
+    from mg_basicsr.host.acceleration import arrange
 
     base: type = module.BaseModel
+
+    @around(base, 'model_to_device')
+    def model_to_device(run: Run, original: Hook, self: Any, net: Any) -> Any:
+        return original(self, arrange(run, net))
 
     @around(base, 'setup_schedulers')
     def setup_schedulers(run: Run, original: Hook, self: Any) -> None:
@@ -141,7 +147,7 @@ def patch_prefetchers(module: ModuleType) -> None:
 
         @around(owner, '__init__')
         def init(run: Run, original: Hook, self: Any, loader: Any, *args: Any, **kwargs: Any) -> None:
-            self.planned_loader = PlannedLoader(run, loader)
+            self.planned_loader = PlannedLoader(run, loader, fetches_ahead=type(self).__name__ == 'CUDAPrefetcher')
             original(self, self.planned_loader, *args, **kwargs)
 
         # what happens while a batch is fetched may be the user's error too: a missing frame, say
@@ -152,11 +158,10 @@ def patch_prefetchers(module: ModuleType) -> None:
         @around(owner, 'next')
         def fetch(run: Run, original: Hook, self: Any) -> Any:
             batch = original(self)
-            if batch == {}:
-                self.planned_loader.end()
-                if run.stop.watching:
-                    signals.between_steps(run, run.model)
-                    run.stop.put_back()
+            self.planned_loader.hand_over(batch)
+            if batch == {} and run.stop.watching:
+                signals.between_steps(run, run.model)
+                run.stop.put_back()
             return batch
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from math import prod
 from typing import Any
 
@@ -21,6 +22,7 @@ from mg_basicsr.host.datasets import planned_dataset
 from mg_basicsr.host.log import logger
 from mg_basicsr.host.run import Run
 from mg_basicsr.schedule.plan import Plan
+from mg_basicsr.training.side_stream import SideStream
 
 PREFETCH = 2  # batches that each worker is ahead
 
@@ -31,6 +33,7 @@ class PlannedBatch(dict[str, Any]):
     def __init__(self, batch: dict[str, Any], parts: int) -> None:
         super().__init__(batch)
         self.parts = parts
+        self.copied: torch.cuda.Event | None = None  # where the copy to the device runs beside the step before
 
 
 class PlannedLoader:
@@ -46,7 +49,7 @@ class PlannedLoader:
     batch. It is not enough to make it once: a prefetcher that fetches ahead may drop it on `reset()`.
     """
 
-    def __init__(self, run: Run, loader: Any) -> None:
+    def __init__(self, run: Run, loader: Any, fetches_ahead: bool = False) -> None:
         self.run = run
         self.dataset = planned_dataset(loader.dataset, run.dataset, run.settings.baseline.scale)
         self.sampler = MultigridSampler(run.plan, len(self.dataset), run.settings.seed, run.rank, grid=run.grid)
@@ -62,6 +65,7 @@ class PlannedLoader:
         if workers and not as_float and isinstance(self.dataset, ClipDataset):
             self.ring = Ring(workers * PREFETCH + 1, largest_batch(run.plan, self.dataset))
         on_gpu = torch.device(getattr(run.model, 'device', 'cpu')).type == 'cuda'
+        self.side = SideStream(run.model.device) if on_gpu and fetches_ahead else None
         self.loader = DataLoader(
             Guarded(self.dataset, as_float, as_float or not on_gpu, self.ring, self._skipped_errors()),
             batch_sampler=self.sampler,
@@ -78,9 +82,19 @@ class PlannedLoader:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         total = self.run.plan.total_iter
         for iteration in range(self.run.iteration, total):
-            yield PlannedBatch(self._batch(iteration), self.run.plan(iteration).accumulate)
+            with self.side.beside() if self.side else nullcontext() as copied:
+                batch = PlannedBatch(self._batch(iteration), self.run.plan(iteration).accumulate)
+            batch.copied = copied
+            yield batch
         if not self._ended:
             yield {}
+
+    def hand_over(self, batch: Any) -> None:
+        """A batch has come to the train loop: what is computed from now on waits until it is on the device."""
+        if batch == {}:
+            self.end()
+        elif self.side and getattr(batch, 'copied', None):
+            self.side.hand_over(batch, batch.copied)
 
     def end(self) -> None:
         """The train loop has been told the end: nothing comes after it, and the workers can go."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from mg_basicsr.data.permutation import mix
+from mg_basicsr.host.acceleration import accelerate, settle_optimizers
 from mg_basicsr.host.log import logger
 from mg_basicsr.host.norm import add_sub_batch_norm, divide_batch_norm
 from mg_basicsr.host.precision import use_precision
@@ -23,8 +24,8 @@ def adopt(run: Run, model: Any) -> None:
     """The model has its optimisers. Called by setup_schedulers.
 
     Raises:
-        TrainingError: the plan needs several passes per step, and the model cannot be divided so; or its precision
-            cannot be reduced.
+        TrainingError: the plan needs several passes per step, and the model cannot be divided so; its precision cannot
+            be reduced; or an option that speeds up steps cannot be had on this machine.
     """
     for optimizer in model.optimizers:
         for group in optimizer.param_groups:
@@ -33,6 +34,7 @@ def adopt(run: Run, model: Any) -> None:
         MicroBatches(model)
     use_precision(run, model)
     add_sub_batch_norm(run, model)
+    accelerate(run, model)  # last: what is compiled is what the others have made of the networks
     run.model = model
 
 
@@ -63,7 +65,8 @@ def set_rates(model: Any, step: Step) -> None:
 
 
 def resume(run: Run, model: Any, state: Any) -> None:
-    """The clocks of a resumed run: ours, and the host's."""
+    """The clocks of a resumed run, ours and the host's, and its optimisers in the form that this run works with."""
+    settle_optimizers(run, model)
     run.iteration, run.epoch = int(state['iter']), int(state.get('epoch', 0))
     if run.iteration < run.plan.total_iter:
         announce_plan(run, run.iteration + 1)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from mg_basicsr.config.build import Settings, default_world_size, resolve, running_world_size
 from mg_basicsr.config.options_file import OptionsFile, apply_overrides, load_options
+from mg_basicsr.config.refusals import FROZEN_PHASES
 from mg_basicsr.errors import EXIT_CODE, ConfigError, MultigridError, Problem
 from mg_basicsr.host.run import Run, activate, active_run
 
@@ -153,6 +154,8 @@ def planned_options(options: Any, run: Run) -> Any:
     options['manual_seed'] = run.settings.seed  # BasicSR draws a new seed on every start if the file has none
     options['train']['total_iter'] = run.plan.total_iter
     options['train']['warmup_iter'] = -1
+    if options.get('find_unused_parameters') is None and any(options['train'].get(name) for name in FROZEN_PHASES):
+        options['find_unused_parameters'] = True  # DDP would wait for the gradients of what is frozen
     _numbers_in_place_of_text(options['train'])
     return options
 

@@ -53,13 +53,6 @@ class PlainDiscriminator(torch.nn.Sequential):
         super().__init__(torch.nn.Conv2d(3, 4, 3, 2), torch.nn.LeakyReLU(0.2), torch.nn.Conv2d(4, 1, 3, 2))
 
 
-@pytest.fixture(autouse=True, scope='module')
-def registered():
-    from basicsr.utils.registry import ARCH_REGISTRY
-
-    ARCH_REGISTRY.register(PlainDiscriminator)
-
-
 @pytest.fixture(autouse=True)
 def float64():
     torch.set_default_dtype(torch.float64)
@@ -67,12 +60,16 @@ def float64():
     torch.set_default_dtype(torch.float32)
 
 
-def build(name: str, **train):
+def build(name: str, **top):
+    """The model; `top` are options of the top level."""
     from basicsr.models import build_model
+    from basicsr.utils.registry import ARCH_REGISTRY
 
+    if PlainDiscriminator.__name__ not in ARCH_REGISTRY:
+        ARCH_REGISTRY.register(PlainDiscriminator)
     model_type, networks, options, _, _ = MODELS[name]
-    opt = copy.deepcopy({**COMMON, **networks, 'model_type': model_type})
-    opt['train'] |= copy.deepcopy({**options, **train})
+    opt = copy.deepcopy({**COMMON, **networks, 'model_type': model_type, **top})
+    opt['train'] |= copy.deepcopy(options)
     torch.manual_seed(0)
     return build_model(opt)
 
@@ -91,7 +88,7 @@ def batch(name: str, parts: int) -> PlannedBatch:
     )
 
 
-def train(model, name: str, parts: int, iterations: int = 3) -> list:
+def train(model, batches: list) -> list:
     """Gradients as each optimiser steps on them, in order."""
     gradients = []
     for optimizer in model.optimizers:
@@ -104,8 +101,8 @@ def train(model, name: str, parts: int, iterations: int = 3) -> list:
             return step(optimizer, *args, **kwargs)
 
         optimizer.step = noted
-    for current_iter in range(1, iterations + 1):
-        model.feed_data(batch(name, parts))
+    for current_iter, data in enumerate(batches, start=1):
+        model.feed_data(data)
         model.optimize_parameters(current_iter)
     return gradients
 
@@ -115,7 +112,7 @@ def train(model, name: str, parts: int, iterations: int = 3) -> list:
 def test_gradients_weights_log_and_average_are_the_large_batchs(name, parts):
     whole, divided = build(name), build(name)
     MicroBatches(divided)
-    expected, found = train(whole, name, 1), train(divided, name, parts)
+    expected, found = train(whole, [batch(name, 1)] * 3), train(divided, [batch(name, parts)] * 3)
     assert len(found) == len(expected) == 3 * len(whole.optimizers)
     for step, other in zip(found[: len(whole.optimizers)], expected, strict=False):  # equal weights before it
         norm = max(g.norm() for g in other if g is not None)
@@ -135,7 +132,7 @@ def test_it_can_fail():
     """The comparison above sees another batch."""
     whole, divided = build('image'), build('image')
     MicroBatches(divided)
-    expected = train(whole, 'image', 1, 1)[0]
+    expected = train(whole, [batch('image', 1)])[0]
     data = batch('image', 2)
     data['gt'] = data['gt'] * 0.9
     divided.feed_data(data)

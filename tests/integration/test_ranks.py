@@ -1,12 +1,17 @@
-"""Two processes under torchrun with gloo on the CPU: one run, disjoint clips, the same shapes, and the same end."""
+"""Ranks that meet through gloo on the CPU: one run, disjoint clips, the same shapes, and the same end."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
+import torch
 
 from tests.integration.conftest import BLOCK, Project
+from tests.integration.trainer import Trainer
+
+ROOT = Path(__file__).parents[2]
 
 # notes each rank's mini-batch as it is fed: the keys and the shape
 SPY = """
@@ -41,7 +46,7 @@ def fed(project: Project, rank: int) -> list:
 
 @pytest.fixture
 def ranks_project(project) -> Project:
-    project.options['find_unused_parameters'] = True  # the flow network is frozen at first
+    """Its flow network is frozen at first, and nothing in the file tells DDP so."""
     project.options['datasets']['train'] |= {'batch_size_per_gpu': 1, 'num_worker_per_gpu': 1}
     project.write({**BLOCK, 'base_batch_size': 2})
     (project.root / 'script.py').write_text(SPY)
@@ -74,3 +79,84 @@ def test_module_under_torchrun_runs_a_script_with_spawned_workers(ranks_project)
     )
     torchrun(ranks_project, 2, '-m', 'mg_basicsr', 'run', 'plain.py')
     assert 'iter:      12, ' in ranks_project.log()
+
+
+# at the top of a train.py: the ranks, numbers in float64, and each rank's mini-batches noted as they are fed
+FORKED = """
+import json, sys
+sys.path.insert(0, {root!r})
+from tests.integration.ranks import fork_ranks
+fork_ranks({world_size})
+import torch
+import mg_basicsr
+from mg_basicsr.host import loader
+torch.set_default_dtype(torch.float64)
+make = loader.PlannedLoader._batch
+def double(self, iteration):
+    batch = make(self, iteration)
+    with open(f'fed_{{self.run.rank}}.txt', 'a') as file:
+        file.write(json.dumps([iteration, list(batch['lq'].shape), batch['key']]) + '\\n')
+    return {{**batch, 'lq': batch['lq'].double(), 'gt': batch['gt'].double()}}
+loader.PlannedLoader._batch = double
+"""
+
+
+def test_one_two_and_four_ranks_end_with_the_same_weights(tmp_path, clips):
+    """In float64, after 50 steps of which the last stages are accumulated over 4 / ranks passes."""
+    clips_of, weights = {}, {}
+    with Trainer() as train:
+        for ranks in (1, 2, 4):
+            (tmp_path / str(ranks)).mkdir()
+            project = Project(tmp_path / str(ranks), clips)
+            project.options['network_g'] = {'type': 'MultigridDemoNet', 'num_feat': 4}
+            project.options['datasets']['train'] |= {'batch_size_per_gpu': 1, 'num_worker_per_gpu': 0}
+            project.options['train'] |= {'total_iter': 50, 'fix_flow': None, 'flow_lr_mul': 1}
+            del project.options['val']
+            project.write({**BLOCK, 'base_batch_size': 4})
+            train(project, '--launcher', 'pytorch', before=FORKED.format(root=str(ROOT), world_size=ranks))
+            notes = [fed(project, rank) for rank in range(ranks)]
+            clips_of[ranks] = [[key for note in step for key in note[2]] for step in zip(*notes, strict=True)]
+            weights[ranks] = project.weights()
+    assert len(clips_of[1]) == 50 and clips_of[1] == clips_of[2] == clips_of[4]
+    start, end = weights[1]['params'], weights[1]['params_ema']
+    assert max((start[key] - end[key]).abs().max() for key in start) > 1e-4  # the average is behind: it did train
+    for ranks in (2, 4):
+        for group, network in weights[1].items():
+            for key, value in network.items():
+                assert value.dtype == torch.float64
+                apart = float((weights[ranks][group][key] - value).norm() / value.norm())
+                assert apart <= 1e-8, (ranks, group, key)
+
+
+# what srun leaves in the environment of a task, in place of what torchrun does
+SLURM = """
+import os
+rank, ranks = os.environ.pop('RANK'), os.environ.pop('WORLD_SIZE')
+port = os.environ.pop('MASTER_PORT')
+for name in ('MASTER_ADDR', 'LOCAL_RANK'):
+    del os.environ[name]
+os.environ.update(SLURM_PROCID=rank, SLURM_NTASKS=ranks, SLURM_LOCALID=rank, SLURM_NODELIST='node[1-2]',
+                  MASTER_PORT=port, PATH=os.getcwd() + os.pathsep + os.environ['PATH'])
+"""
+
+
+def test_slurm_launches_the_same_run(tmp_path, clips):
+    """Its tasks find each other through the first host that `scontrol` names, here a script of that name."""
+    fed_by = {}
+    with Trainer() as train:
+        for launcher in ('pytorch', 'slurm'):
+            (tmp_path / launcher).mkdir()
+            project = Project(tmp_path / launcher, clips)
+            project.options['network_g'] = {'type': 'MultigridDemoNet', 'num_feat': 4}
+            project.options['datasets']['train'] |= {'batch_size_per_gpu': 1, 'num_worker_per_gpu': 0}
+            project.options['train'] |= {'fix_flow': None, 'flow_lr_mul': 1}
+            del project.options['val'], project.options['dist_params']['port']
+            project.write({**BLOCK, 'base_batch_size': 2})
+            scontrol = project.root / 'scontrol'
+            scontrol.write_text('#!/bin/sh\necho 127.0.0.1\necho elsewhere\n')
+            scontrol.chmod(0o755)
+            forked = FORKED.format(root=str(ROOT), world_size=2)
+            as_slurm = forked.replace('import torch\n', SLURM + 'import torch\n', 1)
+            train(project, '--launcher', launcher, before=as_slurm if launcher == 'slurm' else forked)
+            fed_by[launcher] = [fed(project, rank) for rank in range(2)]
+    assert len(fed_by['slurm'][0]) == 12 and fed_by['slurm'] == fed_by['pytorch']

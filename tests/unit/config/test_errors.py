@@ -200,6 +200,7 @@ BROKEN_FILES: list[tuple[dict[str, Any], str, str, str]] = [
     ({'model_type': 'MultigridModel'}, 'base_model: missing', 'model class', 'VideoRecurrentModel'),
     ({'model_type': 'MultigridModel', 'base_model': 'LDLModel'}, 'base_model: LDLModel', 'models', 'without'),
     ({'use_static_graph': True}, 'use_static_graph: true', 'one clip length', 'temporal: [1.0]'),
+    ({'find_unused_parameters': False}, 'find_unused_parameters: false', 'true on 4 ranks', 'set find_unused'),
 ]
 
 
@@ -231,6 +232,11 @@ def test_a_schedule_that_is_not_basicsrs_cannot_be_followed() -> None:
     check_problems(problems_of(options), 'multigrid.lr_schedule: host', 'CosineAnnealingRestartLR', 'another curve')
     options = stock(block=stages(STAGE | {'lr': [2e-4, 0, 'host']}), changes=unknown)
     check_problems(problems_of(options), 'multigrid.stages[0].lr: host', 'CosineAnnealingRestartLR', 'another curve')
+
+
+@pytest.mark.parametrize('changes', [{'num_gpu': 1}, {'train.fix_flow': REMOVED}, {'find_unused_parameters': True}])
+def test_find_unused_parameters_matters_where_something_is_frozen_on_several_ranks(changes: dict[str, Any]) -> None:
+    resolved(stock(block=LIN2022, changes={'find_unused_parameters': False} | changes))
 
 
 def test_all_problems_are_told_at_once() -> None:

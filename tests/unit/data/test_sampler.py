@@ -154,3 +154,33 @@ def test_memory_does_not_grow_with_the_set() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 2**20
+
+
+def test_a_thousand_ranks_draw_each_key_once_per_pass() -> None:
+    """1,024 ranks, a pass of 40 steps and a part: shares are equal, disjoint, and together every key, to the last."""
+    ranks, num_keys = 1024, 40 * 2048 + 1000
+    plan = plan_of([20, 20, 1], [2048, 2048, 2048], ranks)
+    drawn = [
+        request.index
+        for iteration in range(plan.total_iter)
+        for rank in range(ranks)
+        for request in MultigridSampler(plan, num_keys, seed=5, rank=rank).requests(iteration)
+    ]
+    assert len(drawn) == 41 * 2048
+    assert sorted(drawn[:num_keys]) == list(range(num_keys))
+
+
+def test_a_billion_keys_and_a_thousand_ranks() -> None:
+    """A step anywhere in a run: 4,096 distinct clips, and what one rank holds of it is small."""
+    ranks = 1024
+    plan = plan_of([10**9, 1, 1], [4096, 4096, 4096], ranks)
+    for iteration in (0, 10**9 // 4096, 987_654_321):  # the first, across the end of a pass, far on
+        shares = [MultigridSampler(plan, 10**9, seed=2, rank=rank).requests(iteration) for rank in range(ranks)]
+        assert {len(share) for share in shares} == {4}
+        indices = [request.index for share in shares for request in share]
+        assert len(set(indices)) == 4096 and 0 <= min(indices) <= max(indices) < 10**9
+    tracemalloc.start()
+    MultigridSampler(plan, 10**9, seed=2, rank=1023).requests(987_654_321)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**20
