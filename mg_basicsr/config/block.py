@@ -115,6 +115,7 @@ class Block:
     precision: str = key(choice('float32', later=['bfloat16', 'float16']), 'float32')
     uint8_transfer: bool = key(boolean, True)
     store: str | None = key(text, None)
+    check: bool = key(boolean, True)
     on_bad_frame: str = key(choice('error', later=['skip_clip']), 'error')
     keep_last: int | None = key(not_yet, None)
 

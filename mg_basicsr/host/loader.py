@@ -38,6 +38,7 @@ class PlannedLoader:
 
     def __init__(self, run: Run, loader: Any) -> None:
         self.run = run
+        run.loader = self
         self.dataset = planned_dataset(loader.dataset, run.dataset, run.settings.baseline.scale)
         self.sampler = MultigridSampler(run.plan, len(self.dataset), run.settings.seed, run.rank)
         self._batches: Iterator[Any] | None = None
@@ -83,19 +84,19 @@ class PlannedLoader:
         batch = next(self._batches)
         if isinstance(batch, MultigridError):
             raise batch
-        batch = self._on_device(batch)
+        batch = to_device(batch, getattr(self.run.model, 'device', 'cpu'))
         self._last = (iteration, batch)
         return batch
 
-    def _on_device(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """uint8 crops travel as they are and become BasicSR's float32 on the device, equal to the bit."""
-        device = getattr(self.run.model, 'device', 'cpu')
-        pixels = {
-            key: value.to(device, non_blocking=True)
-            for key, value in batch.items()
-            if torch.is_tensor(value) and value.dtype == torch.uint8
-        }
-        return pixels_to_float({**batch, **pixels})
+
+def to_device(batch: dict[str, Any], device: torch.device | str) -> dict[str, Any]:
+    """uint8 crops travel as they are and become BasicSR's float32 on the device, equal to the bit."""
+    pixels = {
+        key: value.to(device, non_blocking=True)
+        for key, value in batch.items()
+        if torch.is_tensor(value) and value.dtype == torch.uint8
+    }
+    return pixels_to_float({**batch, **pixels})
 
 
 def planned_loader(run: Run, loader: Any) -> PlannedLoader:

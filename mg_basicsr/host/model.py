@@ -9,6 +9,7 @@ import logging
 from typing import Any
 
 from mg_basicsr.data.permutation import mix
+from mg_basicsr.host.preflight import check_before_first_step
 from mg_basicsr.host.run import Run
 from mg_basicsr.schedule.plan import Stage, Step
 from mg_basicsr.training.micro_batches import MicroBatches
@@ -32,6 +33,8 @@ def adopt(run: Run, model: Any) -> None:
             group.setdefault('initial_lr', group['lr'])
     if any(batch.accumulate > 1 for stage in run.plan.stages for batch in stage.batches):
         MicroBatches(model)
+    if run.settings.block.check:
+        check_before_first_step(run, model)
     run.model = model
 
 

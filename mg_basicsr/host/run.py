@@ -24,6 +24,7 @@ class Run:
         rank: This process.
         iteration: Iterations begun, as the train loop or a resumed state last told the model. Set, not counted.
         model: The host's model, once it is built.
+        loader: Our loader, once the train loop has made its prefetcher.
         parts: What must be in a checkpoint beside the host's own state, by name: objects with `state_dict()` and
             `load_state_dict(state)`, whose states are made of tensors, numbers, text, lists and dictionaries.
     """
@@ -34,6 +35,7 @@ class Run:
     rank: int = 0
     iteration: int = 0
     model: Any = None
+    loader: Any = None
     parts: dict[str, Any] = field(default_factory=dict)
 
     @property
