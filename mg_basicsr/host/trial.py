@@ -109,7 +109,7 @@ def arguments_by_name(model: Any) -> Arguments:
     Raises:
         TrainingError: the model wants something else.
     """
-    parameters = inspect.signature(model.optimize_parameters).parameters.values()
+    _, *parameters = inspect.signature(type(model).optimize_parameters).parameters.values()
     needed = [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
     unknown = [name for name in needed if name not in ('current_iter', 'iteration', 'step', 'scaler')]
     if unknown:
