@@ -1,12 +1,12 @@
 """Does `mg-basicsr check` predict what an iteration takes? Checks a run, trains it, and compares, stage by stage.
 
-    python benchmarks/check_prediction.py                              the demo's data (made; needs scikit-image) and network
-    python benchmarks/check_prediction.py -opt X.yml [--force_yml ...]     any options file, from its working directory
+    python benchmarks/check_prediction.py             the demo's network on its data (made here; needs scikit-image)
+    python benchmarks/check_prediction.py -opt X.yml  any options file, from its working directory; --force_yml as usual
 
-The training is a short one: --iters iterations of every stage, without validation and saving. An iteration's time is that
-between two lines of BasicSR's log; the first two of a stage are left out, and the median of the others counts. Prints a
-table and one line of JSON; writes benchmarks/results/check_prediction.json. Other programs on the machine meet only one
-of the two runs: use a quiet one.
+The training is a short one: --iters iterations of every stage, without validation and saving. An iteration's time is
+that between two lines of BasicSR's log; the first two of a stage are left out, and the median of the others counts.
+Prints a table and one line of JSON; writes benchmarks/results/check_prediction.json. Other programs on the machine meet
+only one of the two runs: use a quiet one.
 """
 
 from __future__ import annotations
@@ -114,7 +114,8 @@ def stamp(text: str) -> datetime:
 
 def machine() -> dict[str, Any]:
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'
-    return {'device': device, 'threads': torch.get_num_threads(), 'torch': torch.__version__, 'host': platform.machine()}
+    versions = {'torch': torch.__version__, 'python': platform.python_version()}
+    return {'device': device, 'threads': torch.get_num_threads(), **versions}
 
 
 if __name__ == '__main__':

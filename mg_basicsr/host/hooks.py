@@ -10,7 +10,8 @@
     while train_data is not None:
         model.update_learning_rate(i)          # <- update_learning_rate: clock, seeds, rate of iteration i
         model.feed_data(train_data)
-        model.optimize_parameters(i)           #    untouched, whatever its signature
+        model.optimize_parameters(i)           #    untouched, whatever its signature; before the first call of a
+                                               #    process every shape is tried with its arguments (preflight.py)
         log(model.get_current_log())           # <- get_current_log: stage and shape
         model.save(epoch, i)
           model.save_training_state(epoch, i)  # <- save_training_state: the schedulers' position

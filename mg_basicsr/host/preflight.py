@@ -45,18 +45,17 @@ def check_before_first_step(run: Run, model: Any) -> None:
     are used, whatever they are.
     """
     optimize = model.optimize_parameters
-    own = vars(model).get('optimize_parameters')
+    begun = False
 
     @functools.wraps(optimize)
     def checked(*args: Any, **kwargs: Any) -> Any:
-        if own is None:
-            del model.optimize_parameters
-        else:
-            model.optimize_parameters = own
-        try:
-            try_every_shape(run, arguments_as_called(run.iteration, args, kwargs), args, kwargs)
-        except MultigridError as error:
-            fail(error)
+        nonlocal begun
+        if not begun:
+            begun = True  # the steps on trial come through here too
+            try:
+                try_every_shape(run, arguments_as_called(run.iteration, args, kwargs), args, kwargs)
+            except MultigridError as error:
+                fail(error)
         return optimize(*args, **kwargs)
 
     model.optimize_parameters = checked

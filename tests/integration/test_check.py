@@ -207,7 +207,7 @@ def test_a_memory_limit(trainer: Trainer, new_project: NewProject) -> None:
 @pytest.mark.parametrize('block', [{}, {'base_batch_size': 4, 'batch_size': 8, 'max_clips': 2}], ids=['', 'accumulate'])
 @pytest.mark.parametrize('kind', ['Remembering', 'RememberingBasicVSR'])
 def test_a_check_leaves_no_trace(trainer: Trainer, new_project: NewProject, kind: str, block: dict[str, Any]) -> None:
-    """Weights, statistics, moving average and optimiser: as without it, to the bit; also where a part is frozen first."""
+    """Weights, statistics, moving average and optimiser: as without it, to the bit; also with a part that is frozen."""
     runs = []
     for checked in (True, False):
         project = network(new_project(), kind)
