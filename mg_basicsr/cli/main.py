@@ -14,6 +14,7 @@ from mg_basicsr.host.options import fail
 # name: (module in this folder, one line of help); a module has `add_arguments(parser)` and `run(arguments) -> int`
 COMMANDS = {
     'plan': ('plan', 'the stages, shapes and rates of an options file, and their cost against the baseline'),
+    'check': ('check', 'try everything that could fail later, every shape above all; time and memory per shape'),
     'train': ('train', "train an options file, with the flags of BasicSR's train.py"),
     'run': ('script', "run a repository's own training script, unedited"),
     'convert': ('convert', 'add a multigrid block to an options file'),

@@ -131,6 +131,7 @@ class Block:
     cudnn_benchmark: bool | None = key(boolean, None)
     sub_batch_norm: int | None = key(_sub_batch, None)
     store: str | None = key(text, None)
+    check: bool = key(boolean, True)
     temporal_stride: bool | None = key(boolean, None)
     spatial_stride: bool | None = key(boolean, None)
     degradation: str | None = key(choice('bicubic', 'bd'), None)

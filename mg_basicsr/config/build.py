@@ -43,6 +43,11 @@ class Settings:
     max_clips: int
     sub_batch_norm: int = 0
 
+    @property
+    def budget(self) -> int:
+        """Most GT pixels of one forward pass on one rank."""
+        return BatchShape(self.max_clips, self.baseline.frames, self.baseline.size).pixels
+
 
 def default_world_size(options: Mapping[str, Any]) -> int:
     """Ranks of a run that is only planned: an integer `num_gpu`, else 1."""

@@ -15,7 +15,8 @@
         model.update_learning_rate(i)          # <- update_learning_rate: leave if a signal came (i-1 is saved first);
                                                #    clock, seeds, rate of iteration i
         model.feed_data(train_data)
-        model.optimize_parameters(i)           #    untouched, whatever its signature
+        model.optimize_parameters(i)           #    untouched, whatever its signature; before the first call of a
+                                               #    process every shape is tried with its arguments (preflight.py)
         log(model.get_current_log())           # <- get_current_log: stage and shape
         model.save(epoch, i)
           torch.save(networks)                 # <- save: whole or absent

@@ -51,6 +51,7 @@ class PlannedLoader:
 
     def __init__(self, run: Run, loader: Any, fetches_ahead: bool = False) -> None:
         self.run = run
+        run.loader = self
         self.dataset = planned_dataset(loader.dataset, run.dataset, run.settings.baseline.scale)
         self.sampler = MultigridSampler(run.plan, len(self.dataset), run.settings.seed, run.rank, grid=run.grid)
         self._batches: Iterator[Any] | None = None
@@ -121,7 +122,7 @@ class PlannedLoader:
         if self.ring and isinstance(batch, RingBatch):
             batch = self.ring.batch(batch)
         self._tell_bad_clips(batch.pop(BAD_CLIPS, {}))
-        batch = self._on_device(batch)
+        batch = to_device(batch, getattr(self.run.model, 'device', 'cpu'))
         self._last = (iteration, batch)
         return batch
 
@@ -148,20 +149,19 @@ class PlannedLoader:
             f'`mg-basicsr check -opt {self.run.file.path}` looks for more; then start again with --auto_resume',
         )
 
-    def _on_device(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """uint8 crops travel as they are and become BasicSR's float32 on the device, equal to the bit."""
-        device = torch.device(getattr(self.run.model, 'device', 'cpu'))
 
-        def moved(pixels: torch.Tensor) -> torch.Tensor:
-            # from pinned memory a copy does not wait for the steps that the device has yet to do
-            return pixels.pin_memory().to(device, non_blocking=True) if device.type == 'cuda' else pixels
+def to_device(batch: dict[str, Any], device: torch.device | str) -> dict[str, Any]:
+    """uint8 crops travel as they are and become BasicSR's float32 on the device, equal to the bit."""
+    device = torch.device(device)
 
-        pixels = {
-            key: moved(value)
-            for key, value in batch.items()
-            if torch.is_tensor(value) and value.dtype == torch.uint8
-        }
-        return pixels_to_float({**batch, **pixels})
+    def moved(pixels: torch.Tensor) -> torch.Tensor:
+        # from pinned memory a copy does not wait for the steps that the device has yet to do
+        return pixels.pin_memory().to(device, non_blocking=True) if device.type == 'cuda' else pixels
+
+    pixels = {
+        key: moved(value) for key, value in batch.items() if torch.is_tensor(value) and value.dtype == torch.uint8
+    }
+    return pixels_to_float({**batch, **pixels})
 
 
 def largest_batch(plan: Plan, dataset: ClipDataset) -> int:

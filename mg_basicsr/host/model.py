@@ -12,6 +12,7 @@ from mg_basicsr.host.acceleration import accelerate, settle_optimizers
 from mg_basicsr.host.log import logger
 from mg_basicsr.host.norm import add_sub_batch_norm, divide_batch_norm
 from mg_basicsr.host.precision import use_precision
+from mg_basicsr.host.preflight import check_before_first_step
 from mg_basicsr.host.run import Run
 from mg_basicsr.schedule.plan import Stage, Step
 from mg_basicsr.training.micro_batches import MicroBatches
@@ -35,6 +36,8 @@ def adopt(run: Run, model: Any) -> None:
     use_precision(run, model)
     add_sub_batch_norm(run, model)
     accelerate(run, model)  # last: what is compiled is what the others have made of the networks
+    if run.settings.block.check:
+        check_before_first_step(run, model)
     run.model = model
 
 

@@ -63,6 +63,12 @@ def divide_batch_norm(run: Run, stage: Stage) -> None:
         run.parts[PART].follow(stage)
 
 
+def whole_batches(run: Run) -> None:
+    """Batch norm over whole mini-batches, within the rank: for steps on trial, in which ranks exchange nothing."""
+    if PART in run.parts:
+        run.parts[PART].divide(1)
+
+
 def trained_networks(model: Any) -> dict[str, nn.Module]:
     """The networks that an optimiser updates, by attribute name: no moving averages, no networks of losses."""
     updated = {

@@ -75,7 +75,7 @@ def prepare(command: CommandLine) -> Run | None:
     distributed = command.launcher != 'none'
     if not distributed:
         _refuse_data_parallel(file)
-    settings, dataset = _resolve_with_data(file, running_world_size() if distributed else 1)
+    settings, dataset = resolve_with_data(file, running_world_size() if distributed else 1)
     from mg_basicsr.host.grids import run_grid  # imports torch, which a file without a block does not wait for
 
     rank = int(os.environ.get('RANK') or os.environ.get('SLURM_PROCID') or 0) if distributed else 0
@@ -85,7 +85,7 @@ def prepare(command: CommandLine) -> Run | None:
     return run
 
 
-def _resolve_with_data(file: OptionsFile, world_size: int) -> tuple[Settings, ClipDataset | None]:
+def resolve_with_data(file: OptionsFile, world_size: int) -> tuple[Settings, ClipDataset | None]:
     """The settings, and the data set checked against them. Problems of both are reported together."""
     from mg_basicsr.host.datasets import our_dataset  # these import torch, which `plan` does without
     from mg_basicsr.host.preflight import check_data

@@ -30,6 +30,7 @@ class Run:
         iteration: Iterations begun, as the train loop or a resumed state last told the model. Set, not counted.
         epoch: The host's, as a resumed state last told it: the plan is one endless epoch.
         model: The host's model, once it is built.
+        loader: Our loader, once the train loop has made its prefetcher.
         stop: Signals that ask the run to end.
         auto_resume: Whether the command line asks for the newest checkpoint.
         resume_point: The checkpoint that the host resumes from, once it has loaded one.
@@ -47,6 +48,7 @@ class Run:
     iteration: int = 0
     epoch: int = 0
     model: Any = None
+    loader: Any = None
     stop: StopSignals = field(default_factory=StopSignals)
     auto_resume: bool = False
     resume_point: ResumePoint | None = None

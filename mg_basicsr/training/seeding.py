@@ -30,3 +30,18 @@ def isolated_seed(seed: int) -> Iterator[None]:
         random.setstate(state[0])
         np.random.set_state(state[1])
         torch.set_rng_state(state[2])
+
+
+@contextmanager
+def untouched_generators() -> Iterator[None]:
+    """Whatever the body draws, the global generators of the CPU and of every device are put back as they were."""
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    state = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    try:
+        yield
+    finally:
+        random.setstate(state[0])
+        np.random.set_state(state[1])
+        torch.set_rng_state(state[2])
+        if devices:
+            torch.cuda.set_rng_state_all(devices)

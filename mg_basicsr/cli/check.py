@@ -1,0 +1,105 @@
+"""`mg-basicsr check`: everything that could fail later, now; and how long the run will take. Writes nothing."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+from contextlib import redirect_stdout
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from mg_basicsr.config.options_file import load_options
+from mg_basicsr.errors import ConfigError, Problem
+from mg_basicsr.schedule.describe import describe
+from mg_basicsr.schedule.duration import seconds_per_iter
+
+if TYPE_CHECKING:
+    from mg_basicsr.host.check import Figures, Report
+    from mg_basicsr.schedule.plan import Stage
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument('-opt', '--opt', required=True, help='the options file')
+    parser.add_argument('--json', action='store_true', help='one JSON object')
+    parser.add_argument('--world-size', type=int, help='number of ranks, of which one is tried (default: as `plan`)')
+    parser.add_argument('--force_yml', nargs='+', default=[], metavar='key:key=value')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Checks the run and prints the figures; returns the exit code."""
+    from rich.console import Console
+
+    if arguments.world_size is not None and arguments.world_size < 1:
+        remedy = 'give the number of processes that will train'
+        raise ConfigError(Problem(f'--world-size: {arguments.world_size}', 'allowed: an integer >= 1', remedy))
+    file = load_options(arguments.opt, arguments.force_yml)
+    console = Console(stderr=True, highlight=False)
+    # networks and the host print as they like; standard output is ours
+    with console.status('options and files') as status, redirect_stdout(io.StringIO()):
+        from mg_basicsr.host.check import check
+
+        report = check(file, arguments.world_size, lambda doing: status.update(doing))
+    if arguments.json:
+        print(json.dumps(described(report), indent=2))
+    else:
+        print_table(report, arguments.opt)
+    return 0
+
+
+def described(report: Report) -> dict[str, Any]:
+    """The object of `plan --json`, with seconds and memory in each stage and the hours of both runs."""
+    plan = report.settings.plan
+    facts = describe(plan, report.settings.baseline)
+    for stage, told in zip(plan.stages, facts['stages'], strict=True):
+        told['seconds_per_iter'] = seconds_per_iter(stage, lambda batch: report.figures[batch].seconds)
+        told['peak_memory_mib'] = _peak(_figures(report, stage))
+    return {**facts, 'hours': report.hours}
+
+
+def print_table(report: Report, name: str) -> None:
+    """The check as a person reads it, within 80 columns."""
+    from rich.console import Console
+    from rich.table import Table
+
+    plan, base = report.settings.plan, report.settings.baseline
+    console = Console(highlight=False)
+    print(f'{name}: every shape works on one rank of {plan.world_size} ({report.device})')
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ('', 'iterations', 'clips', 'frames', 'GT', 'LQ', 'MiB', 'step', 'loading', 's/iter', 'hours'):
+        table.add_column(column, justify='right', no_wrap=True)
+
+    def row(label: str, iterations: int, batch_of: Any, each: list[Figures], seconds: float) -> None:
+        shape, peak = batch_of.shape, _peak(each)
+        mean = [sum(values) / len(each) for values in zip(*((f.compute, f.loading) for f in each), strict=True)]
+        table.add_row(
+            *(label, f'{iterations:,}', str(shape.clips), str(shape.frames), str(shape.size)),
+            *(str(shape.size // base.scale), '-' if peak is None else f'{peak:,.0f}'),
+            *(f'{value:.3g}' for value in (*mean, seconds)),
+            f'{iterations * seconds / 3600:.3g}',
+        )
+
+    for stage in plan.stages:
+        seconds = seconds_per_iter(stage, lambda batch: report.figures[batch].seconds)
+        row(str(stage.index + 1), stage.iters, stage, _figures(report, stage), seconds)
+    row('stock', base.total_iter, base, [report.baseline], report.baseline.seconds)
+    console.print(table)
+    hours, now = report.hours, datetime.now()
+    ends = {key: (now + timedelta(hours=value)).strftime('%a %d %b %Y %H:%M') for key, value in hours.items()}
+    console.print(
+        f'{hours["multigrid"]:.3g} hours instead of {hours["baseline"]:.3g}: started now, it ends on '
+        f'{ends["multigrid"]}, and without the block on {ends["baseline"]}.\n'
+        'Seconds of a step and of one worker loading for it; validation, saving, and what ranks exchange come on top.',
+        markup=False,
+    )
+
+
+def _figures(report: Report, stage: Stage) -> list[Figures]:
+    return [report.figures[batch] for batch in stage.batches]
+
+
+def _peak(figures: list[Figures]) -> float | None:
+    """The most of several shapes."""
+    peaks = [each.peak_mib for each in figures if each.peak_mib is not None]
+    return max(peaks, default=None)

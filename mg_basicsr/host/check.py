@@ -1,0 +1,293 @@
+"""`mg-basicsr check`: data, model and every shape of a run, tried before it, and how long it will take."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from mg_basicsr.config.build import Settings, default_world_size
+from mg_basicsr.config.options_file import OptionsFile
+from mg_basicsr.data.batches import as_delivered
+from mg_basicsr.data.clips import ClipDataset
+from mg_basicsr.data.guard import Guarded
+from mg_basicsr.data.request import BatchRequests, SampleRequest
+from mg_basicsr.data.sampler import request_at
+from mg_basicsr.data.workers import start_worker
+from mg_basicsr.errors import ConfigError, MultigridError, Problem, TrainingError
+from mg_basicsr.host.adapter import AdaptedDataset
+from mg_basicsr.host.datasets import planned_dataset
+from mg_basicsr.host.grids import run_grid
+from mg_basicsr.host.importing import install
+from mg_basicsr.host.norm import whole_batches
+from mg_basicsr.host.options import resolve_with_data
+from mg_basicsr.host.preflight import check_data
+from mg_basicsr.host.run import Run, activate
+from mg_basicsr.host.trial import Trials, arguments_by_name, distinct_batches
+from mg_basicsr.schedule.duration import baseline_batch, predicted_seconds, run_hours
+from mg_basicsr.schedule.plan import RankBatch, Stage
+from mg_basicsr.schedule.shape import BatchShape
+from mg_basicsr.training.preflight import Timing, attempt, time_steps
+from mg_basicsr.training.snapshot import on_trial
+
+TIMING_SECONDS = 24.0  # for all shapes together
+TIMED_PASSES = 4  # of a step that takes more: the rest is calculated
+TIMED_CLIPS = 4  # of every shape, to time the loading
+
+Dataset = ClipDataset | AdaptedDataset
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One iteration of a shape.
+
+    Attributes:
+        compute: Seconds of the training step.
+        loading: Seconds that a worker takes for a rank's clips.
+        seconds: What comes of both.
+        peak_mib: Memory of the device in MiB; None on a CPU.
+    """
+
+    compute: float
+    loading: float
+    seconds: float
+    peak_mib: float | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a check has found.
+
+    Attributes:
+        settings: The run's.
+        device: Name of what was measured on.
+        figures: By shape.
+        baseline: An iteration of the file without the block.
+    """
+
+    settings: Settings
+    device: str
+    figures: Mapping[RankBatch, Figures]
+    baseline: Figures
+
+    @property
+    def hours(self) -> dict[str, float]:
+        """Of the baseline's run and of this one: iterations alone, neither validation nor saving.
+
+        The baseline is the full shape x the base batch x the file's iterations on the same ranks, in passes of the same
+        size. Its clips are taken to load as fast as the full shape's do here. What stock BasicSR would need is not
+        measured; with a crop store it is more than that.
+        """
+        plan, base = self.settings.plan, self.settings.baseline
+        return {
+            'baseline': base.total_iter * self.baseline.seconds / 3600,
+            'multigrid': run_hours(plan, lambda batch: self.figures[batch].seconds),
+        }
+
+
+def check(file: OptionsFile, world_size: int | None, tell: Tell) -> Report:
+    """Tries everything that a run will do.
+
+    Args:
+        file: The options file.
+        world_size: Ranks of the run, of which one is tried here; by default an integer `num_gpu`, else 1.
+        tell: Called with what is being done.
+
+    Raises:
+        ConfigError, DataError, TrainingError: what would have failed.
+    """
+    world_size = default_world_size(file.options) if world_size is None else world_size
+    tell('options and files')
+    settings, dataset = resolve_with_data(file, world_size)
+    _check_validation_sets(file.options)
+    if dataset is not None:
+        check_data(dataset, settings, len(dataset.keys.sequences))
+    # shapes are tried below, and timed: the model's first step need not do it
+    unchecked = replace(settings, block=replace(settings.block, check=False))
+    run = Run(file, unchecked, dataset, grid=run_grid(file, settings, dataset))
+    activate(run)
+    tell('building the model')
+    options = _host_options(run)
+    clips = _host_dataset(options, run)
+    _build_model(options)
+    tell('reading clips')
+    workers = int(options['datasets']['train'].get('num_worker_per_gpu') or 0)
+    base = baseline_batch(settings.baseline, world_size, settings.budget)
+    loading = _loading_seconds(run, clips, base, workers)
+    timings = _timings(run, clips, base, tell)
+    figures = {batch: _figures(run, batch, timing, loading, workers) for batch, timing in timings.items()}
+    return Report(settings, _device_name(run.model.device), figures, figures[base])
+
+
+def _check_validation_sets(options: Mapping[str, Any]) -> None:
+    """Raises ConfigError for folders that do not exist."""
+    problems = [
+        Problem(f'datasets.{name}.{key}: {section[key]} does not exist', 'allowed: an existing folder', 'correct it')
+        for name, section in options['datasets'].items()
+        if name != 'train' and isinstance(section, Mapping)
+        for key in ('dataroot_gt', 'dataroot_lq')
+        if isinstance(section.get(key), str) and not Path(section[key]).expanduser().exists()
+    ]
+    if problems:
+        raise ConfigError(*problems)
+
+
+def _host_options(run: Run) -> dict[str, Any]:
+    """The options as the host's own parser gives them for the planned file, for one process."""
+    install()
+    try:
+        from basicsr.utils.options import parse_options
+    except ModuleNotFoundError as error:
+        if error.name != 'basicsr':
+            raise
+        what = 'basicsr is not installed in this environment'
+        raise ConfigError(Problem(what, 'needed: BasicSR', 'pip install --no-build-isolation basicsr')) from None
+    arguments = sys.argv
+    sys.argv = ['check', '-opt', str(run.file.path)]
+    try:
+        parsed = parse_options(os.getcwd(), is_train=True)
+    finally:
+        sys.argv = arguments
+    options: dict[str, Any] = parsed[0] if isinstance(parsed, tuple) else parsed
+    if options['num_gpu'] and not torch.cuda.is_available():
+        raise ConfigError(
+            Problem(
+                f'num_gpu: {options["num_gpu"]}, but torch finds no GPU on this machine',
+                'allowed: 0 for the CPU',
+                'check on the machine that is to train, or add --force_yml num_gpu=0',
+            )
+        )
+    options['num_gpu'] = min(options['num_gpu'], 1)  # one rank of the run, not DataParallel
+    return options
+
+
+def _host_dataset(options: dict[str, Any], run: Run) -> Dataset:
+    scale = run.settings.baseline.scale
+    if run.dataset is not None:
+        return planned_dataset(None, run.dataset, scale)
+    from basicsr.data import build_dataset
+
+    return planned_dataset(_built('datasets.train', build_dataset, options['datasets']['train']), None, scale)
+
+
+def _build_model(options: dict[str, Any]) -> None:
+    """The model, which the hooks then hand to the run."""
+    from basicsr.models import build_model
+
+    _built('model_type, network_g or path', build_model, options)
+
+
+def _built(option: str, build: Callable[[Any], Any], options: Any) -> Any:
+    try:
+        return build(options)
+    except MultigridError:
+        raise
+    except Exception as error:
+        message = ' '.join(f'{type(error).__name__}: {error}'.split())
+        raise TrainingError(
+            Problem(f'{option}: BasicSR cannot build it: {message[:300]}', remedy='correct it: training would fail too')
+        ) from None
+
+
+def _loading_seconds(run: Run, dataset: Dataset, base: RankBatch, workers: int) -> dict[tuple[int, int], float]:
+    """Seconds per clip of each (frames, GT size), in a worker, or here where the run has none.
+
+    The clips are those that the stages begin with. They are decoded here for the first time, as in the run.
+
+    Raises:
+        DataError: a frame is missing or damaged.
+    """
+    plan, seed = run.plan, run.settings.seed
+    first = {(base.shape.frames, base.shape.size): 0}
+    for stage in plan.stages:
+        for shape in stage.spec.shapes:
+            first.setdefault((shape.frames, shape.size), stage.first_position)
+
+    def request(position: int, frames: int, size: int) -> SampleRequest:
+        stride, span = run.grid.limits(BatchShape(1, frames, size))
+        clip = {'frames': frames, 'gt_size': size, 'max_stride': stride, 'max_span': span}
+        return request_at(position, num_keys=len(dataset), seed=seed, **clip)
+
+    wanted = [(key, request(at + n, *key)) for key, at in first.items() for n in range(TIMED_CLIPS)]
+    loader = DataLoader(
+        Guarded(dataset, as_float=not run.settings.block.uint8_transfer),
+        batch_sampler=[BatchRequests(n, [request]) for n, (_, request) in enumerate((wanted[0], *wanted))],
+        num_workers=min(workers, 1),
+        collate_fn=as_delivered,
+        worker_init_fn=start_worker,
+    )
+    batches = iter(loader)
+    _whole(next(batches))  # a worker's start is not counted
+    seconds: dict[tuple[int, int], float] = {}
+    for key, _ in wanted:
+        start = time.perf_counter()
+        _whole(next(batches))
+        seconds[key] = seconds.get(key, 0.0) + (time.perf_counter() - start) / TIMED_CLIPS
+    return seconds
+
+
+def _whole(batch: Any) -> None:
+    if isinstance(batch, MultigridError):
+        raise batch
+
+
+def _timings(run: Run, dataset: Dataset, base: RankBatch, tell: Tell) -> dict[RankBatch, Timing]:
+    """Every shape of the plan, the largest first, and the baseline's.
+
+    Raises:
+        TrainingError: the network does not take a shape.
+    """
+    shapes: list[tuple[Stage | None, RankBatch]] = [*distinct_batches(run.plan)]
+    if base not in [batch for _, batch in shapes]:
+        shapes.append((None, base))
+    found: dict[RankBatch, Timing] = {}
+    arguments = arguments_by_name(run.model)
+    with on_trial(run.model, run.parts):
+        whole_batches(run)
+        trials = Trials(run, dataset, arguments)
+        for stage, batch in shapes:
+            shape = batch.shape
+            tell(f'{batch.clips_per_rank} clips x {shape.frames} frames x {shape.size} px')
+            step = trials.step(batch, TIMED_PASSES)
+            timed: list[Timing] = []
+
+            def timing(step: Any = step, timed: list[Timing] = timed) -> None:
+                timed.append(time_steps(step, trials.device, TIMING_SECONDS / len(shapes)))
+
+            if failure := attempt(timing, trials.device):
+                raise trials.error(stage, batch, failure)
+            passes = max(1.0, batch.accumulate / TIMED_PASSES)
+            found[batch] = timed[0]._replace(seconds=timed[0].seconds * passes)
+    return found
+
+
+def _figures(
+    run: Run, batch: RankBatch, timing: Timing, loading: Mapping[tuple[int, int], float], workers: int
+) -> Figures:
+    per_clip = loading[batch.shape.frames, batch.shape.size]
+    clips = batch.clips_per_rank * batch.accumulate
+    on_gpu = torch.device(run.model.device).type == 'cuda'
+    seconds = predicted_seconds(
+        timing.seconds,
+        per_clip * clips,
+        workers=workers,
+        cores=len(os.sched_getaffinity(0)),
+        ranks=min(run.plan.world_size, torch.cuda.device_count()) if on_gpu else run.plan.world_size,
+        threads=1 if on_gpu else torch.get_num_threads(),
+    )
+    return Figures(timing.seconds, per_clip * clips, seconds, timing.peak_mib)
+
+
+def _device_name(device: Any) -> str:
+    if torch.device(device).type == 'cuda':
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f'CPU, {threads} thread{"s" * (threads > 1)}'
