@@ -52,6 +52,8 @@ def explicit_block(section: Mapping[str, Any], settings: Settings) -> str:
         'base_batch_size': settings.baseline.clips,
         'warmup_iter': settings.plan.warmup_iter,
     }
+    if settings.max_clips != settings.baseline.clips_per_rank:
+        block['max_clips'] = settings.max_clips
     block |= {key: section[key] for key in section if key in kept - set(block) and section[key] is not None}
     block['stages'] = [_Flow(entry) for entry in explicit_entries(settings.plan)]
     return yaml.dump({'multigrid': block}, Dumper=_Dumper, sort_keys=False, width=200)
