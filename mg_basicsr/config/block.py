@@ -6,20 +6,19 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from fractions import Fraction
 from math import sqrt
-from typing import Any, NamedTuple
+from typing import Any
 
+from mg_basicsr.config import cycles
+from mg_basicsr.config.cycles import EXPLICIT_CYCLE, FRACTIONS, LONG_CYCLE, SHORT_CYCLE, LrSteps, ShortShape
 from mg_basicsr.config.parsers import (
     MOST_CLIPS,
     Parser,
     boolean,
     choice,
-    fraction_or_count,
     integer,
     list_of,
     non_negative,
     not_yet,
-    or_off,
-    pair_of,
     positive,
     text,
 )
@@ -41,29 +40,6 @@ COUNT = integer(1)
 CLIPS = integer(1, MOST_CLIPS)
 COUNTS = list_of(COUNT, 'a list of integers >= 1')
 MINI_BATCHES = list_of(CLIPS, f'a list of integers from 1 to {MOST_CLIPS}')
-FRACTIONS = list_of(fraction_or_count, 'a list of fractions such as [0.5, 1.0], or of whole numbers above 1')
-SHORT_CYCLE = or_off(FRACTIONS, 'a list of sizes such as [0.5, 0.7071], fractions or GT pixels, or false')
-LONG_CYCLE = or_off(
-    list_of(pair_of(fraction_or_count, ''), ''),
-    'a list of [time, size] such as [[0.25, 0.7071], [1.0, 1.0]], fractions or whole numbers above 1, or false',
-)
-
-
-class LrSteps(NamedTuple):
-    """Iterations of the file at which the rate is multiplied by gamma."""
-
-    milestones: tuple[int, ...]
-    gamma: float = 0.1
-
-
-@dataclass(frozen=True)
-class ShortShape:
-    """One shape of an explicit short cycle."""
-
-    clips: int
-    frames: int
-    gt_size: int
-
 
 
 @dataclass(frozen=True)
@@ -78,18 +54,6 @@ class StageEntry:
     short_cycle: tuple[ShortShape, ...] = ()
 
 
-def _short_shape(value: Any) -> ShortShape:
-    clips, frames, gt_size = list_of(COUNT, '')(value)
-    return ShortShape(CLIPS(clips), frames, gt_size)
-
-
-def _epoch_factor(value: Any) -> Fraction:
-    factor = positive(value)
-    if factor > 1000:
-        raise ValueError('a number > 0, at most 1000')
-    return Fraction(str(factor))
-
-
 def _lr(value: Any) -> tuple[float, float, str]:
     allowed = '[first, last, curve] with curve one of ' + ', '.join(CURVES)
     if not isinstance(value, list) or len(value) != 3 or not isinstance(value[2], str):
@@ -102,9 +66,7 @@ def _lr(value: Any) -> tuple[float, float, str]:
 
 
 EXTRA_KEYS = {'gt_size': reads(COUNT), 'frames': reads(COUNT), 'iters': reads(COUNT)}
-EXPLICIT_CYCLE = list_of(_short_shape, 'a list of [clips, frames, gt_size], taken in turn')
 STAGE_KEYS = {**EXTRA_KEYS, 'clips': reads(CLIPS), 'lr': reads(_lr), 'short_cycle': reads(EXPLICIT_CYCLE)}
-STEP_KEYS = {'milestones': reads(COUNTS), 'gamma': reads(positive)}
 
 
 def _stages(path: str, value: Any, problems: Problems) -> tuple[StageEntry, ...] | None:
@@ -122,13 +84,6 @@ def _stages(path: str, value: Any, problems: Problems) -> tuple[StageEntry, ...]
 def _extra(path: str, value: Any, problems: Problems) -> ExtraStage | None:
     values = read_section(path, value, EXTRA_KEYS, EXTRA_KEYS, problems)
     return None if values is None else ExtraStage(**values)
-
-
-def _lr_steps(path: str, value: Any, problems: Problems) -> LrSteps | None:
-    if isinstance(value, list):
-        value = {'milestones': value}
-    values = read_section(path, value, STEP_KEYS, ['milestones'], problems)
-    return None if values is None else LrSteps(**values)
 
 
 def key(
@@ -157,9 +112,9 @@ class Block:
     extra: ExtraStage | None = key(None, None, ('lin2022',), reader=_extra)  # noqa: RUF009
     long_cycle: tuple[tuple[float | int, float | int], ...] | None = key(LONG_CYCLE, None, ('wu2020',))
     short_cycle: tuple[float | int, ...] = key(SHORT_CYCLE, (0.5, sqrt(0.5)), ('wu2020',))
-    epoch_factor: Fraction = key(_epoch_factor, Fraction(3, 2), ('wu2020',))  # noqa: RUF009
+    epoch_factor: Fraction = key(cycles.epoch_factor, Fraction(3, 2), ('wu2020',))  # noqa: RUF009
     finetune: bool = key(boolean, True, ('wu2020',))
-    lr_steps: LrSteps | None = key(None, None, ('wu2020',), reader=_lr_steps)  # noqa: RUF009
+    lr_steps: LrSteps | None = key(None, None, ('wu2020',), reader=cycles.lr_steps)  # noqa: RUF009
     gt_sizes: tuple[int, ...] = key(COUNTS, (), ('progressive',))
     mini_batch_sizes: tuple[int, ...] = key(MINI_BATCHES, (), ('progressive',))
     iters: tuple[int, ...] = key(COUNTS, (), ('progressive',))

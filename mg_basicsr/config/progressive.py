@@ -30,10 +30,10 @@ def progressive_specs(block: Block, base: Baseline, problems: Problems) -> list[
             'allowed: three lists of equal length',
             'give each stage a size, a mini-batch and its iterations',
         )
-        return []
     _check_sizes(block, base, problems)
-    clips = [_clips(block, n, base, problems) for n in range(len(block.iters))]
-    specs = progressive(base, Progressive(block.gt_sizes, clips, block.iters))
+    count = min(lengths.values())
+    clips = [_clips(block, n, base, problems) for n in range(count)]
+    specs = progressive(base, Progressive(block.gt_sizes[:count], clips, block.iters[:count]))
     check_lengths(specs, base, problems)
     return specs
 
@@ -69,8 +69,8 @@ def _clips(block: Block, n: int, base: Baseline, problems: Problems) -> int:
     clips = Fraction(mini * base.clips, base.clips_per_rank)
     if clips.denominator > 1:
         problems.add(
-            f'multigrid.mini_batch_sizes[{n}]: {mini}, which is {float(clips):g} clips with base_batch_size {base.clips} '
-            f'and batch_size_per_gpu {base.clips_per_rank}',
+            f'multigrid.mini_batch_sizes[{n}]: {mini}, which is {float(clips):g} clips '
+            f'with base_batch_size {base.clips} and batch_size_per_gpu {base.clips_per_rank}',
             'allowed: mini-batches per GPU that are whole numbers of clips, all ranks together',
             'set base_batch_size to batch_size_per_gpu x the number of GPUs that the lists were made for',
         )

@@ -29,10 +29,10 @@ class ExplicitStage:
         iters: Length in iterations.
         shapes: Shapes taken in turn, one per iteration; usually one.
         first, last: Rate at the curve's start and the rate that it falls to, absolute.
-        curve: `constant`; `step N G`: full for N iterations, then G (0.1) times it; `linear` or `cosine` over the stage,
-            or over N iterations (`cosine 75000`), of which the stage then shows the beginning; `host M`: the file's own
-            schedule, read at M (4, or 3/2) times the run's iteration, or (`host 4 from 20000`) at M times the stage's,
-            beginning at the file's iteration N.
+        curve: `constant`; `step N G`: full for N iterations, then G (0.1) times as much; `linear` or `cosine` over the
+            stage, or over N iterations (`cosine 75000`), of which the stage then shows the beginning; `host M`: the
+            file's own schedule, read at M (4, or 3/2) times the run's iteration, or (`host 4 from 20000`) at M times
+            the stage's, beginning at the file's iteration N.
     """
 
     iters: int

@@ -1,9 +1,9 @@
 """Preset wu2020: Wu, Girshick, He, Feichtenhofer, Krähenbühl, "A Multigrid Method for Efficiently Training Video
 Models", CVPR 2020.
 
-Clips x frames x size^2 stays that of the baseline: smaller shapes get more clips. A long cycle of shapes is gone through
-once per learning-rate step; inside it a short cycle changes the crop size at every iteration. The last step, fine-tuning,
-stays at the full shape. The rate is linear in the long cycle's batch and blind to the short one's.
+Clips x frames x size^2 stays that of the baseline: smaller shapes get more clips. A long cycle of shapes is gone
+through once per learning-rate step; inside it a short cycle changes the crop size at every iteration. The last step,
+fine-tuning, stays at the full shape. The rate is linear in the long cycle's batch and blind to the short one's.
 """
 
 from __future__ import annotations
@@ -73,11 +73,12 @@ def wu2020(base: Baseline, knobs: Wu2020) -> list[StageSpec]:
     ends = [step.start for step in knobs.steps[1:]] + [base.total_iter]
     spans = [end - step.start for step, end in zip(knobs.steps, ends, strict=True)]
     cycled = spans[:-1] if knobs.finetune else spans
-    tuning = (base.total_iter - sum(cycled)) * len(cycle) / sum(growth)
+    whole = sum(growth, Fraction())
+    tuning = (base.total_iter - sum(cycled)) * len(cycle) / whole
     x = knobs.epoch_factor * base.total_iter / (sum(cycled) + tuning * growth[-1])
     unit = x * base.clips / knobs.clips
 
-    each = [unit * span / sum(growth) for span in cycled for _ in cycle]
+    each = [unit * span / whole for span in cycled for _ in cycle]
     lengths = rounded([*each, unit * tuning] if knobs.finetune else each)
     stages = [(shapes, step.factor) for step, _ in zip(knobs.steps, cycled, strict=False) for shapes in cycle]
     specs = [
