@@ -3,7 +3,8 @@
     python benchmarks/loading.py                    makes its clips (three of 100 frames, 1280x720; needs scikit-image)
     python benchmarks/loading.py --data DIR         REDS-like clips of 100 frames: DIR/GT, DIR/LQ, DIR/meta_info.txt
 
-One process, one thread, all ways of reading in turns, so that whatever else the machine does meets all of them. Prints
+One process, one thread, all ways of reading in turns, so that whatever else the machine does meets all of them. Samples
+are what a worker delivers for a GPU, which flips them; `flips too`: for the CPU, where the worker does that. Prints
 a table and one line of JSON; writes benchmarks/results/loading.json and loading.png.
 """
 
@@ -52,10 +53,11 @@ LABELS = {
     'basicsr': "BasicSR's dataset",
     'folders': 'ours, folders',
     'store': 'ours, store',
-    'compressed': 'ours, compressed store',
+    'store_flipped': 'store, flips too',
+    'compressed': 'compressed store',
     'copy': 'copy of as many bytes',
 }
-MANY = {'store': 20, 'compressed': 4, 'copy': 20}  # samples per turn; one of the slow ones
+MANY = {'store': 20, 'store_flipped': 20, 'compressed': 4, 'copy': 20}  # samples per turn; one of the slow ones
 
 Case = tuple[int, int]  # GT edge and frames
 Draw = Callable[[Case], object]
@@ -180,10 +182,11 @@ def ways_of(options: dict[str, Any], work: Path, kind: Any, theirs: str) -> dict
     }
     for name, store in stores.items():
         files = [clip_path(store.root, clip.name) for clip in store.clips]
-        draw = our_draw(kind(ours, store))
-        if layout == 'vimeo':  # of 64,612 septuplets nearly each is opened anew
-            draw = reopening(draw, store)
-        ways[name] = Way(draw, files, store._open.clear)
+        for way, flip in ((name, False), *([('store_flipped', True)] if name == 'store' else [])):
+            draw = our_draw(kind(ours, store), flip)
+            if layout == 'vimeo':  # of 64,612 septuplets nearly each is opened anew
+                draw = reopening(draw, store)
+            ways[way] = Way(draw, files, store._open.clear)
     ways['copy'] = copy_way(stores['store'])
     return ways
 
@@ -204,12 +207,13 @@ def stock_draw(options: dict[str, Any], theirs: str) -> Draw:
     return draw
 
 
-def our_draw(dataset: ClipDataset) -> Draw:
+def our_draw(dataset: ClipDataset, flip: bool = True) -> Draw:
     """Samples of ours, uint8."""
 
     def draw(case: Case) -> object:
         size, frames = case
-        return dataset[SampleRequest(random.randrange(len(dataset)), frames, size, random.getrandbits(64))]
+        request = SampleRequest(random.randrange(len(dataset)), frames, size, random.getrandbits(64))
+        return dataset.read(dataset.draw(request), flip=flip)
 
     return draw
 
@@ -308,7 +312,7 @@ def plot(results: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7.5, 5))
-    colours = dict(zip(LABELS, ('#888888', '#d95f02', '#1b6ca8', '#7570b3', '#222222'), strict=True))
+    colours = dict(zip(LABELS, ('#888888', '#d95f02', '#1b6ca8', '#66a5d4', '#7570b3', '#222222'), strict=True))
     for way, label in LABELS.items():
         for state, style, name in (('warm', 'o-', label), ('cold', 'x:', f'{label}, cold cache')):
             for frames in FRAMES:  # one line for each number of frames

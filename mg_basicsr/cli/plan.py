@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 
 from mg_basicsr.config.build import Settings, resolve
-from mg_basicsr.config.options_file import load_options
+from mg_basicsr.config.grid import wanted_grid
+from mg_basicsr.config.options_file import OptionsFile, load_options
 from mg_basicsr.config.print_block import explicit_block
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.schedule.describe import describe
@@ -36,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(describe(settings.plan, settings.baseline), indent=2))
     elif arguments.yaml:
-        print(explicit_block(file.options['multigrid'], settings), end='')
+        print(explicit_block(file.options['multigrid'], settings, store_tells(file, settings)), end='')
     else:
         print_table(settings, arguments.opt)
         if arguments.plot:
@@ -59,6 +60,28 @@ def draw(settings: Settings, path: Path) -> None:
         raise ConfigError(
             Problem(f'--plot {path}: {reason}', 'allowed: a PNG in a folder that exists', 'give another path')
         ) from None
+
+
+def store_tells(file: OptionsFile, settings: Settings) -> bool:
+    """Whether the set's store says how LQ was made, where a preset's spatial grid depends on it."""
+    if settings.block.spatial_stride is not None or not wanted_grid(settings.block, settings.baseline).spatial:
+        return False
+    from mg_basicsr.host.prepare import stored_degradation  # imports numpy, which other plans do without
+
+    return stored_degradation(file.options) is not None
+
+
+def grid_lines(settings: Settings) -> list[str]:
+    """What clips may span, a line for time and one for space; none without a sampling grid."""
+    grid = wanted_grid(settings.block, settings.baseline)
+    limits = [grid.limits(shape) for stage in settings.plan.stages for shape in stage.spec.shapes]
+    stride, span = (max(limit) for limit in zip(*limits, strict=True))
+    block = settings.block
+    known = '' if block.spatial_stride or block.degradation else ', if it is known how LQ was made'
+    return [
+        *([f'Clips take every k-th frame, k up to {stride} by stage.'] if stride > 1 else []),
+        *([f'Crops show GT spans of up to {span} pixels, resampled{known}.'] if span else []),
+    ]
 
 
 def print_table(settings: Settings, name: str) -> None:
@@ -90,3 +113,5 @@ def print_table(settings: Settings, name: str) -> None:
         f'Work (clips x frames x size^2; a step of the baseline = 1): {facts["cost"]["multigrid"]:.3f} of the '
         f"baseline's run, ideal speed-up {facts['ideal_speedup']:.2f}x."
     )
+    for line in grid_lines(settings):
+        console.print(line)

@@ -65,6 +65,16 @@ def _lr(value: Any) -> tuple[float, float, str]:
         raise ValueError(allowed) from None
 
 
+def _sub_batch(value: Any) -> int:
+    """Clips of a sub-batch; 0 for `false`."""
+    if value is False:
+        return 0
+    try:
+        return COUNT(value)
+    except ValueError as error:
+        raise ValueError(f'{error}, or false') from None
+
+
 EXTRA_KEYS = {'gt_size': reads(COUNT), 'frames': reads(COUNT), 'iters': reads(COUNT)}
 STAGE_KEYS = {**EXTRA_KEYS, 'clips': reads(CLIPS), 'lr': reads(_lr), 'short_cycle': reads(EXPLICIT_CYCLE)}
 
@@ -127,10 +137,17 @@ class Block:
     min_frames: int = key(COUNT, 6, CYCLES)
     precision: str = key(choice('float32', later=['bfloat16', 'float16']), 'float32')
     uint8_transfer: bool = key(boolean, True)
+    sub_batch_norm: int | None = key(_sub_batch, None)
     store: str | None = key(text, None)
+    temporal_stride: bool | None = key(boolean, None)
+    spatial_stride: bool | None = key(boolean, None)
+    degradation: str | None = key(choice('bicubic', 'bd'), None)
     on_bad_frame: str = key(choice('error', later=['skip_clip']), 'error')
     keep_last: int | None = key(not_yet, None)
 
+
+# Clips that batch norm takes its statistics over while the number of clips varies (wu2020).
+SUB_BATCH = 8
 
 # The temporal cycle of recurrent networks; sliding-window networks take a fixed number of frames.
 TEMPORAL_CYCLE: tuple[float, ...] = (0.5, 0.75, 1.0)

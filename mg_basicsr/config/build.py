@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mg_basicsr.config.baseline import parse_baseline
-from mg_basicsr.config.block import Block, parse_block
+from mg_basicsr.config.block import SUB_BATCH, Block, parse_block
+from mg_basicsr.config.grid import check_grid
 from mg_basicsr.config.lin2022 import lin2022_specs
 from mg_basicsr.config.options_file import OptionsFile
 from mg_basicsr.config.parsers import MOST_CLIPS, host_integer, integer
@@ -39,13 +40,17 @@ PRESET_SPECS: dict[str, Callable[[Block, Baseline, Problems], list[StageSpec]]] 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that an options file with a block asks for, resolved."""
+    """Everything that an options file with a block asks for, resolved.
+
+    `sub_batch_norm` is the clips of a sub-batch, 0 for batch norm as the networks have it.
+    """
 
     block: Block
     baseline: Baseline
     plan: Plan
     seed: int
     max_clips: int
+    sub_batch_norm: int = 0
 
 
 def default_world_size(options: Mapping[str, Any]) -> int:
@@ -97,6 +102,7 @@ def resolve(file: OptionsFile, world_size: int | None = None) -> Settings:
     # from here on the values are known to be good, so that their relations can be checked
     specs = PRESET_SPECS[block.preset](block, base, problems)
     total = sum(spec.iters for spec in specs)
+    check_grid(block, base, problems)
     check_frozen_phases(frozen, total, problems)
     check_static_graph(options, specs, problems)
     check_ranks(block, specs, world_size, problems)
@@ -107,7 +113,15 @@ def resolve(file: OptionsFile, world_size: int | None = None) -> Settings:
     budget = BatchShape(max_clips, base.frames, base.size).pixels
     warmup = _warmup_iter(block, own_warmup, total)
     plan = build_plan(specs, world_size=world_size, budget=budget, warmup_iter=warmup, base_lr=base.lr)
-    return Settings(block, base, plan, seed, max_clips)
+    return Settings(block, base, plan, seed, max_clips, _sub_batch_norm(block, plan, per_rank))
+
+
+def _sub_batch_norm(block: Block, plan: Plan, per_rank: int) -> int:
+    """The block's; else, where the plan varies the number of clips, wu2020's, capped at the file's clips per rank."""
+    if block.sub_batch_norm is not None:
+        return block.sub_batch_norm
+    clips = {shape.clips for stage in plan.stages for shape in stage.spec.shapes}
+    return min(SUB_BATCH, per_rank) if len(clips) > 1 else 0
 
 
 def _warmup_iter(block: Block, own: int, total: int) -> int:

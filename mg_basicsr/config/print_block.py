@@ -10,6 +10,7 @@ import yaml
 
 from mg_basicsr.config.block import Block
 from mg_basicsr.config.build import Settings
+from mg_basicsr.config.grid import explicit_grid
 from mg_basicsr.schedule.stages import explicit_entries
 
 
@@ -39,12 +40,13 @@ _Dumper.add_representer(_Flow, _represent_flow)
 _Dumper.add_representer(float, _represent_float)
 
 
-def explicit_block(section: Mapping[str, Any], settings: Settings) -> str:
+def explicit_block(section: Mapping[str, Any], settings: Settings, known_degradation: bool = False) -> str:
     """The block in preset `stages`: same plan, every stage written out, and the user's other keys kept.
 
     Args:
         section: The block as the user wrote it.
         settings: What it was resolved to.
+        known_degradation: The set's store tells how LQ was made.
     """
     kept = {spec.name for spec in fields(Block) if 'stages' in spec.metadata['presets']} - {'preset', 'stages'}
     block: dict[str, Any] = {
@@ -55,5 +57,6 @@ def explicit_block(section: Mapping[str, Any], settings: Settings) -> str:
     if settings.max_clips != settings.baseline.clips_per_rank:
         block['max_clips'] = settings.max_clips
     block |= {key: section[key] for key in section if key in kept - set(block) and section[key] is not None}
+    block |= explicit_grid(settings.block, settings.baseline, known_degradation)
     block['stages'] = [_Flow(entry) for entry in explicit_entries(settings.plan)]
     return yaml.dump({'multigrid': block}, Dumper=_Dumper, sort_keys=False, width=200)

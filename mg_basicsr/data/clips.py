@@ -8,7 +8,7 @@ from __future__ import annotations
 import operator
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, SupportsIndex
 
@@ -17,12 +17,13 @@ import torch
 from torch.utils.data import Dataset
 
 from mg_basicsr.data.convert import to_float
-from mg_basicsr.data.crop import Flips, Window, draw_flips, draw_window
+from mg_basicsr.data.crop import Flips, Pixels, Window, draw_flips, draw_window, flipped_planes
 from mg_basicsr.data.fit import ClipShape, misfit
 from mg_basicsr.data.frames import FrameSource
 from mg_basicsr.data.options import TrainSetOptions, gt_size_problem
 from mg_basicsr.data.request import SampleRequest
 from mg_basicsr.data.sequences import FrameSequence, first_of
+from mg_basicsr.data.spans import draw_span, read_span, unknown_degradation
 from mg_basicsr.errors import ConfigError, DataError, Problem
 
 CHECKED_SEQUENCES = 20  # by check_files: enough to meet a wrong root or an unfinished download, quick on slow disks
@@ -49,7 +50,8 @@ class Draw:
         sequence: Where the frames are.
         lq_frames, gt_frames: Frames to read, from 0, in the order of the clip.
         center: Frame that flows start at (sliding windows; else the first frame).
-        window: Crop in LQ pixels; `gt_window` is the same place in GT pixels.
+        window: Span of the crop in LQ pixels; `gt_window` is the same place in GT pixels.
+        gt_size: Edge of the GT crop in pixels. A larger span is resampled to it.
         flips: Changes to the crops.
         mirrored: The reversed clip follows.
     """
@@ -61,6 +63,7 @@ class Draw:
     center: int
     window: Window
     gt_window: Window
+    gt_size: int
     flips: Flips
     mirrored: bool
 
@@ -108,24 +111,30 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
         """
 
     @abstractmethod
-    def _choose_frames(self, rng: random.Random, length: int, frame: int, frames: int) -> tuple[list[int], int]:
+    def _choose_frames(
+        self, rng: random.Random, length: int, frame: int, frames: int, max_stride: int
+    ) -> tuple[list[int], int]:
         """Frames of the clip, and its center, from a sequence of `length` frames at the key's frame."""
 
     def draw(self, request: SampleRequest) -> Draw:
         """Decides what to read: a pure function of the request, the options and the key list.
 
         Raises:
-            ConfigError: the frames or the crop size asked for are impossible for this kind of set.
+            ConfigError: the frames or the crop size asked for are impossible for this kind of set, or its degradation
+                is not known and spans are asked for.
             DataError: the sequence is too short, or its frames too small, for the request.
         """
         self._check_shape(request.frames, request.gt_size)
+        if request.max_span > request.gt_size and not self.options.degradation:
+            raise ConfigError(unknown_degradation(self.options.dataroot_lq))
         sequence, frame = self._locate(request.index)
         if problem := self._misfit(sequence, request.frames, request.gt_size):
             raise DataError(problem)
         scale = self.options.scale
         rng = random.Random(request.seed)
-        frames, center = self._choose_frames(rng, sequence.frames, frame, request.frames)
-        window = draw_window(rng, sequence.height // scale, sequence.width // scale, request.gt_size // scale)
+        frames, center = self._choose_frames(rng, sequence.frames, frame, request.frames, request.max_stride)
+        span = draw_span(rng, (sequence.height, sequence.width), request.gt_size, request.max_span, scale)
+        window = draw_window(rng, sequence.height // scale, sequence.width // scale, span // scale)
         return Draw(
             key=self.key(request.index),
             sequence=sequence,
@@ -134,19 +143,40 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
             center=center,
             window=window,
             gt_window=window.scaled(scale),
+            gt_size=request.gt_size,
             flips=draw_flips(rng, self.options.use_hflip, self.options.use_rot),
             mirrored=self.mirrored,
         )
 
-    def read(self, draw: Draw) -> dict[str, Any]:
+    def shapes(self, frames: int, gt_size: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of a sample's pixels, `lq` and `gt`, for these frames and this edge of the GT crop."""
+        lq_size = gt_size // self.options.scale
+        return {'lq': (frames, 3, lq_size, lq_size), 'gt': (frames, 3, gt_size, gt_size)}
+
+    def read(self, draw: Draw, into: Mapping[str, Pixels] | None = None, flip: bool = True) -> dict[str, Any]:
         """Reads a sample.
+
+        Args:
+            draw: What to read.
+            into: Contiguous arrays of `shapes` for the pixels; new ones by default.
+            flip: Flip the crops; otherwise `flips`, three booleans, tells what is left to do (see `flipped`).
 
         Raises:
             DataError: a frame is missing or damaged.
         """
-        lq = _read(self.source.read_lq, draw, draw.lq_frames, draw.window)
-        gt = _read(self.source.read_gt, draw, draw.gt_frames, draw.gt_window)
-        return {'lq': lq, 'gt': gt, 'key': draw.key}
+        if into is None:
+            shapes = self.shapes(len(draw.lq_frames) * (1 + draw.mirrored), draw.gt_size)
+            into = {name: np.empty(shape, np.uint8) for name, shape in shapes.items()}
+        flips = draw.flips if flip else Flips()
+        if draw.gt_window.size > draw.gt_size:
+            self._read_span(draw, flips, into)
+        else:
+            _read(self.source.read_lq, draw, draw.lq_frames, draw.window, flips, into['lq'])
+            _read(self.source.read_gt, draw, draw.gt_frames, draw.gt_window, flips, into['gt'])
+        sample: dict[str, Any] = {name: torch.from_numpy(pixels) for name, pixels in into.items()}
+        if not flip:
+            sample['flips'] = torch.tensor(draw.flips)
+        return {**sample, 'key': draw.key}
 
     def __getitem__(self, item: SampleRequest | SupportsIndex) -> dict[str, Any]:
         """The sample of a request, or of a bare index; see the class."""
@@ -189,6 +219,18 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
             found += self._file_problems(self.keys.sequences[position])
         _raise(found)
 
+    def _read_span(self, draw: Draw, flips: Flips, into: Mapping[str, Pixels]) -> None:
+        """LQ and GT of a span that is larger than the crop."""
+        how = self.options.degradation
+        assert how is not None  # without it no span is drawn
+        frames, scale = draw.lq_frames, self.options.scale
+        lq, gt = read_span(self.source, draw.sequence, frames, draw.gt_window, draw.gt_size, scale, how)
+        if draw.gt_frames != frames:
+            gt = gt[[frames.index(frame) for frame in draw.gt_frames]]
+        for planes, out in ((lq, into['lq']), (gt, into['gt'])):
+            _forward(out, len(planes))[:] = flipped_planes(planes, flips)
+            _mirror(out, len(planes), draw.mirrored)
+
     def _locate(self, index: int) -> tuple[FrameSequence, int]:
         return self.keys.locate(index)
 
@@ -208,13 +250,21 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
         return misfit(sequence, shape, self.options.scale, self.options.meta_info_file or self.options.dataroot_gt)
 
 
-def _read(read: Callable[..., None], draw: Draw, frames: tuple[int, ...], window: Window) -> torch.Tensor:
-    count = len(frames)
-    planes = np.empty((count * (1 + draw.mirrored), 3, window.size, window.size), np.uint8)
-    read(draw.sequence, frames, window, draw.flips, planes[:count])
-    if draw.mirrored:
-        planes[count:] = planes[:count][::-1]
-    return torch.from_numpy(planes)
+def _read(
+    read: Callable[..., None], draw: Draw, frames: tuple[int, ...], window: Window, flips: Flips, out: Pixels
+) -> None:
+    read(draw.sequence, frames, window, flips, _forward(out, len(frames)))
+    _mirror(out, len(frames), draw.mirrored)
+
+
+def _forward(out: Pixels, count: int) -> Pixels:
+    """The first `count` frames of a sample's array, (count, 3, s, s); an image is a clip of one frame."""
+    return out.reshape(-1, *out.shape[-3:])[:count]
+
+
+def _mirror(out: Pixels, count: int, mirrored: bool) -> None:
+    if mirrored:
+        out[count:] = out[:count][::-1]
 
 
 def _raise(problems: list[Problem]) -> None:

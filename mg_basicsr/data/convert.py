@@ -1,4 +1,4 @@
-"""From uint8 to the float32 that BasicSR trains on, equal to the bit."""
+"""What may wait until crops are on the device: flips, and the float32 that BasicSR trains on, equal to the bit."""
 
 from __future__ import annotations
 
@@ -17,3 +17,15 @@ def to_float(pixels: torch.Tensor) -> torch.Tensor:
     if pixels.dtype != torch.uint8:
         raise TypeError(f'to_float takes uint8 pixels, not {pixels.dtype}')
     return pixels.to(torch.float32).div_(torch.full((), 255.0, device=pixels.device))
+
+
+def flipped(pixels: torch.Tensor, flips: torch.Tensor) -> torch.Tensor:
+    """Clips or images (b, ..., s, s), each changed as its row of `flips` (b, 3) says: a new tensor on the same device.
+
+    The order is that of `crop.Flips`: left-right, top-bottom, rows to columns.
+    """
+    out = torch.empty_like(pixels)
+    for sample, (horizontal, vertical, transpose), place in zip(pixels, flips.tolist(), out, strict=True):
+        turned = sample.flip([-1] * horizontal + [-2] * vertical)
+        place.copy_(turned.transpose(-2, -1) if transpose else turned)
+    return out

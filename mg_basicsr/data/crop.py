@@ -18,19 +18,28 @@ Flow = NDArray[np.float32]
 
 
 class Window(NamedTuple):
-    """A square crop: top and left corner and edge, in pixels of the frame that it is cut from."""
+    """A crop: top and left corner and edge, in pixels of the frame that it is cut from.
+
+    It is square, and `size` high, unless `columns` gives another width. Only square crops can be flipped.
+    """
 
     top: int
     left: int
     size: int
+    columns: int = 0
+
+    @property
+    def width(self) -> int:
+        """Columns of the crop."""
+        return self.columns or self.size
 
     def scaled(self, scale: int) -> Window:
         """The window on GT that shows what this one shows on LQ."""
-        return Window(self.top * scale, self.left * scale, self.size * scale)
+        return Window(self.top * scale, self.left * scale, self.size * scale, self.columns * scale)
 
     def cut(self, image: Pixels) -> Pixels:
-        """View of the window, (size, size, ...), of an image of shape (h, w, ...)."""
-        return image[self.top : self.top + self.size, self.left : self.left + self.size]
+        """View of the window, (size, width, ...), of an image of shape (h, w, ...)."""
+        return image[self.top : self.top + self.size, self.left : self.left + self.width]
 
 
 class Flips(NamedTuple):
@@ -54,7 +63,7 @@ def draw_flips(rng: random.Random, use_hflip: bool, use_rot: bool) -> Flips:
 
 
 def split_planes(image: Pixels, flips: Flips, planes: Pixels) -> None:
-    """Writes an image (s, s, 3), flipped, to its three planes (3, s, s), each contiguous.
+    """Writes an image (h, w, 3), flipped, to its three planes (3, h, w), each contiguous.
 
     OpenCV does it in a third of the time of strided copies by NumPy.
     """
@@ -62,6 +71,13 @@ def split_planes(image: Pixels, flips: Flips, planes: Pixels) -> None:
     code = {(True, False): 1, (False, True): 0, (True, True): -1}.get((flips.horizontal, flips.vertical))
     flipped = image if code is None else cv2.flip(image, code)
     cv2.split(cv2.transpose(flipped) if flips.transpose else flipped, [*planes])
+
+
+def flipped_planes(planes: Pixels, flips: Flips) -> Pixels:
+    """Planes (..., s, s), flipped; a view."""
+    planes = planes[..., ::-1] if flips.horizontal else planes
+    planes = planes[..., ::-1, :] if flips.vertical else planes
+    return planes.swapaxes(-1, -2) if flips.transpose else planes
 
 
 def flipped_flow(flow: Flow, flips: Flips) -> Flow:

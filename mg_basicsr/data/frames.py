@@ -21,7 +21,7 @@ from mg_basicsr.errors import ConfigError, Problem
 class FrameSource(Protocol):
     """Reads crops of the frames of a set. Frames count from 0; windows are in pixels of the side that is read.
 
-    Crops are written, flipped, to `out`: uint8 planes (t, 3, size, size), RGB, contiguous. So they can go
+    Crops are written, flipped, to `out`: uint8 planes (t, 3, size, width), RGB, contiguous. So they can go
     where they are needed, and a source that can flip while it copies does.
 
     All raise DataError for a frame that is missing or damaged, with its place, its clip and what to do.

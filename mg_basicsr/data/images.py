@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Mapping
 from typing import Any
 
 from mg_basicsr.data.clips import ClipDataset, Draw
+from mg_basicsr.data.crop import Pixels
 from mg_basicsr.data.frames import FrameSource, open_frames
 from mg_basicsr.data.image_lists import list_images
 from mg_basicsr.data.options import BLOCK, TrainSetOptions
@@ -47,19 +49,22 @@ class PairedImage(ClipDataset):
             )
         return 1
 
-    def read(self, draw: Draw) -> dict[str, Any]:
-        sample = super().read(draw)
-        return {
-            'lq': sample['lq'][0],
-            'gt': sample['gt'][0],
-            'lq_path': self._path(self.options.dataroot_lq, self._names.lq(draw.key, 0)),
-            'gt_path': self._path(self.options.dataroot_gt, self._names.gt(draw.key, 0)),
-        }
+    def shapes(self, frames: int, gt_size: int) -> dict[str, tuple[int, ...]]:
+        return {name: shape[1:] for name, shape in super().shapes(frames, gt_size).items()}
+
+    def read(self, draw: Draw, into: Mapping[str, Pixels] | None = None, flip: bool = True) -> dict[str, Any]:
+        sample = super().read(draw, into, flip)
+        del sample['key']
+        sample['lq_path'] = self._path(self.options.dataroot_lq, self._names.lq(draw.key, 0))
+        sample['gt_path'] = self._path(self.options.dataroot_gt, self._names.gt(draw.key, 0))
+        return sample
 
     def _path(self, root: str, name: str) -> str:
         return name if self.options.backend == 'lmdb' else os.path.join(root, name)
 
-    def _choose_frames(self, rng: random.Random, length: int, frame: int, frames: int) -> tuple[list[int], int]:
+    def _choose_frames(
+        self, rng: random.Random, length: int, frame: int, frames: int, max_stride: int
+    ) -> tuple[list[int], int]:
         return [0], 0
 
     def _locate(self, index: int) -> tuple[FrameSequence, int]:

@@ -39,6 +39,7 @@ class TrainSetOptions:
         flip_sequence: Append the reversed clip (Vimeo recurrent only).
         filename_tmpl: Name of an LQ image, without extension, from that of its GT image.
         color, mean, std: Conversions of BasicSR's PairedImageDataset, or None.
+        degradation: How LQ was made from GT, 'bicubic' or 'bd', where that is known; not an option of BasicSR.
     """
 
     dataroot_gt: str
@@ -61,6 +62,7 @@ class TrainSetOptions:
     color: str | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    degradation: str | None = None
 
     @classmethod
     def parse(cls, block: Mapping[str, Any], scale: object) -> TrainSetOptions:

@@ -6,17 +6,18 @@ Clips may have any number of frames; BasicSR's own classes assume 100.
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from mg_basicsr.data.clips import ClipDataset, Draw
-from mg_basicsr.data.crop import flipped_flow
+from mg_basicsr.data.crop import Pixels, flipped_flow
 from mg_basicsr.data.frames import FrameSource, open_frames
 from mg_basicsr.data.names import REDS_FRAMES
 from mg_basicsr.data.options import BLOCK, TrainSetOptions
 from mg_basicsr.data.sequences import FrameSequence, SequenceList, read_meta_file, reds_split
-from mg_basicsr.data.windows import check_sliding_window, maybe_reversed, window_around
+from mg_basicsr.data.windows import check_sliding_window, draw_stride, maybe_reversed, window_around
 from mg_basicsr.errors import ConfigError, Problem
 
 
@@ -63,13 +64,17 @@ class REDSRecurrent(_REDSClips):
     """Clips for recurrent networks, with GT for every frame: BasicSR's REDSRecurrentDataset.
 
     A key names the first frame. If too few frames follow it, the first frame is drawn anew from all that have enough.
+    A stride above 1 multiplies the interval; see `draw_stride`.
     """
 
     def __init__(self, options: TrainSetOptions, source: FrameSource | None = None) -> None:
         super().__init__(options, source, validation=options.test_mode)
 
-    def _choose_frames(self, rng: random.Random, length: int, frame: int, frames: int) -> tuple[list[int], int]:
+    def _choose_frames(
+        self, rng: random.Random, length: int, frame: int, frames: int, max_stride: int
+    ) -> tuple[list[int], int]:
         interval = rng.choice(self.options.interval_list)
+        interval *= draw_stride(rng, length, frames, interval, max_stride)
         last_start = length - 1 - (frames - 1) * interval
         start = frame if frame <= last_start else rng.randint(0, last_start)
         clip = [start + interval * position for position in range(frames)]
@@ -84,6 +89,8 @@ class REDS(_REDSClips):
     With `dataroot_flow` a sample also has `flow`, float32 (t, 2, h, w) in LQ pixels: from the center frame to each
     frame, zero for itself. Flows follow their frames in reversed windows and at intervals above 1, where BasicSR would
     give those of the window that is not reversed, at interval 1.
+
+    Windows have as many frames at every stage, so that there is no stride to draw.
     """
 
     def __init__(self, options: TrainSetOptions, source: FrameSource | None = None) -> None:
@@ -94,16 +101,20 @@ class REDS(_REDSClips):
         check_sliding_window(frames)
         return super().frames_needed(frames)
 
-    def read(self, draw: Draw) -> dict[str, Any]:
-        sample = super().read(draw)
-        sample['gt'] = sample['gt'][0]
+    def shapes(self, frames: int, gt_size: int) -> dict[str, tuple[int, ...]]:
+        return {**super().shapes(frames, gt_size), 'gt': (3, gt_size, gt_size)}
+
+    def read(self, draw: Draw, into: Mapping[str, Pixels] | None = None, flip: bool = True) -> dict[str, Any]:
+        sample = super().read(draw, into, flip)
         if self.options.dataroot_flow:
             offsets = [frame - draw.center for frame in draw.lq_frames]
             flow = self.source.read_flow(draw.sequence, draw.center, offsets, draw.window)
             sample['flow'] = torch.from_numpy(flipped_flow(flow, draw.flips))
         return sample
 
-    def _choose_frames(self, rng: random.Random, length: int, frame: int, frames: int) -> tuple[list[int], int]:
+    def _choose_frames(
+        self, rng: random.Random, length: int, frame: int, frames: int, max_stride: int
+    ) -> tuple[list[int], int]:
         interval = rng.choice(self.options.interval_list)
         reach = frames // 2 * interval
         center = frame if reach <= frame < length - reach else rng.randint(reach, length - 1 - reach)

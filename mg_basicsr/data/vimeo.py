@@ -6,14 +6,13 @@ Sequences may have another number of frames than seven; the meta file tells.
 from __future__ import annotations
 
 import random
-from typing import Any
 
-from mg_basicsr.data.clips import ClipDataset, Draw
+from mg_basicsr.data.clips import ClipDataset
 from mg_basicsr.data.frames import FrameSource, open_frames
 from mg_basicsr.data.names import VIMEO_FRAMES
 from mg_basicsr.data.options import BLOCK, TrainSetOptions
 from mg_basicsr.data.sequences import SequenceList, read_meta_file
-from mg_basicsr.data.windows import check_sliding_window, maybe_reversed, window_around
+from mg_basicsr.data.windows import check_sliding_window, draw_stride, maybe_reversed, window_around
 from mg_basicsr.errors import ConfigError, Problem
 
 SEPTUPLET = 7  # frames of a full-size clip where num_frame is absent or -1, as in BasicSR
@@ -44,7 +43,8 @@ class Vimeo90KRecurrent(_VimeoClips):
     """Clips for recurrent networks, with GT for every frame: BasicSR's Vimeo90KRecurrentDataset.
 
     With `flip_sequence` the reversed clip follows the clip, and the frames of a request count both: 14 for a whole
-    septuplet. A clip shorter than the sequence is a run of consecutive frames that starts anywhere.
+    septuplet. A clip shorter than the sequence starts anywhere; its frames are consecutive, or a random stride apart
+    (see `draw_stride`).
     """
 
     def __init__(self, options: TrainSetOptions, source: FrameSource | None = None) -> None:
@@ -68,16 +68,21 @@ class Vimeo90KRecurrent(_VimeoClips):
             )
         return frames // 2
 
-    def _choose_frames(self, rng: random.Random, length: int, frame: int, frames: int) -> tuple[list[int], int]:
+    def _choose_frames(
+        self, rng: random.Random, length: int, frame: int, frames: int, max_stride: int
+    ) -> tuple[list[int], int]:
         count = self.frames_needed(frames)
-        start = rng.randint(0, length - count) if count < length else 0
-        return maybe_reversed(rng, list(range(start, start + count)), self.options.random_reverse), start
+        stride = draw_stride(rng, length, count, 1, max_stride)
+        reach = (count - 1) * stride
+        start = rng.randint(0, length - 1 - reach) if count < length else 0
+        clip = list(range(start, start + reach + 1, stride))
+        return maybe_reversed(rng, clip, self.options.random_reverse), start
 
 
 class Vimeo90K(_VimeoClips):
     """Windows of an odd number of frames around the middle one, with GT, (3, H, W), for it: BasicSR's Vimeo90KDataset.
 
-    The middle of a septuplet is im4.
+    The middle of a septuplet is im4. Windows have as many frames at every stage: there is no stride to draw.
     """
 
     def __init__(self, options: TrainSetOptions, source: FrameSource | None = None) -> None:
@@ -92,12 +97,12 @@ class Vimeo90K(_VimeoClips):
         check_sliding_window(frames)
         return frames
 
-    def read(self, draw: Draw) -> dict[str, Any]:
-        sample = super().read(draw)
-        sample['gt'] = sample['gt'][0]
-        return sample
+    def shapes(self, frames: int, gt_size: int) -> dict[str, tuple[int, ...]]:
+        return {**super().shapes(frames, gt_size), 'gt': (3, gt_size, gt_size)}
 
-    def _choose_frames(self, rng: random.Random, length: int, frame: int, frames: int) -> tuple[list[int], int]:
+    def _choose_frames(
+        self, rng: random.Random, length: int, frame: int, frames: int, max_stride: int
+    ) -> tuple[list[int], int]:
         center = (length - 1) // 2
         return maybe_reversed(rng, window_around(center, frames), self.options.random_reverse), center
 

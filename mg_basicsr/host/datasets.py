@@ -13,6 +13,7 @@ from mg_basicsr.data.store.opening import open_store
 from mg_basicsr.data.vimeo import Vimeo90K, Vimeo90KRecurrent
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.host.adapter import AdaptedDataset
+from mg_basicsr.host.grids import known_degradation
 
 # BasicSR's types that ours take the place of, and the registered names of ours in their two forms
 KNOWN: dict[tuple[str, bool], Callable[..., ClipDataset]] = {
@@ -31,13 +32,16 @@ KNOWN: dict[tuple[str, bool], Callable[..., ClipDataset]] = {
 HOST_CONVERSIONS = ('color', 'mean', 'std')
 
 
-def our_dataset(train_set: Mapping[str, Any], scale: object, store: str | None = None) -> ClipDataset | None:
+def our_dataset(
+    train_set: Mapping[str, Any], scale: object, store: str | None = None, degradation: str | None = None
+) -> ClipDataset | None:
     """Our dataset for a `datasets.train` section; None for types that only the host knows.
 
     Args:
         train_set: The section.
         scale: The file's top-level scale.
         store: Crop store to read from; else the one that `io_backend` names, or the section's folders or LMDBs.
+        degradation: How LQ was made from GT, if the user tells; a store may tell too.
 
     Raises:
         ConfigError, DataError: the section or the data that it names cannot be used.
@@ -51,9 +55,9 @@ def our_dataset(train_set: Mapping[str, Any], scale: object, store: str | None =
     options = TrainSetOptions.parse(train_set, scale)
     store = store or options.store
     if not store:
-        return kind(options)
+        return kind(options.replace(degradation=degradation))
     source = open_store(store, options)
-    dataset = kind(options, source)
+    dataset = kind(options.replace(degradation=known_degradation(degradation, source.header)), source)
     source.check(dataset.keys.sequences)
     return dataset
 

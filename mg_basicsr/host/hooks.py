@@ -95,7 +95,7 @@ def patch_models(module: ModuleType) -> None:
 
 def patch_prefetchers(module: ModuleType) -> None:
     """The prefetchers (basicsr.data.prefetch_dataloader): every train loop makes one with the host's loader."""
-    from mg_basicsr.host.loader import planned_loader
+    from mg_basicsr.host.loader import PlannedLoader
 
     for name in ('CPUPrefetcher', 'CUDAPrefetcher'):
         owner = getattr(module, name, None)
@@ -104,7 +104,7 @@ def patch_prefetchers(module: ModuleType) -> None:
 
         @around(owner, '__init__')
         def init(run: Run, original: Hook, self: Any, loader: Any, *args: Any, **kwargs: Any) -> None:
-            self.planned_loader = planned_loader(run, loader)
+            self.planned_loader = PlannedLoader(run, loader)
             original(self, self.planned_loader, *args, **kwargs)
 
         # what happens while a batch is fetched may be the user's error too: a missing frame, say

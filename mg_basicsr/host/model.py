@@ -9,6 +9,7 @@ import logging
 from typing import Any
 
 from mg_basicsr.data.permutation import mix
+from mg_basicsr.host.norm import add_sub_batch_norm, divide_batch_norm
 from mg_basicsr.host.run import Run
 from mg_basicsr.schedule.plan import Stage, Step
 from mg_basicsr.training.micro_batches import MicroBatches
@@ -32,6 +33,7 @@ def adopt(run: Run, model: Any) -> None:
             group.setdefault('initial_lr', group['lr'])
     if any(batch.accumulate > 1 for stage in run.plan.stages for batch in stage.batches):
         MicroBatches(model)
+    add_sub_batch_norm(run, model)
     run.model = model
 
 
@@ -51,6 +53,7 @@ def begin_iteration(run: Run, model: Any, current_iter: int) -> None:
         logger().info(stage_line(run, step.stage))
     seed_everything(mix(run.settings.seed, _TRAINING, step.iteration, run.rank))
     set_rates(model, step)
+    divide_batch_norm(run, step.stage)
 
 
 def set_rates(model: Any, step: Step) -> None:

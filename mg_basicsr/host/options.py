@@ -72,8 +72,10 @@ def prepare(command: CommandLine) -> Run | None:
     if not distributed:
         _refuse_data_parallel(file)
     settings, dataset = _resolve_with_data(file, running_world_size() if distributed else 1)
+    from mg_basicsr.host.grids import run_grid  # imports torch, which a file without a block does not wait for
+
     rank = int(os.environ.get('RANK') or os.environ.get('SLURM_PROCID') or 0) if distributed else 0
-    run = Run(file, settings, dataset, rank)
+    run = Run(file, settings, dataset, rank, run_grid(file, settings, dataset))
     activate(run)
     return run
 
@@ -93,8 +95,8 @@ def _resolve_with_data(file: OptionsFile, world_size: int) -> tuple[Settings, Cl
     train_set = sets.get('train') if isinstance(sets, dict) else None
     try:
         if isinstance(train_set, dict):
-            store = settings.block.store if settings else None
-            dataset = our_dataset(train_set, file.options.get('scale', 1), store)
+            store, degradation = (settings.block.store, settings.block.degradation) if settings else (None, None)
+            dataset = our_dataset(train_set, file.options.get('scale', 1), store, degradation)
     except MultigridError as error:
         told = {_option_of(problem) for problem in problems}
         problems += [problem for problem in error.problems if _option_of(problem) not in told]

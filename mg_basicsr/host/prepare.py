@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from mg_basicsr.config.options_file import OptionsFile
 from mg_basicsr.data.crop import Pixels
 from mg_basicsr.data.options import BLOCK, TrainSetOptions
 from mg_basicsr.data.store.degrade import BD_SCALE, Degrade, bd
-from mg_basicsr.errors import ConfigError, Problem
+from mg_basicsr.data.store.format import read_header
+from mg_basicsr.errors import ConfigError, DataError, Problem
 
 LAYOUT_OF = {**dict.fromkeys(REDS, 'reds'), **dict.fromkeys(VIMEO, 'vimeo'), 'PairedImageDataset': 'images'}
 
@@ -83,6 +85,16 @@ def store_path(options: Mapping[str, Any]) -> str | None:
     if isinstance(backend, Mapping) and backend.get('type') == 'store' and backend.get('path'):
         return str(backend['path'])
     return None
+
+
+def stored_degradation(options: Mapping[str, Any]) -> str | None:
+    """How the LQ frames of the file's store were made from GT; None without a store, or if it does not tell."""
+    path = store_path(options)
+    try:
+        made = read_header(Path(path).expanduser()).degradation if path else 'files'
+    except DataError:  # not prepared yet
+        return None
+    return None if made == 'files' else made
 
 
 def _backend(block: Mapping[str, Any]) -> Any:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mg_basicsr.config.build import Settings
 from mg_basicsr.config.options_file import OptionsFile
+from mg_basicsr.schedule.grid import OFF, Grid
 from mg_basicsr.schedule.plan import Plan, Step
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class Run:
         settings: What it asks for.
         dataset: Our data set, opened and checked; None where the host's own is adapted.
         rank: This process.
+        grid: What its clips may span.
         iteration: Iterations begun, as the train loop or a resumed state last told the model. Set, not counted.
         model: The host's model, once it is built.
         parts: What must be in a checkpoint beside the host's own state, by name: objects with `state_dict()` and
@@ -32,6 +34,7 @@ class Run:
     settings: Settings
     dataset: ClipDataset | None = None
     rank: int = 0
+    grid: Grid = OFF
     iteration: int = 0
     model: Any = None
     parts: dict[str, Any] = field(default_factory=dict)

@@ -5,6 +5,7 @@ one method. That method is called once per micro-batch, unedited; around it, gra
 first, and averaged, exchanged between ranks, stepped on and followed by the moving average only in the last.
 
 Networks that keep statistics of what passes through them (batch norm, spectral norm) see the passes, not the batch.
+Where sub-batch norm divides each pass into whole sub-batches, the gradient is exact with batch norm too.
 """
 
 from __future__ import annotations

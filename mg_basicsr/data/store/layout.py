@@ -74,10 +74,11 @@ class Side(NamedTuple):
         Raises:
             ValueError: the window is not inside the frame.
         """
-        top, left, size = window
-        if not (size > 0 <= top <= self.height - size and 0 <= left <= self.width - size):
+        top, left, size, _ = window
+        width = window.width
+        if not (size > 0 <= top <= self.height - size and 0 <= left <= self.width - width):
             raise ValueError(f'{window} is not inside frames of {self.height}x{self.width}')
-        return cross(spans(top, size, self.height, self.tile), spans(left, size, self.width, self.tile))
+        return cross(spans(top, size, self.height, self.tile), spans(left, width, self.width, self.tile))
 
 
 class Geometry(NamedTuple):

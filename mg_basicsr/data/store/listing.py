@@ -15,7 +15,7 @@ from mg_basicsr.data.files import Folder, LmdbFolder
 from mg_basicsr.data.image_lists import list_images
 from mg_basicsr.data.names import REDS_FRAMES, VIMEO_FRAMES, FrameNames
 from mg_basicsr.data.options import TrainSetOptions
-from mg_basicsr.data.sequences import FrameSequence, first_of, read_lines, read_meta_file
+from mg_basicsr.data.sequences import FrameSequence, first_of, read_lines, read_meta_file, reds_split
 from mg_basicsr.data.store.degrade import Degrade
 from mg_basicsr.data.store.format import is_name
 from mg_basicsr.data.store.material import ImageFiles, VideoFile
@@ -78,7 +78,9 @@ def from_roots(gt: str, lq: str | None, making: Making, images: bool) -> list[Im
 
 
 def from_options(options: TrainSetOptions, layout: str, degrade: Degrade | None) -> list[ImageFiles]:
-    """The sequences of a training set's meta file, those kept for validation too: the store serves any partition.
+    """The sequences of a training set's meta file, so that the store serves any partition.
+
+    Those that the file's own partition keeps for validation are left out where they are not there.
 
     Args:
         options: The set's options.
@@ -98,8 +100,13 @@ def from_options(options: TrainSetOptions, layout: str, degrade: Degrade | None)
         sequences, names = read_meta_file(options.meta_info_file), REDS_FRAMES if layout == 'reds' else VIMEO_FRAMES
     gt = open_side(options, 'dataroot_gt', suffix)
     lq = None if degrade else open_side(options, 'dataroot_lq', suffix)
+    held_out: set[FrameSequence] = set()
+    if layout == 'reds' and options.val_partition:
+        held_out = set(sequences) - set(reds_split(sequences, options.val_partition, validation=False))
     found = []
     for sequence in sequences:
+        if sequence in held_out and gt.missing(sequence, [names.gt(sequence.name, 0)]):
+            continue
         if not sequence.height:
             height, width = gt.shape(sequence, names.gt(sequence.name, 0))
             sequence = sequence._replace(height=height, width=width)

@@ -31,7 +31,7 @@ class Run(NamedTuple):
 
 
 class Target(NamedTuple):
-    """Where a crop goes: contiguous planes (t, 3, size, size), and whether upside down."""
+    """Where a crop goes: contiguous planes (t, 3, size, width), and whether upside down."""
 
     planes: Pixels
     upside_down: bool

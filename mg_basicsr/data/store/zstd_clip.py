@@ -52,7 +52,7 @@ class ZstdClip:
         for rows in dict.fromkeys(rows for rows, _ in tiles):
             # what the codec undoes row by row is collected first: few long rows are faster than many short ones
             height = rows.inside + rows.size
-            values = np.empty((height, run.frames, CHANNELS, window.size), np.uint8)
+            values = np.empty((height, run.frames, CHANNELS, window.width), np.uint8)
             for columns in (columns for row, columns in tiles if row is rows):
                 for block, inside in parts.items():
                     pixels = self._decompressed(side, rows, columns, block)

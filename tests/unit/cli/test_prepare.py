@@ -64,6 +64,18 @@ def test_again_says_what_is_done(clips: Path, tmp_path: Path, capsys: pytest.Cap
     assert '2 clips, 2 of them done already: 0.0 MB to write' in capsys.readouterr().out
 
 
+def test_validation_clips_that_are_elsewhere_are_left_out(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opt, store = options_file(tmp_path / 'x.yml', clips), tmp_path / 'store'
+    shutil.rmtree(clips / 'GT/000')
+    assert prepare('-opt', opt, '-o', store) == 0
+    assert [clip.name for clip in StoreFrames(store).clips] == ['001']
+    shutil.rmtree(clips / 'GT/001')
+    assert prepare('-opt', opt, '-o', tmp_path / 'other') == 2
+    assert 'clip 001' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize('key', ['multigrid', 'io_backend'])
 def test_the_store_that_the_file_names(clips: Path, tmp_path: Path, key: str) -> None:
     store = tmp_path / 'store'

@@ -88,6 +88,8 @@ BROKEN_BLOCKS: list[tuple[str, Any, str, str, str]] = [
     ('reds', lin(warmup_iter='none'), "multigrid.warmup_iter: 'none'", 'an integer >= -1', 'correct it'),
     ('reds', lin(warmup_iter=True), 'multigrid.warmup_iter: true', 'an integer >= -1', 'correct it'),
     ('reds', lin(lq_multiple=0), 'multigrid.lq_multiple: 0', 'an integer >= 1', 'correct it'),
+    ('reds', lin(sub_batch_norm=0), 'multigrid.sub_batch_norm: 0', 'an integer >= 1, or false', 'correct it'),
+    ('reds', lin(sub_batch_norm=True), 'multigrid.sub_batch_norm: true', 'an integer >= 1, or false', 'correct it'),
     ('reds', lin(uint8_transfer=1), 'multigrid.uint8_transfer: 1', 'true or false', 'correct it'),
     ('reds', lin(stages=[STAGE]), 'multigrid.stages: not used by preset lin2022', 'stages', 'remove it'),
     ('reds', lin(extra=5), 'multigrid.extra: 5', 'gt_size, frames, iters', 'correct it'),

@@ -1,12 +1,15 @@
-"""uint8 to float32."""
+"""uint8 to float32, and flips."""
 
 from __future__ import annotations
+
+from itertools import product
 
 import numpy as np
 import pytest
 import torch
 
-from mg_basicsr.data.convert import to_float
+from mg_basicsr.data.convert import flipped, to_float
+from mg_basicsr.data.crop import Flips, split_planes
 
 
 def all_values() -> torch.Tensor:
@@ -41,3 +44,17 @@ def test_shape_and_type() -> None:
 def test_what_is_float_already_is_refused() -> None:
     with pytest.raises(TypeError, match='float32'):
         to_float(torch.zeros(3))
+
+
+@pytest.mark.parametrize('device', ['cpu', pytest.param('cuda', marks=pytest.mark.gpu)])
+def test_flips_are_those_of_the_workers(device: str) -> None:
+    """All eight, on a clip each."""
+    images = np.random.default_rng(0).integers(0, 256, (8, 2, 6, 6, 3), np.uint8)
+    flips = list(product([False, True], repeat=3))
+    wanted = np.empty((8, 2, 3, 6, 6), np.uint8)
+    unflipped = np.ascontiguousarray(images.transpose(0, 1, 4, 2, 3))
+    for clip, out, flip in zip(images, wanted, flips, strict=True):
+        for frame, planes in zip(clip, out, strict=True):
+            split_planes(frame, Flips(*flip), planes)
+    found = flipped(torch.from_numpy(unflipped).to(device), torch.tensor(flips))
+    assert found.is_contiguous() and np.array_equal(found.cpu().numpy(), wanted)

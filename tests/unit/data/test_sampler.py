@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import tracemalloc
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from stock_options import PAPER, resolved, stock
 from mg_basicsr.data.request import SampleRequest
 from mg_basicsr.data.sampler import MultigridSampler, request_at
 from mg_basicsr.schedule import BatchShape, Plan
+from mg_basicsr.schedule.grid import Grid
 from mg_basicsr.schedule.lr import Constant
 from mg_basicsr.schedule.plan import StageSpec, build_plan
 
@@ -129,6 +131,18 @@ def test_a_position_has_one_request() -> None:
     assert request_at(123_456, num_keys=24_000, seed=7, frames=7, gt_size=128) == SampleRequest(
         index=17_110, frames=7, gt_size=128, seed=0x63AA14ED160A32BB
     )
+
+
+def test_a_grid_sets_the_limits_of_each_shape_and_nothing_else() -> None:
+    settings = resolved(stock(block=PAPER))
+    base = settings.baseline
+    plain = MultigridSampler(settings.plan, 24_000, seed=3)
+    wide = MultigridSampler(settings.plan, 24_000, seed=3, grid=Grid(base.frames, base.size, True, True))
+    limits = {0: (2, 256), 12_500: (1, 256), 25_000: (1, 256), 37_500: (2, 0), 50_000: (1, 0), 74_999: (1, 0)}
+    for iteration, (stride, span) in limits.items():
+        requests = wide.requests(iteration)
+        assert {(request.max_stride, request.max_span) for request in requests} == {(stride, span)}
+        assert [replace(request, max_stride=1, max_span=0) for request in requests] == plain.requests(iteration)
 
 
 def test_memory_does_not_grow_with_the_set() -> None:

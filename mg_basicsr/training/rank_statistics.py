@@ -1,0 +1,79 @@
+"""Batch norm whose statistics are taken over the clips of several ranks, on any device and backend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+
+
+class _Mean(torch.autograd.Function):
+    """Mean of a tensor over the ranks of a group. Its gradient is the same mean of the ranks' gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, group: Any) -> Tensor:
+        ctx.group = group
+        mean = x.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(mean, group=group)
+        return mean.div_(dist.get_world_size(group))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return _mean(gradients[0], ctx.group), None
+
+
+def _mean(x: Tensor, group: Any) -> Tensor:
+    mean: Tensor = _Mean.apply(x, group)
+    return mean
+
+
+def batch_norm_across_ranks(layer: nn.modules.batchnorm._BatchNorm, x: Tensor, group: Any) -> tuple[Tensor, Tensor]:
+    """Training-mode batch norm with the statistics of all ranks of a group, as torch.nn.SyncBatchNorm defines it.
+
+    That one needs a GPU for each rank; this one does not, and has second derivatives, for gradient penalties. Gradients
+    are those of the sum of the ranks' losses, which is what DistributedDataParallel expects.
+
+    Args:
+        layer: The layer, for its weight, bias and eps.
+        x: (n, c, ...), the same n on each rank.
+        group: The process group; all its ranks call this together.
+
+    Returns:
+        The normalised x; and (2, 1, c), the means and unbiased variances, without a gradient.
+
+    Raises:
+        ValueError: all ranks together have a single value per channel.
+    """
+    count = x.numel() // x.size(1) * dist.get_world_size(group)
+    if count == 1:
+        raise ValueError(f'Expected more than 1 value per channel when training, got input size {tuple(x.shape)}')
+    axes = [0, *range(2, x.dim())]
+    per_channel = (1, -1, *[1] * (x.dim() - 2))
+    exact = x.to(torch.promote_types(x.dtype, torch.float32))
+
+    mean = _mean(exact.mean(axes), group)
+    centred = exact - mean.view(per_channel)
+    variance = _mean(centred.square().mean(axes), group)
+    scale = (variance + layer.eps).rsqrt()
+    if layer.affine:
+        scale = scale * layer.weight
+    normalised = centred * scale.view(per_channel)
+    if layer.affine:
+        normalised = normalised + layer.bias.view(per_channel)
+    unbiased = variance.detach() * (count / (count - 1))
+    return normalised.to(x.dtype), torch.stack([mean.detach(), unbiased])[:, None]
+
+
+def neighbours(ranks: int) -> Any:
+    """The process group of this rank and its neighbours: ranks 0 .. ranks - 1, the next `ranks`, and so on.
+
+    Called by all ranks together, with a divisor of the world size. None where there is nothing to share: a single rank,
+    or no process group at all.
+    """
+    if ranks == 1 or not (dist.is_available() and dist.is_initialized()):
+        return None
+    world_size, rank = dist.get_world_size(), dist.get_rank()
+    groups = [dist.new_group(range(first, first + ranks)) for first in range(0, world_size, ranks)]
+    return groups[rank // ranks]
