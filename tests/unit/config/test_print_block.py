@@ -49,6 +49,7 @@ def test_a_short_cycle_and_the_halves_of_fine_tuning() -> None:
         '  preset: stages\n'
         '  base_batch_size: 16\n'
         '  warmup_iter: 0\n'
+        '  temporal_stride: true\n'
         '  stages:\n'
         '  - {iters: 128571, short_cycle: [[64, 15, 128], [32, 15, 176], [16, 15, 256]], lr: [0.0002, 0.0, constant]}\n'
         '  - {iters: 64286, short_cycle: [[64, 15, 128], [32, 15, 176], [16, 15, 256]], '
