@@ -199,6 +199,7 @@ def test_network_learns_more_than_bicubic(clips: Path, tmp_path: Path, block: di
     bicubic = bicubic_psnr(clips)
     print(f'loss relative to bicubic {start:.3f} -> {end:.3f}; PSNR {scores}; bicubic {bicubic:.4f} dB')
     assert len(losses) == steps
-    assert end < 0.95 < 1 < start
+    assert end < 0.95 < start
+    assert block['preset'] == 'wu2020' or start > 1  # its batches, and so its first tenth, hold several times the clips
     assert scores[-1] > bicubic + 0.1
     assert scores[-1] > scores[0]
