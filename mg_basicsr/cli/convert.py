@@ -9,6 +9,7 @@ import yaml
 
 from mg_basicsr.config.build import resolve
 from mg_basicsr.config.options_file import load_options, parse_yaml
+from mg_basicsr.config.progressive import suggested
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.schedule.describe import describe
 
@@ -16,14 +17,14 @@ BLOCK = """
 # the mini-batch's shape and the learning rate follow a plan: see `mg-basicsr plan -opt {name}`
 multigrid:
   preset: {preset}
-"""
+{lists}"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument('-opt', '--opt', required=True, type=Path, help='a BasicSR options file')
     parser.add_argument('-o', '--output', required=True, type=Path, help='where the converted file is written')
-    parser.add_argument('--preset', choices=['lin2022'], default='lin2022')
+    parser.add_argument('--preset', choices=['lin2022', 'wu2020', 'progressive'], default='lin2022')
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -35,14 +36,17 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(Problem(what, 'allowed: a file without it', 'edit it there'))
     if output.exists():
         raise ConfigError(Problem(f'-o {output}: exists already', 'allowed: a new file', 'give another name'))
-    settings = resolve(load_options(source, [f'multigrid:preset={arguments.preset}']))
-    text = converted(source.read_bytes(), BLOCK.format(name=output, preset=arguments.preset))
+    lists = suggested(file.options) if arguments.preset == 'progressive' else {}
+    keys = {'preset': arguments.preset, **lists}
+    settings = resolve(load_options(source, [f'multigrid:{key}={value}' for key, value in keys.items()]))
+    lines = ''.join(f'  {key}: {value}\n' for key, value in lists.items())
+    text = converted(source.read_bytes(), BLOCK.format(name=output, preset=arguments.preset, lists=lines))
     if text is None:
         raise ConfigError(
             Problem(
                 f'-opt {source}: a section cannot be added at its end',
                 'allowed: one YAML document, one `key: value` under another',
-                f'add this to it by hand: multigrid: {{preset: {arguments.preset}}}',
+                'add this to it by hand: multigrid: {' + ', '.join(f'{key}: {keys[key]}' for key in keys) + '}',
             )
         )
     try:

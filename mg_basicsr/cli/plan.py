@@ -96,17 +96,17 @@ def print_table(settings: Settings, name: str) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in ('', 'from', 'to', 'clips', 'passes', 'frames', 'GT', 'LQ', 'lr', 'to lr', 'work'):
         table.add_column(column, justify='right', no_wrap=True)
-    for stage in facts['stages']:
-        pixels = stage['clips'] * stage['frames'] * stage['gt_size'] ** 2
-        table.add_row(
-            str(stage['index'] + 1),
-            f'{stage["start"] + 1:,}',
-            f'{stage["start"] + stage["iters"]:,}',
-            *(str(stage[key]) for key in ('clips', 'accumulate', 'frames', 'gt_size', 'lq_size')),
-            *(f'{lr:.1e}' for lr in stage['lr']),
-            f'{pixels / base.shape.pixels:.2f}',
-        )
+    for stage, told in zip(plan.stages, facts['stages'], strict=True):
+        place = [str(stage.index + 1), f'{stage.start + 1:,}', f'{stage.stop:,}']
+        rates = [f'{lr:.1e}' for lr in told['lr']]
+        for batch in stage.batches:  # a short cycle has a row for each shape, in turn
+            shape = batch.shape
+            numbers = (shape.clips, batch.accumulate, shape.frames, shape.size, shape.size // base.scale)
+            table.add_row(*place, *map(str, numbers), *rates, f'{shape.pixels / base.shape.pixels:.2f}')
+            place, rates = [''] * len(place), [''] * len(rates)
     console.print(table)
+    if any(len(stage.batches) > 1 for stage in plan.stages):
+        console.print('Several rows to a stage: a short cycle, one shape per iteration, in turn.')
     console.print(
         f'{plan.total_iter:,} iterations instead of {base.total_iter:,}; {facts["samples"]:,} clips; '
         f'warm-up over {plan.warmup_iter:,} iterations.\n'

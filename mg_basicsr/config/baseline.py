@@ -18,7 +18,7 @@ NUMBERS = list_of(number, 'a list of numbers')
 UNKNOWN_CURVE = Constant()
 
 
-def parse_baseline(file: Section, train_set: Section, train: Section, clips: int) -> Baseline:
+def parse_baseline(file: Section, train_set: Section, train: Section, clips: int, per_rank: int) -> Baseline:
     """The baseline. Every problem is noted; the values that could not be read are then placeholders.
 
     Args:
@@ -26,9 +26,11 @@ def parse_baseline(file: Section, train_set: Section, train: Section, clips: int
         train_set: Its section datasets.train.
         train: Its section train.
         clips: Clips per iteration that the file was made for, all ranks together.
+        per_rank: Of these, each rank's share.
     """
     optimiser = train.section('optim_g')
-    curve, eta_min = _host_curve(train.section('scheduler'))
+    lr = optimiser.read('lr', positive, 1.0)
+    curve, eta_min = _host_curve(train.section('scheduler'), lr)
     scale = file.read('scale', host_integer(1), 1, default=1)
     size = train_set.read('gt_size', host_integer(1), scale)
     if size % scale:
@@ -44,21 +46,28 @@ def parse_baseline(file: Section, train_set: Section, train: Section, clips: int
         size=size,
         scale=scale,
         total_iter=train.read('total_iter', integer(1), 1),
-        lr=optimiser.read('lr', positive, 1.0),
+        lr=lr,
         eta_min=eta_min,
         host_curve=curve,
         mirrored=kind.mirrored,
         sliding_window=kind.sliding_window,
+        clips_per_rank=per_rank,
     )
 
 
-def _host_curve(scheduler: Section) -> tuple[Curve, float]:
-    """The file's scheduler as a curve, and its minimum rate. Defaults are those of BasicSR's schedulers."""
+def _host_curve(scheduler: Section, lr: float) -> tuple[Curve, float]:
+    """The file's scheduler as a curve, and its lowest rate. Defaults are those of BasicSR's schedulers."""
     kind = scheduler.read('type', text, '')
     if kind == 'CosineAnnealingRestartLR':
         periods: tuple[int, ...] = scheduler.read('periods', PERIODS, (1,))
         weights = _weights(scheduler, 'periods', len(periods))
         return CosineRestart(periods, weights), scheduler.read('eta_min', non_negative, 0.0, default=0)
+    if kind == 'CosineAnnealingRestartCyclicLR':
+        periods = scheduler.read('periods', PERIODS, (1,))
+        weights = _per_period(scheduler, 'restart_weights', len(periods), 1)
+        minima = _per_period(scheduler, 'eta_mins', len(periods), 0)
+        floor = min(minima) if 0 <= min(minima) < lr else 0.0
+        return CosineRestart(periods, weights, tuple((eta - floor) / (lr - floor) for eta in minima)), floor
     if kind in ('MultiStepLR', 'MultiStepRestartLR'):
         milestones: tuple[int, ...] = scheduler.read('milestones', MILESTONES, ())
         gamma = scheduler.read('gamma', positive, 0.1, default=0.1)
@@ -70,21 +79,27 @@ def _host_curve(scheduler: Section) -> tuple[Curve, float]:
 
 
 def _weights(scheduler: Section, of: str, count: int) -> tuple[float, ...]:
-    weights = scheduler.read('restart_weights', NUMBERS, (1.0,) * count, default=[1])
-    if len(weights) != count:
-        scheduler.problems.add(
-            f'{scheduler.path}.restart_weights: {len(weights)} values for {count} {of}',
-            f'allowed: as many as {of}',
-            'make the two lists equally long',
-        )
-    return weights
+    return _per_period(scheduler, 'restart_weights', count, 1, of)
+
+
+def _per_period(scheduler: Section, key: str, count: int, default: int, of: str = 'periods') -> tuple[float, ...]:
+    """A list of as many numbers as there are periods, or restarts."""
+    values = scheduler.read(key, NUMBERS, (float(default),) * count, default=[default])
+    if len(values) == count:
+        return values
+    scheduler.problems.add(
+        f'{scheduler.path}.{key}: {len(values)} values for {count} {of}',
+        f'allowed: as many as {of}',
+        'make the two lists equally long',
+    )
+    return (float(default),) * count
 
 
 def check_host_curve(path: str, base: Baseline, problems: Problems) -> None:
     """Notes that the option at `path` asks for the file's own schedule where that is not known."""
     if base.host_curve is UNKNOWN_CURVE:
         problems.add(
-            f'{path}: host, but train.scheduler.type is not one of BasicSR',
-            'allowed: CosineAnnealingRestartLR | MultiStepLR | MultiStepRestartLR',
-            'use another curve',
+            f'{path}: host, but train.scheduler.type is none that is known',
+            'allowed: CosineAnnealingRestartLR | CosineAnnealingRestartCyclicLR | MultiStepLR | MultiStepRestartLR',
+            'use one of these, or another curve',
         )

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from fractions import Fraction
+from math import sqrt
 from typing import Any
 
+from mg_basicsr.config import cycles
+from mg_basicsr.config.cycles import EXPLICIT_CYCLE, FRACTIONS, LONG_CYCLE, SHORT_CYCLE, LrSteps, ShortShape
 from mg_basicsr.config.parsers import (
     MOST_CLIPS,
     Parser,
     boolean,
     choice,
-    fraction_or_count,
     integer,
     list_of,
     non_negative,
@@ -24,18 +27,19 @@ from mg_basicsr.schedule.lin2022 import ExtraStage
 from mg_basicsr.schedule.lr import Constant
 from mg_basicsr.schedule.stages import CURVES, parse_curve
 
-PRESETS = ('lin2022', 'stages')
-PRESETS_LATER = ('wu2020', 'progressive')
+PRESETS = ('lin2022', 'wu2020', 'progressive', 'stages')
+CYCLES = ('lin2022', 'wu2020')  # presets that round fractions of the full shape
 
-# Keys of the presets that are not there yet.
-KEYS_LATER = (
-    *('epoch_factor', 'short_cycle', 'long_cycle', 'finetune', 'lr_steps'),  # wu2020
-    *('gt_sizes', 'mini_batch_sizes', 'iters'),  # progressive
-)
+# What `lr_schedule` can be, the default first.
+LR_SCHEDULES = {'lin2022': ('restart', 'host'), 'wu2020': ('steps',), 'progressive': ('host',)}
+
+# Keys that a preset cannot do without.
+NEEDED = {'stages': ('stages',), 'progressive': ('gt_sizes', 'mini_batch_sizes', 'iters')}
 
 COUNT = integer(1)
 CLIPS = integer(1, MOST_CLIPS)
-FRACTIONS = list_of(fraction_or_count, 'a list of fractions such as [0.5, 1.0], or of whole numbers above 1')
+COUNTS = list_of(COUNT, 'a list of integers >= 1')
+MINI_BATCHES = list_of(CLIPS, f'a list of integers from 1 to {MOST_CLIPS}')
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class StageEntry:
     gt_size: int | None = None
     clips: int | None = None
     lr: tuple[float, float, str] | None = None
+    short_cycle: tuple[ShortShape, ...] = ()
 
 
 def _lr(value: Any) -> tuple[float, float, str]:
@@ -71,7 +76,7 @@ def _sub_batch(value: Any) -> int:
 
 
 EXTRA_KEYS = {'gt_size': reads(COUNT), 'frames': reads(COUNT), 'iters': reads(COUNT)}
-STAGE_KEYS = {**EXTRA_KEYS, 'clips': reads(CLIPS), 'lr': reads(_lr)}
+STAGE_KEYS = {**EXTRA_KEYS, 'clips': reads(CLIPS), 'lr': reads(_lr), 'short_cycle': reads(EXPLICIT_CYCLE)}
 
 
 def _stages(path: str, value: Any, problems: Problems) -> tuple[StageEntry, ...] | None:
@@ -105,23 +110,31 @@ def key(
 class Block:
     """A validated `multigrid:` block. The meaning of each key is told in docs/options.md."""
 
-    preset: str = key(choice(*PRESETS, later=PRESETS_LATER))
+    preset: str = key(choice(*PRESETS))
     spatial: tuple[float | int, ...] = key(FRACTIONS, (0.5, 1.0), ('lin2022',))
     temporal: tuple[float | int, ...] | None = key(FRACTIONS, None, ('lin2022',))
     order: str = key(choice('hierarchical', 'synchronous'), 'hierarchical', ('lin2022',))
     base_batch_size: int | None = key(CLIPS, None)
-    batch_size: int | None = key(CLIPS, None, ('lin2022',))
-    lr_scaling: str = key(choice('linear', 'sqrt', 'none'), 'linear', ('lin2022',))
-    lr_schedule: str = key(choice('restart', 'host', later=['steps']), 'restart', ('lin2022',))
-    small_lr_max: float | None = key(positive, None, ('lin2022',))
+    batch_size: int | None = key(CLIPS, None, CYCLES)
+    lr_scaling: str = key(choice('linear', 'sqrt', 'none'), 'linear', CYCLES)
+    lr_schedule: str | None = key(choice('restart', 'steps', 'host'), None, tuple(LR_SCHEDULES))
+    small_lr_max: float | None = key(positive, None, CYCLES)
     extra: ExtraStage | None = key(None, None, ('lin2022',), reader=_extra)  # noqa: RUF009
+    long_cycle: tuple[tuple[float | int, float | int], ...] | None = key(LONG_CYCLE, None, ('wu2020',))
+    short_cycle: tuple[float | int, ...] = key(SHORT_CYCLE, (0.5, sqrt(0.5)), ('wu2020',))
+    epoch_factor: Fraction = key(cycles.epoch_factor, Fraction(3, 2), ('wu2020',))  # noqa: RUF009
+    finetune: bool = key(boolean, True, ('wu2020',))
+    lr_steps: LrSteps | None = key(None, None, ('wu2020',), reader=cycles.lr_steps)  # noqa: RUF009
+    gt_sizes: tuple[int, ...] = key(COUNTS, (), ('progressive',))
+    mini_batch_sizes: tuple[int, ...] = key(MINI_BATCHES, (), ('progressive',))
+    iters: tuple[int, ...] = key(COUNTS, (), ('progressive',))
     stages: tuple[StageEntry, ...] = key(None, (), ('stages',), reader=_stages)
     max_clips: int | None = key(COUNT, None)
-    batch_growth: str = key(choice('none', later=['inverse']), 'none', ('lin2022',))
+    batch_growth: str = key(choice('none', 'inverse'), 'none', ('lin2022',))
     warmup_iter: int | None = key(integer(-1), None)
-    lq_multiple: int = key(COUNT, 4, ('lin2022',))
-    min_lq_size: int = key(COUNT, 32, ('lin2022',))
-    min_frames: int = key(COUNT, 6, ('lin2022',))
+    lq_multiple: int = key(COUNT, 4, CYCLES)
+    min_lq_size: int = key(COUNT, 32, CYCLES)
+    min_frames: int = key(COUNT, 6, CYCLES)
     precision: str = key(choice('float32', 'bfloat16', 'float16'), 'float32')
     uint8_transfer: bool = key(boolean, True)
     channels_last: bool = key(boolean, False)
@@ -145,6 +158,9 @@ SUB_BATCH = 8
 # The temporal cycle of recurrent networks; sliding-window networks take a fixed number of frames.
 TEMPORAL_CYCLE: tuple[float, ...] = (0.5, 0.75, 1.0)
 
+# wu2020's (time, size) in order; the time of a fixed number of frames is always the whole.
+LONG_SHAPES: tuple[tuple[float, float], ...] = ((0.25, sqrt(0.5)), (0.5, sqrt(0.5)), (0.5, 1.0), (1.0, 1.0))
+
 
 def parse_block(section: Any, problems: Problems) -> Block | None:
     """The block as written in the file; None where values of it could not be read. Every problem is noted.
@@ -156,12 +172,9 @@ def parse_block(section: Any, problems: Problems) -> Block | None:
         problems.add(what, 'allowed: keys such as preset', 'write preset: lin2022 below it')
         return None
     known = {spec.name: spec for spec in fields(Block)}
-    problems.unknown_keys('multigrid', {name: section[name] for name in section if name not in KEYS_LATER}, known)
+    problems.unknown_keys('multigrid', section, known)
 
     before = len(problems.found)
-    for name in KEYS_LATER:
-        if section.get(name) is not None:
-            problems.parse(f'multigrid.{name}', section[name], not_yet, None)
     values = {
         name: spec.metadata['reader'](f'multigrid.{name}', section.get(name), problems)
         for name, spec in known.items()
@@ -170,14 +183,32 @@ def parse_block(section: Any, problems: Problems) -> Block | None:
     if len(problems.found) > before:
         return None
 
+    preset = values['preset']
     for name in values:
-        if values['preset'] not in known[name].metadata['presets']:
+        if preset not in known[name].metadata['presets']:
             problems.add(
-                f'multigrid.{name}: not used by preset {values["preset"]} (value {shown(section[name])})',
+                f'multigrid.{name}: not used by preset {preset} (value {shown(section[name])})',
                 'used by: ' + ', '.join(known[name].metadata['presets']),
                 'remove it',
             )
-    if values['preset'] == 'stages' and 'stages' not in values:
-        _stages('multigrid.stages', None, problems)
+    missing = [name for name in NEEDED.get(preset, ()) if name not in values]
+    for name in missing:
+        known[name].metadata['reader'](f'multigrid.{name}', None, problems)
+    if missing:
         return None
+    _settle_lr_schedule(values, problems)
     return Block(**values)
+
+
+def _settle_lr_schedule(values: dict[str, Any], problems: Problems) -> None:
+    """The preset's own default, and no other preset's schedule."""
+    allowed = LR_SCHEDULES.get(values['preset'])
+    if allowed is None:
+        return
+    asked = values.setdefault('lr_schedule', allowed[0])
+    if asked not in allowed:
+        problems.add(
+            f'multigrid.lr_schedule: {asked!r} is not one of preset {values["preset"]}',
+            'allowed: ' + ' | '.join(allowed),
+            'choose another, or remove it',
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,11 @@ from mg_basicsr.config.lin2022 import lin2022_specs
 from mg_basicsr.config.options_file import OptionsFile
 from mg_basicsr.config.parsers import MOST_CLIPS, host_integer, integer
 from mg_basicsr.config.problems import Problems
+from mg_basicsr.config.progressive import most_listed, progressive_specs
 from mg_basicsr.config.refusals import (
     FROZEN_PHASES,
     check_frozen_phases,
+    check_most_clips,
     check_ranks,
     check_static_graph,
     check_supported,
@@ -24,9 +26,17 @@ from mg_basicsr.config.refusals import (
 )
 from mg_basicsr.config.section import Section
 from mg_basicsr.config.stages import stages_specs
+from mg_basicsr.config.wu2020 import wu2020_specs
 from mg_basicsr.schedule.baseline import Baseline
-from mg_basicsr.schedule.plan import Plan, build_plan
+from mg_basicsr.schedule.plan import Plan, StageSpec, build_plan
 from mg_basicsr.schedule.shape import BatchShape
+
+PRESET_SPECS: dict[str, Callable[[Block, Baseline, Problems], list[StageSpec]]] = {
+    'lin2022': lin2022_specs,
+    'wu2020': wu2020_specs,
+    'progressive': progressive_specs,
+    'stages': stages_specs,
+}
 
 
 @dataclass(frozen=True)
@@ -86,7 +96,8 @@ def resolve(file: OptionsFile, world_size: int | None = None) -> Settings:
     root = Section('', options, problems)
     train_set, train = root.section('datasets').section('train'), root.section('train')
     per_rank = train_set.read('batch_size_per_gpu', host_integer(1, MOST_CLIPS), 1)
-    base = parse_baseline(root, train_set, train, (block and block.base_batch_size) or per_rank * world_size)
+    clips = (block and block.base_batch_size) or per_rank * world_size
+    base = parse_baseline(root, train_set, train, clips, per_rank)
     own_warmup = train.read('warmup_iter', integer(-1), -1, default=-1)
     frozen = {name: train.read(name, host_integer(0), 0, default=0) for name in FROZEN_PHASES}
     seed = root.read('manual_seed', host_integer(0, 2**32 - 1), 0, default=0)
@@ -95,17 +106,17 @@ def resolve(file: OptionsFile, world_size: int | None = None) -> Settings:
     assert block is not None
 
     # from here on the values are known to be good, so that their relations can be checked
-    preset = lin2022_specs if block.preset == 'lin2022' else stages_specs
-    specs = preset(block, base, problems)
+    specs = PRESET_SPECS[block.preset](block, base, problems)
     total = sum(spec.iters for spec in specs)
     check_grid(block, base, problems)
     check_frozen_phases(frozen, total, problems)
     check_static_graph(options, specs, problems)
     check_unused_parameters(options, frozen, world_size, problems)
     check_ranks(block, specs, world_size, problems)
+    check_most_clips(block, specs, problems)
     problems.raise_if_any()
 
-    max_clips = block.max_clips or per_rank
+    max_clips = block.max_clips or (most_listed(block, base) if block.preset == 'progressive' else per_rank)
     budget = BatchShape(max_clips, base.frames, base.size).pixels
     warmup = _warmup_iter(block, own_warmup, total)
     plan = build_plan(specs, world_size=world_size, budget=budget, warmup_iter=warmup, base_lr=base.lr)
@@ -123,10 +134,12 @@ def _sub_batch_norm(block: Block, plan: Plan, per_rank: int) -> int:
 def _warmup_iter(block: Block, own: int, total: int) -> int:
     """The block's, else the file's, else min(5000, total / 15) as lin2022 has it.
 
-    Explicit stages are warmed up only if the block says so.
+    Explicit stages are warmed up only if the block says so, and the file's own curve as the file has it.
     """
     if block.warmup_iter is not None:
         return max(0, block.warmup_iter)
     if block.preset == 'stages':
         return 0
+    if block.preset == 'progressive':
+        return max(0, own)
     return own if own > 0 else min(5000, total // 15)

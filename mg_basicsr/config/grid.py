@@ -19,7 +19,8 @@ def wanted_grid(block: Block, base: Baseline) -> Grid:
     A preset's spatial grid needs a known degradation, which the store may tell: whether there is one is found later.
     """
     default = block.preset == WITH_GRIDS
-    temporal = default if block.temporal_stride is None else block.temporal_stride
+    of_clips = default and not base.fixed_frames  # a fixed number of frames leaves none out
+    temporal = of_clips if block.temporal_stride is None else block.temporal_stride
     spatial = default if block.spatial_stride is None else block.spatial_stride
     return Grid(base.frames, base.size, temporal, spatial)
 

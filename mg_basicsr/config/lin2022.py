@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 from mg_basicsr.config.baseline import check_host_curve
 from mg_basicsr.config.block import TEMPORAL_CYCLE, Block
 from mg_basicsr.config.problems import Problems
+from mg_basicsr.config.shapes import check_lengths, frames_asked, planned_clips, planned_frames, planned_size
 from mg_basicsr.schedule.baseline import Baseline
 from mg_basicsr.schedule.lin2022 import ExtraStage, Lin2022, lin2022
-from mg_basicsr.schedule.lr import batch_lr_scale
 from mg_basicsr.schedule.plan import StageSpec
-from mg_basicsr.schedule.shape import distinct, fraction_of, round_frames, round_size
+from mg_basicsr.schedule.shape import distinct
 
 
 def lin2022_specs(block: Block, base: Baseline, problems: Problems) -> list[StageSpec]:
     """The stages of the block. Every problem is noted; what could not be used is then the baseline's."""
-    if block.batch_size is not None and block.base_batch_size is None:
-        problems.add(
-            f'multigrid.batch_size: {block.batch_size} without base_batch_size',
-            'needed: the clips per iteration that the lr and total_iter of the file were made for',
-            f'add base_batch_size: {base.clips} if the file runs as it is on this number of ranks',
-        )
     host_schedule = block.lr_schedule == 'host'
     if host_schedule:
         check_host_curve('multigrid.lr_schedule', base, problems)
-    clips = block.batch_size or base.clips
+    clips = planned_clips(block, base, problems)
     sizes, frames = _sizes(block, base, problems), _frames(block, base, problems)
     hierarchical = block.order == 'hierarchical'
     sizes, frames = _merged(sizes, frames) if hierarchical else _paired(sizes, frames, problems)
@@ -40,20 +32,22 @@ def lin2022_specs(block: Block, base: Baseline, problems: Problems) -> list[Stag
     if block.extra:
         _check_extra(block.extra, base, problems)
 
-    multiple = Fraction(clips, base.clips)
     knobs = Lin2022(
         sizes=sizes,
         frames=frames,
         hierarchical=hierarchical,
         clips=clips,
         total_iter=total,
-        lr_scale=batch_lr_scale(float(multiple), block.lr_scaling),
-        stride=multiple,
+        lr_scaling=block.lr_scaling,
+        growth=block.batch_growth == 'inverse',
         small_lr_max=block.small_lr_max,
         host_schedule=host_schedule,
         extra=block.extra,
     )
-    return lin2022(base, knobs)
+    specs = lin2022(base, knobs)
+    if total >= parts:
+        check_lengths(specs, base, problems)  # batches that grow may leave a stage none
+    return specs
 
 
 def _merged(sizes: list[int], frames: list[int]) -> tuple[list[int], list[int]]:
@@ -100,23 +94,8 @@ def _check_extra(extra: ExtraStage, base: Baseline, problems: Problems) -> None:
 
 def _sizes(block: Block, base: Baseline, problems: Problems) -> list[int]:
     """GT sizes of the spatial cycle, rounded to what the network takes."""
-    sizes: list[int] = []
-    for value in block.spatial:
-        gt_size = value if isinstance(value, int) else fraction_of(value, base.size)
-        if gt_size > base.size:
-            problems.add(
-                f'multigrid.spatial: {value} is above datasets.train.gt_size {base.size}',
-                f'allowed: fractions up to 1.0, or GT pixels up to {base.size}',
-                'for a stage above the full size use multigrid.extra',
-            )
-            gt_size = base.size
-        elif isinstance(value, int) and value % base.scale:
-            problems.add(
-                f'multigrid.spatial: {value} GT pixels are not a multiple of scale {base.scale}',
-                f'allowed: multiples of {base.scale}',
-                f'use {value // base.scale * base.scale or base.scale}',
-            )
-        sizes.append(round_size(gt_size, base.size, base.scale, block.lq_multiple, block.min_lq_size))
+    larger = 'for a stage above the full size use multigrid.extra'
+    sizes = [planned_size('multigrid.spatial', value, block, base, problems, larger) for value in block.spatial]
     if sizes[-1] != base.size:
         problems.add(
             f'multigrid.spatial: the last value, {block.spatial[-1]}, gives {sizes[-1]} GT pixels',
@@ -129,25 +108,15 @@ def _sizes(block: Block, base: Baseline, problems: Problems) -> list[int]:
 def _frames(block: Block, base: Baseline, problems: Problems) -> list[int]:
     """Clip lengths of the temporal cycle as the network sees them."""
     values = block.temporal or ((1.0,) if base.fixed_frames else TEMPORAL_CYCLE)
-    half = 2 if base.mirrored else 1  # fractions are of the frames before mirroring
-    asked = [value if isinstance(value, int) else half * fraction_of(value, base.frames // half) for value in values]
-    if base.fixed_frames and set(asked) != {base.frames}:
+    if base.fixed_frames and {frames_asked(value, base) for value in values} != {base.frames}:
         problems.add(
             f'multigrid.temporal: {list(values)}, but this dataset gives {base.frames} frames for one GT frame',
             'allowed: [1.0], sliding windows and images have a fixed number of frames',
             'remove temporal',
         )
         return [base.frames]
-    lengths: list[int] = []
-    for value, frames in zip(values, asked, strict=True):
-        if frames > base.frames or frames % half:
-            problems.add(
-                f'multigrid.temporal: {value} frames of clips with {base.frames}',
-                f'allowed: fractions up to 1.0, or {"even " if base.mirrored else ""}frames up to {base.frames}',
-                'for longer clips use multigrid.extra' if frames > base.frames else f'use {frames + 1}',
-            )
-            frames = base.frames
-        lengths.append(round_frames(frames, base.frames, block.min_frames, base.mirrored))
+    longer = 'for longer clips use multigrid.extra'
+    lengths = [planned_frames('multigrid.temporal', value, block, base, problems, longer) for value in values]
     if lengths[-1] != base.frames:
         problems.add(
             f'multigrid.temporal: the last value, {values[-1]}, gives {lengths[-1]} frames',

@@ -126,6 +126,32 @@ def list_of(parser: Parser[T], allowed: str, *, empty: bool = False) -> Parser[t
     return parse
 
 
+def pair_of(parser: Parser[T], allowed: str) -> Parser[tuple[T, T]]:
+    """A list of two; `allowed` describes it."""
+    parse_any = list_of(parser, allowed)
+
+    def parse(value: Any) -> tuple[T, T]:
+        if len(values := parse_any(value)) != 2:
+            raise ValueError(allowed)
+        return values[0], values[1]
+
+    return parse
+
+
+def or_off(parser: Parser[tuple[T, ...]], allowed: str) -> Parser[tuple[T, ...]]:
+    """A list, or `false` for an empty one: the cycle is switched off."""
+
+    def parse(value: Any) -> tuple[T, ...]:
+        if value is False:
+            return ()
+        try:
+            return parser(value)
+        except ValueError:
+            raise ValueError(allowed) from None
+
+    return parse
+
+
 def fraction_or_count(value: Any) -> float | int:
     """A fraction of the full value (float, 0 < x <= 1) or a count of pixels or frames (int >= 2).
 

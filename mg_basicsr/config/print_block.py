@@ -54,6 +54,8 @@ def explicit_block(section: Mapping[str, Any], settings: Settings, known_degrada
         'base_batch_size': settings.baseline.clips,
         'warmup_iter': settings.plan.warmup_iter,
     }
+    if settings.max_clips != settings.baseline.clips_per_rank:
+        block['max_clips'] = settings.max_clips
     block |= {key: section[key] for key in section if key in kept - set(block) and section[key] is not None}
     block |= explicit_grid(settings.block, settings.baseline, known_degradation)
     block['stages'] = [_Flow(entry) for entry in explicit_entries(settings.plan)]

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mg_basicsr.config.block import Block
+from mg_basicsr.config.parsers import MOST_CLIPS
 from mg_basicsr.config.problems import Problems, shown
 from mg_basicsr.schedule.plan import StageSpec
+from mg_basicsr.schedule.shape import BatchShape
 
 # Their degradation pool keeps batches of the first shape, and they crop GT by the top-level gt_size.
 FROZEN_SHAPE_MODELS = ('RealESRGANModel', 'RealESRNetModel', 'LDLModel')
@@ -41,7 +43,7 @@ def check_supported(options: Mapping[str, Any], problems: Problems) -> None:
         problems.add(
             f"datasets.train.{own[0]}: {value} is a schedule of the file's own beside the multigrid block",
             'allowed: one schedule of shapes',
-            f'remove {" and ".join(own)} or the multigrid block',
+            f'remove {" and ".join(own)} or the multigrid block; preset progressive takes such lists in the block',
         )
 
 
@@ -90,14 +92,40 @@ def check_ranks(block: Block, specs: Sequence[StageSpec], world_size: int, probl
     """Every stage's clips can be divided among the ranks; what has been set to another number is named."""
     told = set()
     for n, shape in ((n, shape) for n, spec in enumerate(specs) for shape in spec.shapes):
-        if block.preset == 'stages' and block.stages[n].clips:
-            path = f'multigrid.stages[{n}].clips'
-        else:
-            path = f'multigrid.{"batch_size" if block.batch_size else "base_batch_size"}'
-        if shape.clips % world_size and path not in told:
+        path, clips = _origin(block, n, shape)
+        if clips % world_size and path not in told:
             told.add(path)
+            multiple = -(-clips // world_size) * world_size
             problems.add(
-                f'{path}: {shape.clips} clips cannot be divided among {world_size} ranks',
-                f'allowed: a multiple of {world_size}',
-                f'set it to {-(-shape.clips // world_size) * world_size}, or use another number of ranks',
+                f'{path}: {clips} clips cannot be divided among {world_size} ranks',
+                f'allowed: {"numbers that make " if block.preset == "progressive" else ""}a multiple of {world_size}',
+                f'{"raise it" if block.preset == "progressive" else f"set it to {multiple}"}, '
+                'or use another number of ranks',
             )
+
+
+def check_most_clips(block: Block, specs: Sequence[StageSpec], problems: Problems) -> None:
+    """A batch that grows is still one that can be divided; the first stage that is not is told."""
+    for n, shape in ((n, shape) for n, spec in enumerate(specs) for shape in spec.shapes):
+        if shape.clips > MOST_CLIPS:
+            problems.add(
+                f'{_origin(block, n, shape)[0]}: {shape.clips} clips in stage {n + 1}',
+                f'allowed: at most {MOST_CLIPS} clips per step',
+                'use larger shapes or a smaller batch',
+            )
+            return
+
+
+def _origin(block: Block, n: int, shape: BatchShape) -> tuple[str, int]:
+    """The option that a shape of stage n has its clips from, and the clips that it asks for.
+
+    Cycles make whole multiples of the full shape's clips, so that these alone have to be divided among ranks.
+    """
+    if block.preset == 'progressive':
+        return f'multigrid.mini_batch_sizes[{n}]', shape.clips
+    if block.preset == 'stages' and block.stages[n].short_cycle:
+        return f'multigrid.stages[{n}].short_cycle', shape.clips
+    if block.preset == 'stages' and block.stages[n].clips:
+        return f'multigrid.stages[{n}].clips', shape.clips
+    path = f'multigrid.{"batch_size" if block.batch_size else "base_batch_size"}'
+    return path, block.batch_size or block.base_batch_size or shape.clips

@@ -116,10 +116,12 @@ def stage_line(run: Run, stage: Stage) -> str:
     base = run.settings.baseline
     first, last = run.plan(stage.start), run.plan(stage.stop - 1)
     passes = f' (in {stage.batch.accumulate} passes)' if stage.batch.accumulate > 1 else ''
+    short = ', '.join(f'{shape.clips} x {shape.frames} x {shape.size} px' for shape in stage.spec.shapes[:-1])
     return (
         f'multigrid stage {stage.index + 1}/{len(run.plan.stages)}: iterations {stage.start + 1:,} to {stage.stop:,}, '
         f'{stage.shape.clips} clips{passes} x {stage.shape.frames} frames x {stage.shape.size} px '
-        f'(LQ {stage.shape.size // base.scale}), lr {first.rate(base.lr):.3e} to {last.rate(base.lr):.3e}'
+        f'(LQ {stage.shape.size // base.scale}){f" in turn with {short}" if short else ""}, '
+        f'lr {first.rate(base.lr):.3e} to {last.rate(base.lr):.3e}'
     )
 
 

@@ -23,6 +23,7 @@ class Baseline:
         host_curve: The file's own schedule as a factor of the iteration.
         mirrored: Each clip is followed by its own reverse, so frames are even.
         sliding_window: One GT frame per clip: the network takes a fixed number of frames.
+        clips_per_rank: `datasets.train.batch_size_per_gpu`.
     """
 
     clips: int
@@ -35,6 +36,7 @@ class Baseline:
     host_curve: Curve
     mirrored: bool = False
     sliding_window: bool = False
+    clips_per_rank: int = 1
 
     @property
     def shape(self) -> BatchShape:

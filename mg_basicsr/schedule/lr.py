@@ -39,6 +39,20 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
+class StepDown:
+    """f(k) = 1 for k < at, and `factor` from there on (the two halves of wu2020's fine-tuning)."""
+
+    at: int
+    factor: float
+
+    def __call__(self, k: int) -> float:
+        return 1.0 if k < self.at else self.factor
+
+    def __str__(self) -> str:
+        return f'step {self.at} {self.factor!r}'
+
+
+@dataclass(frozen=True, slots=True)
 class Linear:
     """f(k) = 1 - k / period, not below 0."""
 
@@ -68,18 +82,22 @@ class Cosine:
 class CosineRestart:
     """BasicSR's CosineAnnealingRestartLR as a function: a cosine per period, each times its restart weight.
 
-    Past the last period it stays at the minimum, where BasicSR would raise.
+    Past the last period it stays at the minimum, where BasicSR would raise. `minima`: a minimum for each period, as a
+    factor like f itself (CosineAnnealingRestartCyclicLR, which Restormer's repository and those built on it have).
     """
 
     periods: tuple[int, ...]
     weights: tuple[float, ...]
+    minima: tuple[float, ...] = ()
 
     def __call__(self, k: int) -> float:
         ends = _cumulative(self.periods)
         k = min(k, ends[-1])
         n = bisect_left(ends, k)  # BasicSR counts a period's end as its own last point
         start = ends[n] - self.periods[n]
-        return self.weights[n] * (1 + math.cos(math.pi * (k - start) / self.periods[n])) / 2
+        minimum = self.minima[n] if self.minima else 0.0
+        cosine = (1 + math.cos(math.pi * (k - start) / self.periods[n])) / 2
+        return minimum + self.weights[n] * (1 - minimum) * cosine
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +118,22 @@ class MultiStep:
 
 @dataclass(frozen=True, slots=True)
 class HostCurve:
-    """The file's own schedule, read at `stride` times the run's iteration (`stride` = batch / base batch)."""
+    """The file's own schedule, read at `stride` times the run's iteration (`stride` = batch / base batch).
+
+    `shift`, in iterations of the file, is added where earlier stages had other strides.
+    """
 
     curve: Curve
     start: int
     stride: Fraction = Fraction(1)
+    shift: Fraction = Fraction(0)
 
     def __call__(self, k: int) -> float:
-        return self.curve(int((self.start + k) * self.stride))
+        return self.curve(int((self.start + k) * self.stride + self.shift))
 
     def __str__(self) -> str:
-        return f'host {self.stride}'
+        origin = f' from {self.start * self.stride + self.shift}' if self.shift else ''
+        return f'host {self.stride}{origin}'
 
 
 @dataclass(frozen=True, slots=True)

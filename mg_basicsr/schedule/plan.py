@@ -8,7 +8,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
+from itertools import accumulate, pairwise
 from math import isqrt
 
 from mg_basicsr.errors import ConfigError, Problem
@@ -224,3 +226,9 @@ def divide(total: int, parts: int) -> Sequence[int]:
     """`total` iterations in `parts` equal stages; the last takes the rest."""
     each = total // parts
     return [each] * (parts - 1) + [total - each * (parts - 1)]
+
+
+def rounded(lengths: Sequence[Fraction]) -> list[int]:
+    """Whole iterations for stages of these lengths: each stage ends at the nearest to where it should, in order."""
+    ends = [0, *(round(end) for end in accumulate(lengths))]
+    return [end - start for start, end in pairwise(ends)]

@@ -9,11 +9,16 @@ from fractions import Fraction
 from typing import Any
 
 from mg_basicsr.schedule.baseline import Baseline
-from mg_basicsr.schedule.lr import Constant, Cosine, Curve, HostCurve, Linear
+from mg_basicsr.schedule.lr import Constant, Cosine, Curve, HostCurve, Linear, StepDown
 from mg_basicsr.schedule.plan import Plan, StageSpec
 from mg_basicsr.schedule.shape import BatchShape
 
-CURVES = ('constant', 'linear', 'linear N', 'cosine', 'cosine N', 'host', 'host M')
+CURVES = ('constant', 'step N G', 'linear', 'linear N', 'cosine', 'cosine N', 'host', 'host M', 'host M from N')
+
+_NUMBER = r'[1-9]\d{0,18}'
+_RATIO = r'[1-9]\d{0,8}(?:/[1-9]\d{0,8})?'
+_FRACTION = r'\d{1,19}(?:/[1-9]\d{0,8})?'
+_FACTOR = r'\d{1,19}(?:\.\d{0,24})?(?:e[+-]?\d{1,2})?'
 
 
 @dataclass(frozen=True)
@@ -22,19 +27,16 @@ class ExplicitStage:
 
     Attributes:
         iters: Length in iterations.
-        frames: Frames as the network sees them.
-        gt_size: GT crop edge in pixels.
-        clips: Clips per optimiser step, all ranks together.
+        shapes: Shapes taken in turn, one per iteration; usually one.
         first, last: Rate at the curve's start and the rate that it falls to, absolute.
-        curve: `constant`; `linear` or `cosine` over the stage, or over N iterations (`cosine 75000`), of which the
-            stage then shows the beginning; `host M`: the file's own schedule, read at M (4, or 3/2) times the run's
-            iteration.
+        curve: `constant`; `step N G`: full for N iterations, then G (0.1) times as much; `linear` or `cosine` over the
+            stage, or over N iterations (`cosine 75000`), of which the stage then shows the beginning; `host M`: the
+            file's own schedule, read at M (4, or 3/2) times the run's iteration, or (`host 4 from 20000`) at M times
+            the stage's, beginning at the file's iteration N.
     """
 
     iters: int
-    frames: int
-    gt_size: int
-    clips: int
+    shapes: tuple[BatchShape, ...]
     first: float
     last: float
     curve: str
@@ -49,11 +51,16 @@ def parse_curve(text: str, *, iters: int, start: int, host_curve: Curve) -> Curv
     name, _, argument = text.strip().partition(' ')
     if name == 'constant' and not argument:
         return Constant()
-    if name in ('linear', 'cosine') and re.fullmatch(r'|[1-9]\d{0,18}', argument):
+    if name in ('linear', 'cosine') and re.fullmatch(f'|{_NUMBER}', argument):
         period = int(argument or iters)
         return Linear(period) if name == 'linear' else Cosine(period)
-    if name == 'host' and re.fullmatch(r'|[1-9]\d{0,8}(/[1-9]\d{0,8})?', argument):
+    if name == 'step' and (halves := re.fullmatch(rf'(\d{{1,19}}) ({_FACTOR})', argument)):
+        return StepDown(int(halves[1]), float(halves[2]))
+    if name == 'host' and re.fullmatch(f'|{_RATIO}', argument):
         return HostCurve(host_curve, start, Fraction(argument or 1))
+    if name == 'host' and (places := re.fullmatch(f'({_RATIO}) from ({_FRACTION})', argument)):
+        stride = Fraction(places[1])
+        return HostCurve(host_curve, start, stride, Fraction(places[2]) - start * stride)
     raise ValueError(text)
 
 
@@ -62,9 +69,8 @@ def stages(base: Baseline, entries: Sequence[ExplicitStage]) -> list[StageSpec]:
     specs: list[StageSpec] = []
     start = 0
     for entry in entries:
-        shape = BatchShape(entry.clips, entry.frames, entry.gt_size)
         curve = parse_curve(entry.curve, iters=entry.iters, start=start, host_curve=base.host_curve)
-        specs.append(StageSpec(entry.iters, (shape,), entry.first, entry.last, curve))
+        specs.append(StageSpec(entry.iters, entry.shapes, entry.first, entry.last, curve))
         start += entry.iters
     return specs
 
@@ -74,10 +80,15 @@ def explicit_entries(plan: Plan) -> list[dict[str, Any]]:
     return [
         {
             'iters': stage.iters,
-            'frames': stage.shape.frames,
-            'gt_size': stage.shape.size,
-            'clips': stage.shape.clips,
+            **_explicit_shapes(stage.spec.shapes),
             'lr': [stage.spec.first_lr, stage.spec.floor, str(stage.spec.curve)],
         }
         for stage in plan.stages
     ]
+
+
+def _explicit_shapes(shapes: Sequence[BatchShape]) -> dict[str, Any]:
+    if len(shapes) > 1:
+        return {'short_cycle': [[shape.clips, shape.frames, shape.size] for shape in shapes]}
+    (shape,) = shapes
+    return {'frames': shape.frames, 'gt_size': shape.size, 'clips': shape.clips}

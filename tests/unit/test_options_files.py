@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from mg_basicsr.config.build import resolve
+from mg_basicsr.config.options_file import load_options
+
 OPTIONS = Path(__file__).parents[2] / 'options'
 
 
@@ -20,7 +23,7 @@ class Recipe(NamedTuple):
     lr: float
     total_iter: int
     gt_size: int
-    num_frame: int  # -1: all seven of Vimeo-90K, mirrored
+    num_frame: int | None  # -1: all seven of Vimeo-90K, mirrored; None: images
     batch_size_per_gpu: int
     base_batch_size: int
     block: dict[str, Any]  # besides preset and base_batch_size
@@ -29,26 +32,46 @@ class Recipe(NamedTuple):
 SPATIAL_ONLY = {'temporal': [1.0], 'small_lr_max': 2e-4}  # EDVR: a fixed number of frames
 TEMPORAL_ONLY = {'spatial': [1.0]}  # BasicVSR++: LQ of at least 64
 
+# wu2020's steps at 94, 154 and 196 of 239 parts of the run, in round numbers
+BASICVSR_STEPS = {'lr_steps': [118_000, 193_000, 246_000]}
+EDVR_STEPS = {'lr_steps': [236_000, 387_000, 492_000], 'small_lr_max': 2e-4}
+PROGRESSIVE = {
+    'gt_sizes': [64, 96, 128],
+    'mini_batch_sizes': [16, 16, 16],
+    'iters': [400_000, 300_000, 300_000],
+}
+
 # BasicVSR, IconVSR (Chan et al., CVPR 2021), BasicVSR++ (CVPR 2022) and EDVR (CVPRW 2019) as trained by BasicSR.
 RECIPES = {
-    'BasicVSR_REDS': Recipe(
+    'BasicVSR_REDS_lin2022': Recipe(
         'BasicVSR', 'VideoRecurrentModel', 'REDSRecurrentDataset', 2e-4, 300_000, 256, 15, 4, 32, {}
     ),
-    'IconVSR_REDS': Recipe(
+    'IconVSR_REDS_lin2022': Recipe(
         'IconVSR', 'VideoRecurrentModel', 'REDSRecurrentDataset', 2e-4, 300_000, 256, 15, 4, 8, {}
     ),
-    'BasicVSRPP_REDS': Recipe(
+    'BasicVSRPP_REDS_lin2022': Recipe(
         'BasicVSRPlusPlus', 'VideoRecurrentModel', 'REDSRecurrentDataset', 1e-4, 600_000, 256, 30, 1, 8, TEMPORAL_ONLY
     ),
-    'EDVR_M_REDS': Recipe('EDVR', 'EDVRModel', 'REDSDataset', 4e-4, 600_000, 256, 5, 4, 32, SPATIAL_ONLY),
-    'BasicVSR_Vimeo90K_BI': Recipe(
+    'EDVR_M_REDS_lin2022': Recipe('EDVR', 'EDVRModel', 'REDSDataset', 4e-4, 600_000, 256, 5, 4, 32, SPATIAL_ONLY),
+    'BasicVSR_Vimeo90K_BI_lin2022': Recipe(
         'BasicVSR', 'VideoRecurrentModel', 'Vimeo90KRecurrentDataset', 2e-4, 300_000, 256, -1, 4, 8, {}
     ),
-    'BasicVSR_Vimeo90K_BD': Recipe(
+    'BasicVSR_Vimeo90K_BD_lin2022': Recipe(
         'BasicVSR', 'VideoRecurrentModel', 'Vimeo90KRecurrentDataset', 2e-4, 300_000, 256, -1, 4, 8, {}
     ),
-    'EDVR_M_Vimeo90K_BI': Recipe('EDVR', 'EDVRModel', 'Vimeo90KDataset', 4e-4, 600_000, 256, 7, 4, 32, SPATIAL_ONLY),
-    'EDVR_M_Vimeo90K_BD': Recipe('EDVR', 'EDVRModel', 'Vimeo90KDataset', 4e-4, 600_000, 256, 7, 4, 32, SPATIAL_ONLY),
+    'EDVR_M_Vimeo90K_BI_lin2022': Recipe(
+        'EDVR', 'EDVRModel', 'Vimeo90KDataset', 4e-4, 600_000, 256, 7, 4, 32, SPATIAL_ONLY
+    ),
+    'EDVR_M_Vimeo90K_BD_lin2022': Recipe(
+        'EDVR', 'EDVRModel', 'Vimeo90KDataset', 4e-4, 600_000, 256, 7, 4, 32, SPATIAL_ONLY
+    ),
+    'BasicVSR_REDS_wu2020': Recipe(
+        'BasicVSR', 'VideoRecurrentModel', 'REDSRecurrentDataset', 2e-4, 300_000, 256, 15, 4, 32, BASICVSR_STEPS
+    ),
+    'EDVR_M_REDS_wu2020': Recipe('EDVR', 'EDVRModel', 'REDSDataset', 4e-4, 600_000, 256, 5, 4, 32, EDVR_STEPS),
+    'MSRResNet_x4_DIV2K_progressive': Recipe(
+        'MSRResNet', 'SRModel', 'PairedImageDataset', 2e-4, 1_000_000, 128, None, 16, 16, PROGRESSIVE
+    ),
 }
 
 # Read by BasicSR without a default, so that a file without them fails once training has begun.
@@ -60,24 +83,25 @@ NEEDED = [
     'logger.save_checkpoint_freq', 'logger.use_tb_logger', 'dist_params.backend', 'dist_params.port',
 ]  # fmt: skip
 NEEDED_OF_TRAIN_SET = [
-    'name', 'type', 'dataroot_gt', 'dataroot_lq', 'meta_info_file', 'io_backend', 'num_frame', 'gt_size',
-    'random_reverse', 'use_hflip', 'use_rot', 'num_worker_per_gpu', 'batch_size_per_gpu', 'dataset_enlarge_ratio',
-    'prefetch_mode',
+    'name', 'type', 'dataroot_gt', 'dataroot_lq', 'meta_info_file', 'io_backend', 'gt_size', 'use_hflip',
+    'use_rot', 'num_worker_per_gpu', 'batch_size_per_gpu', 'dataset_enlarge_ratio', 'prefetch_mode',
 ]  # fmt: skip
 NEEDED_OF_DATASET_TYPE = {
-    'REDSDataset': {'val_partition', 'interval_list', 'dataroot_flow'},
-    'REDSRecurrentDataset': {'val_partition', 'interval_list', 'test_mode'},
-    'Vimeo90KDataset': set[str](),
-    'Vimeo90KRecurrentDataset': {'flip_sequence'},
+    'PairedImageDataset': {'filename_tmpl'},
+    'REDSDataset': {'num_frame', 'random_reverse', 'val_partition', 'interval_list', 'dataroot_flow'},
+    'REDSRecurrentDataset': {'num_frame', 'random_reverse', 'val_partition', 'interval_list', 'test_mode'},
+    'Vimeo90KDataset': {'num_frame', 'random_reverse'},
+    'Vimeo90KRecurrentDataset': {'num_frame', 'random_reverse', 'flip_sequence'},
 }
 NEEDED_OF_TEST_SET = {
+    'PairedImageDataset': {'name', 'dataroot_gt', 'dataroot_lq', 'io_backend'},
     'VideoRecurrentTestDataset': {'name', 'dataroot_gt', 'dataroot_lq', 'io_backend', 'cache_data', 'num_frame'},
     'VideoTestDataset': {'name', 'dataroot_gt', 'dataroot_lq', 'io_backend', 'cache_data', 'num_frame', 'padding'},
 }
 
 
 def load(recipe: str) -> dict[str, Any]:
-    options = yaml.safe_load((OPTIONS / f'train_{recipe}_lin2022.yml').read_text())
+    options = yaml.safe_load((OPTIONS / f'train_{recipe}.yml').read_text())
     assert isinstance(options, dict)
     return options
 
@@ -92,7 +116,7 @@ def has(options: dict[str, Any], dotted: str) -> bool:
 
 
 def test_every_file_is_in_the_table() -> None:
-    assert {path.name for path in OPTIONS.glob('*.yml')} == {f'train_{recipe}_lin2022.yml' for recipe in RECIPES}
+    assert {path.name for path in OPTIONS.glob('*.yml')} == {f'train_{recipe}.yml' for recipe in RECIPES}
 
 
 def test_every_file_is_in_the_readme() -> None:
@@ -121,14 +145,22 @@ def test_values_are_the_published_ones(recipe: str) -> None:
         lr=train['optim_g']['lr'],
         total_iter=train['total_iter'],
         gt_size=train_set['gt_size'],
-        num_frame=train_set['num_frame'],
+        num_frame=train_set.get('num_frame'),
         batch_size_per_gpu=train_set['batch_size_per_gpu'],
         base_batch_size=options['multigrid']['base_batch_size'],
         block={key: options['multigrid'][key] for key in options['multigrid'].keys() - {'preset', 'base_batch_size'}},
     ) == RECIPES[recipe]
-    assert options['multigrid']['preset'] == 'lin2022'
+    assert options['multigrid']['preset'] == recipe.rpartition('_')[2]
     assert options['scale'] == 4
-    assert options['name'] == f'{recipe}_lin2022'
+    assert options['name'] == recipe
+
+
+@pytest.mark.parametrize('recipe', RECIPES)
+@pytest.mark.parametrize('world_size', [1, 8])
+def test_every_file_can_be_planned(recipe: str, world_size: int) -> None:
+    settings = resolve(load_options(OPTIONS / f'train_{recipe}.yml'), world_size)
+    full = settings.plan.stages[-1].shape
+    assert (full.clips, full.size) == (RECIPES[recipe].base_batch_size, RECIPES[recipe].gt_size)
 
 
 @pytest.mark.parametrize('recipe', RECIPES)
@@ -140,9 +172,9 @@ def test_parts_of_a_file_agree(recipe: str) -> None:
     assert options['val']['metrics']['psnr']['test_y_channel'] is ('Vimeo90K' in recipe)
     if 'Vimeo90K' in recipe:
         roots = (Path(options['datasets'][phase]['dataroot_lq']) for phase in ('train', 'val'))
-        assert {root.name for root in roots} == {recipe.rpartition('_')[2] + 'x4'}
+        assert {root.name for root in roots} == {recipe.split('_')[-2] + 'x4'}
     if options['model_type'] == 'EDVRModel':
         assert options['network_g']['num_frame'] == options['datasets']['val']['num_frame'] == train_set['num_frame']
-    else:
+    elif options['model_type'] == 'VideoRecurrentModel':
         # DistributedDataParallel stops at parameters without a gradient, such as those of a frozen flow network.
         assert train['fix_flow'] < train['total_iter'] and options['find_unused_parameters'] is True

@@ -13,9 +13,9 @@ from mg_basicsr.cli.main import main
 BLOCK = {'preset': 'lin2022'}
 
 
-def convert(source: Path, target: Path) -> int:
+def convert(source: Path, target: Path, *arguments: str) -> int:
     with pytest.raises(SystemExit) as ended:
-        main(['convert', '-opt', str(source), '-o', str(target)])
+        main(['convert', '-opt', str(source), '-o', str(target), *arguments])
     return int(ended.value.code or 0)
 
 
@@ -59,6 +59,31 @@ def test_what_is_not_converted(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert convert(before, after) == 2
     assert capsys.readouterr().err.strip().startswith(what)
     assert not after.exists()
+
+
+@pytest.mark.parametrize('preset', ['lin2022', 'wu2020', 'progressive'])
+def test_presets(tmp_path: Path, capsys: pytest.CaptureFixture[str], preset: str) -> None:
+    before, after = tmp_path / 'x.yml', tmp_path / 'y.yml'
+    before.write_text(text_of())
+    assert convert(before, after, '--preset', preset) == 0
+    assert after.read_text().startswith(text_of())
+    block = yaml.safe_load(after.read_text())['multigrid']
+    assert block['preset'] == preset
+    plan = described(stock(block=block))
+    assert f'{len(plan["stages"])} stages, ideal speed-up {plan["ideal_speedup"]:.2f}x' in capsys.readouterr().out
+
+
+def test_lists_for_a_stock_file(tmp_path: Path) -> None:
+    """Restormer's sizes and shares in proportion, rounded as the cycles are; the batch that the rate was made for."""
+    before, after = tmp_path / 'x.yml', tmp_path / 'y.yml'
+    before.write_text(text_of())
+    assert convert(before, after, '--preset', 'progressive') == 0
+    assert yaml.safe_load(after.read_text())['multigrid'] == {
+        'preset': 'progressive',
+        'gt_sizes': [128, 160, 208, 256],
+        'mini_batch_sizes': [4, 4, 4, 4],
+        'iters': [204_000, 36_000, 36_000, 24_000],
+    }
 
 
 @pytest.mark.parametrize('target', ['x.yml', '.', 'missing/y.yml'])

@@ -82,6 +82,38 @@ def test_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypat
     assert all(len(row) <= 80 for row in [head, *rows])
 
 
+def test_the_table_of_a_short_cycle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A row for each shape, in turn; iterations and rates in the stage's first row."""
+    plan('-opt', write(tmp_path, stock(block={'preset': 'wu2020'})))
+    _, _, *rows = capsys.readouterr().out.splitlines()
+    stage = [row.split() for row in rows[6:9]]
+    assert stage[0] == ['3', '19,287', '28,928', '128', '1', '7', '128', '32', '4.0e-04', '4.0e-04', '0.93']
+    assert stage[1] == ['64', '1', '7', '176', '44', '0.88']
+    assert stage[2] == ['32', '1', '7', '256', '64', '0.93']
+    assert 'a short cycle, one shape per iteration, in turn' in ' '.join(rows[39:])
+
+
+@pytest.mark.parametrize(
+    'block',
+    [
+        {'preset': 'wu2020'},
+        {'preset': 'wu2020', 'batch_size': 64, 'base_batch_size': 16, 'finetune': False},
+        {'preset': 'progressive', 'gt_sizes': [64, 256], 'mini_batch_sizes': [99, 3], 'iters': [7, 2]},
+        {'preset': 'lin2022', 'batch_growth': 'inverse', 'lr_schedule': 'host'},
+    ],
+)
+def test_every_preset_can_be_pasted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], block: dict[str, Any]
+) -> None:
+    plan('-opt', write(tmp_path, stock(block=block)), '--json')
+    before = capsys.readouterr().out
+    plan('-opt', tmp_path / 'options.yml', '--yaml')
+    pasted = write(tmp_path, stock(), 'pasted.yml')
+    pasted.write_text(pasted.read_text() + capsys.readouterr().out)
+    plan('-opt', pasted, '--json')
+    assert capsys.readouterr().out == before
+
+
 def test_overrides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path, stock())
     plan('-opt', path, '--json', '--force_yml', 'multigrid:preset=lin2022', 'train:total_iter=60000')
@@ -111,7 +143,7 @@ def test_a_picture_that_cannot_be_written(tmp_path: Path, capsys: pytest.Capture
     [
         ('reds', None, {}, ['multigrid']),
         ('reds', {'presets': 'lin2022'}, {}, ['multigrid.presets', 'multigrid.preset']),
-        ('reds', {'preset': 'wu2020'}, {}, ['multigrid.preset']),
+        ('reds', {'preset': 'progressive', 'gt_sizes': [256], 'iters': [1]}, {}, ['multigrid.mini_batch_sizes']),
         ('edvr', {'preset': 'lin2022', 'temporal': [0.5, 1.0]}, {}, ['multigrid.temporal']),
         ('reds', {'preset': 'lin2022'}, {'datasets.train.gt_size': 250}, ['datasets.train.gt_size']),
         ('reds', PAPER | {'batch_size': 63}, {}, ['multigrid.batch_size']),

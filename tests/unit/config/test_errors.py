@@ -13,6 +13,9 @@ from mg_basicsr.errors import ConfigError, Problem
 
 LIN2022: dict[str, Any] = {'preset': 'lin2022'}
 STAGE = {'iters': 10_000}
+CYCLIC = {'type': 'CosineAnnealingRestartCyclicLR', 'periods': [300_000], 'eta_mins': [1e-7, 0]}
+LISTS = {'gt_sizes': [128, 256], 'mini_batch_sizes': [4, 1], 'iters': [200_000, 100_000]}
+PRESETS = 'lin2022 | wu2020 | progressive | stages'
 
 
 def problems_of(options: dict[str, Any], world_size: int | None = None) -> tuple[Problem, ...]:
@@ -25,6 +28,14 @@ def lin(**keys: Any) -> dict[str, Any]:
     return {'preset': 'lin2022', **keys}
 
 
+def wu(**keys: Any) -> dict[str, Any]:
+    return {'preset': 'wu2020', **keys}
+
+
+def progressive(**keys: Any) -> dict[str, Any]:
+    return {'preset': 'progressive', **LISTS, **keys}
+
+
 def stages(*entries: dict[str, Any]) -> dict[str, Any]:
     return {'preset': 'stages', 'stages': list(entries)}
 
@@ -33,10 +44,10 @@ def stages(*entries: dict[str, Any]) -> dict[str, Any]:
 BROKEN_BLOCKS: list[tuple[str, Any, str, str, str]] = [
     ('reds', 'lin2022', "multigrid: 'lin2022'", 'preset', 'preset: lin2022'),
     ('reds', [1], 'multigrid: [1]', 'preset', 'preset: lin2022'),
-    ('reds', {}, 'multigrid.preset: missing', 'lin2022 | stages', 'set it'),
-    ('reds', {'preset': 'lin2021'}, "multigrid.preset: 'lin2021'", 'lin2022 | stages', 'correct it'),
-    ('reds', {'preset': 7}, 'multigrid.preset: 7', 'lin2022 | stages', 'correct it'),
-    ('reds', {'preset': ['lin2022']}, "multigrid.preset: ['lin2022']", 'lin2022 | stages', 'correct it'),
+    ('reds', {}, 'multigrid.preset: missing', PRESETS, 'set it'),
+    ('reds', {'preset': 'lin2021'}, "multigrid.preset: 'lin2021'", PRESETS, 'correct it'),
+    ('reds', {'preset': 7}, 'multigrid.preset: 7', PRESETS, 'correct it'),
+    ('reds', {'preset': ['lin2022']}, "multigrid.preset: ['lin2022']", PRESETS, 'correct it'),
     ('reds', lin(spatail=[1.0]), 'multigrid.spatail: no such option (value [1.0])', 'spatial', 'multigrid.spatial?'),
     ('reds', lin(Temporal=1), 'multigrid.Temporal: no such option', 'temporal', 'multigrid.temporal?'),
     ('reds', lin(warm_up=1), 'multigrid.warm_up: no such option', 'warmup_iter', 'multigrid.warmup_iter?'),
@@ -68,7 +79,7 @@ BROKEN_BLOCKS: list[tuple[str, Any, str, str, str]] = [
     ('reds', PAPER | {'batch_size': 2}, 'multigrid.batch_size: 2', 'a multiple of 4', '4'),
     ('reds', lin(base_batch_size=30), 'multigrid.base_batch_size: 30', 'a multiple of 4', '32'),
     ('reds', lin(lr_scaling='log'), "multigrid.lr_scaling: 'log'", 'linear | sqrt | none', 'correct it'),
-    ('reds', lin(lr_schedule='cosine'), "multigrid.lr_schedule: 'cosine'", 'restart | host', 'correct it'),
+    ('reds', lin(lr_schedule='cosine'), "multigrid.lr_schedule: 'cosine'", 'restart | steps | host', 'correct it'),
     ('reds', lin(small_lr_max='fast'), "multigrid.small_lr_max: 'fast'", 'a number > 0', 'correct it'),
     ('reds', lin(small_lr_max=0), 'multigrid.small_lr_max: 0', 'a number > 0', 'correct it'),
     ('reds', lin(small_lr_max=float('nan')), 'multigrid.small_lr_max: nan', 'a number > 0', 'correct it'),
@@ -96,23 +107,42 @@ BROKEN_BLOCKS: list[tuple[str, Any, str, str, str]] = [
     ('reds', lin(extra={'gt_size': 288, 'frames': 9, 'iters': 9}), 'multigrid.extra.frames: 9', '15', '15'),
     ('vimeo', lin(extra={'gt_size': 288, 'frames': 15, 'iters': 9}), 'multigrid.extra.frames: 15', 'even', '16'),
     ('edvr', lin(extra={'gt_size': 288, 'frames': 7, 'iters': 9}), 'multigrid.extra.frames: 7', 'allowed: 5', '5'),
-    # known, and not available yet
-    (
-        'reds',
-        {'preset': 'wu2020'},
-        "multigrid.preset: 'wu2020' is not available in this version",
-        'lin2022 | stages',
-        'another',
-    ),
-    (
-        'reds',
-        {'preset': 'progressive'},
-        "multigrid.preset: 'progressive' is not available",
-        'lin2022 | stages',
-        'another',
-    ),
-    ('reds', lin(lr_schedule='steps'), "multigrid.lr_schedule: 'steps' is not available", 'restart | host', 'another'),
-    ('reds', lin(batch_growth='inverse'), "multigrid.batch_growth: 'inverse' is not available", 'none', 'another'),
+    ('reds', lin(lr_schedule='steps'), "multigrid.lr_schedule: 'steps' is not one", 'restart | host', 'another'),
+    ('reds', lin(batch_growth='direct'), "multigrid.batch_growth: 'direct'", 'none | inverse', 'correct it'),
+    ('reds', lin(short_cycle=[0.5]), 'multigrid.short_cycle: not used by preset lin2022', 'wu2020', 'remove it'),
+    ('reds', lin(iters=[1]), 'multigrid.iters: not used by preset lin2022', 'progressive', 'remove it'),
+    # wu2020
+    ('reds', wu(long_cycle=True), 'multigrid.long_cycle: true', '[time, size]', 'correct it'),
+    ('reds', wu(long_cycle=[0.5, 1.0]), 'multigrid.long_cycle: [0.5, 1.0]', '[time, size]', 'correct it'),
+    ('reds', wu(long_cycle=[[1.0, 1]]), 'multigrid.long_cycle: [[1.0, 1]]', '[time, size]', 'correct it'),
+    ('reds', wu(long_cycle=[[0.5, 1.0]]), 'multigrid.long_cycle: the last entry', 'full shape', '[1.0, 1.0]'),
+    ('reds', wu(long_cycle=[[20, 1.0], [1.0, 1.0]]), 'multigrid.long_cycle[0]: 20 frames', '15', 'use 1.0'),
+    ('reds', wu(long_cycle=[[7, 300], [1.0, 1.0]]), 'multigrid.long_cycle[0]: 300 is above', '256', 'use 1.0'),
+    ('edvr', wu(long_cycle=[[0.5, 0.5], [1.0, 1.0]]), 'multigrid.long_cycle[0]: 0.5 of the', '1.0', '[1.0, 0.5]'),
+    ('reds', wu(short_cycle=0.5), 'multigrid.short_cycle: 0.5', 'or false', 'correct it'),
+    ('reds', wu(short_cycle=[130]), 'multigrid.short_cycle: 130 GT pixels', 'multiples of 4', 'use 128'),
+    ('reds', wu(epoch_factor=0), 'multigrid.epoch_factor: 0', 'a number > 0', 'correct it'),
+    ('reds', wu(epoch_factor=10**6), 'multigrid.epoch_factor: 1000000', 'at most 1000', 'correct it'),
+    ('reds', wu(finetune='no'), "multigrid.finetune: 'no'", 'true or false', 'correct it'),
+    ('reds', wu(lr_schedule='host'), "multigrid.lr_schedule: 'host' is not one", 'allowed: steps', 'remove'),
+    ('reds', wu(lr_steps=[]), 'multigrid.lr_steps.milestones: []', 'integers >= 1', 'correct it'),
+    ('reds', wu(lr_steps={'gamma': 0.1}), 'multigrid.lr_steps.milestones: missing', 'integers >= 1', 'set it'),
+    ('reds', wu(lr_steps=[9, 9]), 'multigrid.lr_steps: [9, 9]', 'ascending', 'without the block'),
+    ('reds', wu(lr_steps=[9, 300_000]), 'multigrid.lr_steps: [9, 300000]', 'below train.total_iter', 'without'),
+    ('reds', wu(batch_size=64), 'multigrid.batch_size: 64', 'lr and total_iter', 'base_batch_size: 16'),
+    ('reds', wu(base_batch_size=30), 'multigrid.base_batch_size: 30', 'a multiple of 4', '32'),
+    ('reds', wu(base_batch_size=10**6), 'multigrid.base_batch_size: 10000000 clips', 'at most 1000000', 'larger'),
+    ('reds', wu(temporal=[1.0]), 'multigrid.temporal: not used by preset wu2020', 'lin2022', 'remove it'),
+    # progressive
+    ('reds', {'preset': 'progressive', **LISTS, 'iters': None}, 'multigrid.iters: missing', 'integers >= 1', 'set it'),
+    ('reds', progressive(iters=[1]), 'multigrid.gt_sizes: 2 gt_sizes, 2 mini_batch_sizes, 1 iters', 'equal', 'give'),
+    ('reds', progressive(gt_sizes=[130, 256]), 'multigrid.gt_sizes[0]: 130', 'multiples of scale 4', '128'),
+    ('reds', progressive(gt_sizes=[512, 256]), 'multigrid.gt_sizes[0]: 512', 'gt_size 256', '256'),
+    ('reds', progressive(gt_sizes=[64, 128]), 'multigrid.gt_sizes: the last is 128', 'full size', 'gt_size: 128'),
+    ('reds', progressive(mini_batch_sizes=[0, 1]), 'multigrid.mini_batch_sizes: [0, 1]', 'from 1', 'correct it'),
+    ('reds', progressive(base_batch_size=8), 'multigrid.mini_batch_sizes[1]: 2 clips', 'multiple of 4', 'ranks'),
+    ('reds', progressive(lr_schedule='restart'), "multigrid.lr_schedule: 'restart' is not", 'allowed: host', 'remove'),
+    # any preset
     (
         'reds',
         lin(precision='fp16'),
@@ -123,8 +153,6 @@ BROKEN_BLOCKS: list[tuple[str, Any, str, str, str]] = [
     ('reds', lin(on_bad_frame='skip'), "multigrid.on_bad_frame: 'skip' is not allowed", 'error | skip_clip', 'correct'),
     ('reds', lin(store=5), 'multigrid.store: 5 is not allowed', 'allowed: a name', 'correct it'),
     ('reds', lin(keep_last=0), 'multigrid.keep_last: 0', 'an integer >= 1', 'correct it'),
-    ('reds', lin(short_cycle=True), 'multigrid.short_cycle: true is not available', '~', 'remove it'),
-    ('reds', lin(iters=[1]), 'multigrid.iters: [1] is not available in this version', '~', 'remove it'),
     # explicit stages
     ('reds', {'preset': 'stages'}, 'multigrid.stages: missing', '{iters, frames', 'plan --yaml'),
     ('reds', {'preset': 'stages', 'stages': []}, 'multigrid.stages: []', '{iters, frames', 'plan --yaml'),
@@ -142,6 +170,29 @@ BROKEN_BLOCKS: list[tuple[str, Any, str, str, str]] = [
     ('reds', stages(STAGE | {'lr': [2e-4, 0, 'host -1']}), 'multigrid.stages[0].lr', 'host M', 'correct it'),
     ('reds', stages(STAGE | {'lr': [2e-4, 0, 'host 1e999999999']}), 'multigrid.stages[0].lr', 'host M', 'correct it'),
     ('reds', stages(STAGE | {'lr': [0, 0, 'constant']}), 'multigrid.stages[0].lr', '[first, last', 'correct it'),
+    ('reds', stages({**STAGE, 'short_cycle': [[8, 7]]}), 'multigrid.stages[0].short_cycle', '[clips', 'correct it'),
+    (
+        'reds',
+        stages({**STAGE, 'short_cycle': [[8, 7, 128], [8, 7, 130]]}),
+        'multigrid.stages[0].short_cycle[1].gt_size: 130',
+        'multiples of 4',
+        '128',
+    ),
+    (
+        'reds',
+        stages({**STAGE, 'short_cycle': [[8, 7, 128], [6, 7, 256]]}),
+        'multigrid.stages[0].short_cycle: 6 clips',
+        'a multiple of 4',
+        '8',
+    ),
+    (
+        'reds',
+        stages({**STAGE, 'clips': 8, 'short_cycle': [[8, 7, 128]]}),
+        'multigrid.stages[0].short_cycle: beside',
+        'all three',
+        'remove',
+    ),
+    ('reds', stages(STAGE | {'lr': [2e-4, 0, 'step 5']}), 'multigrid.stages[0].lr', 'step N G', 'correct it'),
     ('vimeo', stages(STAGE | {'frames': 7}), 'multigrid.stages[0].frames: 7', 'even', '8'),
     ('edvr', stages(STAGE | {'frames': 7}), 'multigrid.stages[0].frames: 7', 'allowed: 5', '5'),
     (
@@ -194,6 +245,7 @@ BROKEN_FILES: list[tuple[dict[str, Any], str, str, str]] = [
     ({'train.scheduler.type': REMOVED}, 'train.scheduler.type: missing', 'a name', 'set it'),
     ({'train.scheduler.periods': [0]}, 'train.scheduler.periods: [0]', 'integers >= 1', 'correct it'),
     ({'train.scheduler.periods': [1, 2]}, 'train.scheduler.restart_weights: 1 values for 2', 'as many', 'equally long'),
+    ({'train.scheduler': CYCLIC}, 'train.scheduler.eta_mins: 2 values for 1', 'as many', 'equally long'),
     ({'train.scheduler.eta_min': -1}, 'train.scheduler.eta_min: -1', 'a number >= 0', 'correct it'),
     ({'manual_seed': -1}, 'manual_seed: -1', 'from 0 to 4294967295', 'correct it'),
     ({'model_type': 'RealESRGANModel'}, 'model_type: RealESRGANModel', 'models that take', 'without the multigrid'),
@@ -237,6 +289,36 @@ def test_a_schedule_that_is_not_basicsrs_cannot_be_followed() -> None:
 @pytest.mark.parametrize('changes', [{'num_gpu': 1}, {'train.fix_flow': REMOVED}, {'find_unused_parameters': True}])
 def test_find_unused_parameters_matters_where_something_is_frozen_on_several_ranks(changes: dict[str, Any]) -> None:
     resolved(stock(block=LIN2022, changes={'find_unused_parameters': False} | changes))
+
+
+@pytest.mark.parametrize(
+    ('scheduler', 'finetune', 'what'),
+    [
+        ({'type': 'MultiStepLR', 'milestones': []}, True, 'multigrid.finetune: true, but the rate has no step'),
+        ({'type': 'MultiStepLR', 'milestones': [300_000]}, True, 'multigrid.finetune: true, but the rate has no step'),
+        ({'type': 'MultiStepLR', 'milestones': []}, False, ''),
+        ({'type': 'MultiStepLR', 'milestones': [9], 'restart_weights': [0]}, True, 'train.scheduler: its rate falls'),
+    ],
+)
+def test_fine_tuning_needs_a_step(scheduler: dict[str, Any], finetune: bool, what: str) -> None:
+    options = stock(block=wu(finetune=finetune), changes={'train.scheduler': scheduler})
+    if what:
+        (problem,) = problems_of(options)
+        assert problem.what.startswith(what) and 'lr_steps' in problem.remedy
+    else:
+        assert resolved(options).plan.total_iter > 0
+
+
+def test_mini_batches_of_a_fraction_of_a_clip() -> None:
+    options = stock(block=progressive(base_batch_size=10, mini_batch_sizes=[8, 1]), changes={'num_gpu': 2})
+    told = 'multigrid.mini_batch_sizes[1]: 1, which is 2.5 clips with base_batch_size 10 and batch_size_per_gpu 4'
+    check_problems(problems_of(options), told, 'whole', 'GPUs')
+
+
+def test_too_few_iterations_for_the_stages() -> None:
+    changes = {'train.total_iter': 30, 'train.fix_flow': 0}
+    for block in (wu(), lin(batch_growth='inverse'), progressive(iters=[1, 1000])):
+        check_problems(problems_of(stock(block=block, changes=changes)), 'train.total_iter: 30, which', 'one', 'longer')
 
 
 def test_all_problems_are_told_at_once() -> None:

@@ -27,9 +27,10 @@ from mg_basicsr.schedule.describe import describe
 VALUES: list[Any] = [
     None, True, False, 0, 1, -1, 2, 3, 7, 10**9, 10**18, 10**30, -(10**18), 10**400,
     0.0, 0.5, 1.0, 1.5, -0.5, 1e-300, 1e300, 1e-7, float('nan'), float('inf'), float('-inf'),
-    '', 'x', '2e-4', '1e999', 'nan', '-', 'none', 'lin2022', 'stages', 'wu2020', 'host', 'synchronous',
+    '', 'x', '2e-4', '1e999', 'nan', '-', 'none', 'lin2022', 'stages', 'wu2020', 'progressive', 'host', 'synchronous',
     'REDSDataset', 'Vimeo90KRecurrentDataset', 'MultigridDataset', 'MultiStepLR',
-    [], [None], [1], [0], [0.5, 1.0], [1.0], [-1, 2], [10**12], [[1]], ['a', 1.0], [float('nan')],
+    [], [None], [1], [0], [0.5, 1.0], [1.0], [-1, 2], [10**12], [[1]], [[0.5, 0.5], [1.0, 1.0]], ['a', 1.0],
+    [float('nan')],
     [{'iters': 5}], [{'iters': 10**12, 'lr': [1e-3, 0, 'cosine 5']}], [{'iters': 2, 'lr': ['a', 'b', 3]}],
     {}, {'a': 1}, {1: 2}, {'type': 'x'},
     {'gt_size': 288, 'frames': 17, 'iters': 10}, {'gt_size': 10**20, 'frames': 10**20, 'iters': 10**20},
@@ -98,7 +99,26 @@ def full_file() -> dict[str, Any]:
 
 def explicit_file() -> dict[str, Any]:
     entry = {'iters': 1000, 'frames': 7, 'gt_size': 128, 'clips': 16, 'lr': [2e-4, 1e-7, 'cosine 5000']}
-    return stock(block={'preset': 'stages', 'warmup_iter': 5, 'stages': [entry, {'iters': 20_000}]})
+    cycle = {'iters': 9000, 'short_cycle': [[64, 7, 128], [16, 7, 256]], 'lr': [2e-4, 0, 'step 9 0.1']}
+    return stock(block={'preset': 'stages', 'warmup_iter': 5, 'stages': [entry, cycle, {'iters': 20_000}]})
+
+
+def wu2020_file() -> dict[str, Any]:
+    block = {
+        'preset': 'wu2020', 'base_batch_size': 16, 'batch_size': 32, 'lr_scaling': 'linear', 'lr_schedule': 'steps',
+        'long_cycle': [[0.25, 0.7], [7, 256], [1.0, 1.0]], 'short_cycle': [0.5, 180], 'epoch_factor': 1.5,
+        'finetune': True, 'lr_steps': {'milestones': [100_000, 200_000], 'gamma': 0.1}, 'small_lr_max': 2e-4,
+        'max_clips': 8, 'warmup_iter': 100, 'lq_multiple': 4, 'min_lq_size': 32, 'min_frames': 6,
+    }  # fmt: skip
+    return stock(block=block)
+
+
+def progressive_file() -> dict[str, Any]:
+    lists = {'gt_sizes': [128, 192, 256], 'mini_batch_sizes': [8, 4, 4], 'iters': [10_000, 20_000, 30_000]}
+    return stock(block={'preset': 'progressive', 'base_batch_size': 32, 'lr_schedule': 'host', **lists})
+
+
+FILES = [full_file, explicit_file, wu2020_file, progressive_file]
 
 
 def published_files() -> list[dict[str, Any]]:
@@ -109,7 +129,7 @@ def published_files() -> list[dict[str, Any]]:
 def broken_file(n: int, starts: Sequence[dict[str, Any]] = ()) -> str:
     """The n-th broken file: one to three mutations, in every fourth one of the text itself."""
     rng = random.Random(n)
-    options = copy.deepcopy(rng.choice([full_file(), explicit_file(), *starts]))
+    options = copy.deepcopy(rng.choice([*(make() for make in FILES), *starts]))
     for _ in range(rng.randint(1, 3)):
         mutate(options, rng)
     text = yaml.safe_dump(options, sort_keys=False)
@@ -172,5 +192,5 @@ def test_the_command_line_answers_as_quickly(n: int, tmp_path: Path) -> None:
 
 
 def test_the_files_themselves_can_be_planned(tmp_path: Path) -> None:
-    for options in (full_file(), explicit_file(), *published_files()):
+    for options in (*(make() for make in FILES), *published_files()):
         assert plan_or_refuse(tmp_path / 'x.yml', yaml.safe_dump(options, sort_keys=False))

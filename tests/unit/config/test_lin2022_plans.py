@@ -324,3 +324,32 @@ def test_ranks_of_a_launched_run(environment: dict[str, str], expected: int, mon
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert running_world_size() == expected
+
+
+def test_batches_that_grow_as_shapes_shrink() -> None:
+    """clips = batch_size * floor(T * S^2 / (t * s^2)), and as many times fewer iterations: the same samples."""
+    block = PAPER | {'warmup_iter': 0}
+    plain = described(stock(block=block), world_size=4)
+    grown = described(stock(block=block | {'batch_growth': 'inverse'}), world_size=4)
+    assert column(grown, 'clips') == [64 * n for n in (8, 5, 4, 2, 1, 1)]
+    assert column(grown, 'iters') == [12_500 // n for n in (8, 5, 4, 2, 1, 1)]
+    assert column(grown, 'samples') == [pytest.approx(n, rel=1e-3) for n in column(plain, 'samples')]
+    assert grown['cost']['multigrid'] == pytest.approx(plain['cost']['multigrid'], rel=1e-3)
+    assert [stage['lr_factor'][0] for stage in grown['stages']] == pytest.approx([4 * n for n in (8, 5, 4, 2, 1, 1)])
+
+
+@pytest.mark.parametrize(('rule', 'factors'), [('sqrt', (8**0.5, 5**0.5, 2, 2**0.5, 1, 1)), ('none', (1,) * 6)])
+def test_the_rate_of_batches_that_grow_is_scaled_by_the_rule(rule: str, factors: tuple[float, ...]) -> None:
+    block = LIN2022 | {'batch_growth': 'inverse', 'lr_scaling': rule, 'warmup_iter': 0}
+    plan = described(stock(block=block))
+    assert [stage['lr_factor'][0] for stage in plan['stages']] == pytest.approx(list(factors))
+
+
+def test_batches_that_grow_pass_over_the_files_schedule_once() -> None:
+    block = LIN2022 | {'batch_growth': 'inverse', 'lr_schedule': 'host', 'lr_scaling': 'none', 'warmup_iter': 0}
+    scheduler = {'type': 'MultiStepLR', 'milestones': [25_000, 60_000, 299_999], 'gamma': 0.5}
+    plan = resolved(stock(block=block, changes={'train.scheduler': scheduler})).plan
+    # stages of 50,000 of the file's iterations, in strides of 8 and 5
+    assert [plan(i).lr_factor for i in (0, 3124, 3125, 6250, 6250 + 1999, 6250 + 2000)] == [1, 1, 0.5, 0.5, 0.5, 0.25]
+    assert plan(plan.total_iter - 2).lr_factor == 0.25
+    assert plan(plan.total_iter - 1).lr_factor == 0.125

@@ -17,6 +17,21 @@ from mg_basicsr.report.plan_plot import plot_plan
     [
         ('reds', PAPER | {'extra': {'gt_size': 288, 'frames': 17, 'iters': 20_000}}, {}),
         ('edvr', {'preset': 'lin2022'}, {}),
+        ('reds', {'preset': 'wu2020'}, {}),
+        ('reds', {'preset': 'wu2020'}, {'train.total_iter': 2000, 'train.fix_flow': 0}),
+        (
+            'reds',
+            {'preset': 'progressive', 'gt_sizes': [128, 256], 'mini_batch_sizes': [4, 1], 'iters': [2, 1]},
+            {'datasets.train.type': 'PairedImageDataset'},
+        ),
+        (
+            'reds',
+            {
+                'preset': 'stages',
+                'stages': [{'iters': 99, 'lr': [1e-1, 0, 'linear']}, {'iters': 99, 'lr': [1e-4, 0, 'linear']}],
+            },
+            {'train.fix_flow': 0},
+        ),
         ('reds', {'preset': 'stages', 'stages': [{'iters': 1}]}, {'train.fix_flow': 0}),
     ],
 )

@@ -18,6 +18,7 @@ from mg_basicsr.schedule.lr import (
     Linear,
     MultiStep,
     Rate,
+    StepDown,
     batch_lr_scale,
     warmup_factor,
 )
@@ -38,6 +39,9 @@ from mg_basicsr.schedule.lr import (
         (HostCurve(Linear(100), start=10, stride=Fraction(4)), {0: 0.6, 5: 0.4}),
         (HostCurve(Linear(100), start=10, stride=Fraction(3, 2)), {0: 0.85, 1: 0.84, 2: 0.82}),
         (HostCurve(Linear(100), start=0, stride=Fraction(1, 2)), {0: 1, 1: 1, 2: 0.99, 3: 0.99}),
+        (HostCurve(Linear(100), start=10, stride=Fraction(4), shift=Fraction(-20)), {0: 0.8, 5: 0.6}),
+        (StepDown(5, 0.1), {0: 1, 4: 1, 5: 0.1, 500: 0.1}),
+        (CosineRestart((10, 10), (1, 0.5), (0.2, 0)), {0: 1, 5: 0.6, 10: 0.2, 15: 0.25, 20: 0, 30: 0}),
     ],
 )
 def test_curves(curve: Curve, values: dict[int, float]) -> None:
