@@ -21,7 +21,8 @@ from statistics import median
 from typing import Any
 
 import torch
-from loading import RESULTS, SCALE, machine, prepare_reds
+from common import RESULTS, machine
+from loading import SCALE, prepare_reds
 from torch.utils.data import DataLoader, Dataset
 
 from mg_basicsr.data.batches import as_delivered, pixels_to_float
@@ -70,7 +71,7 @@ def main() -> None:
     print(f'\nsamples per second, one worker, {CLIPS} clips x {FRAMES} frames x GT {SIZE}: median, lowest, highest')
     for name, values in rates.items():
         print(f'{name:>16} {medians[name]:9.1f} {min(values):9.1f} {max(values):9.1f}')
-    report = {'what': 'samples per second', 'medians': medians, 'rounds': rates, **machine()}
+    report = {'what': 'samples per second', 'medians': medians, 'rounds': rates, **machine('torch', 'numpy', 'opencv-python')}
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / 'delivery.json').write_text(json.dumps(report, indent=2) + '\n')
     print(json.dumps(report))

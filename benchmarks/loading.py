@@ -14,10 +14,7 @@ import argparse
 import json
 import mmap
 import os
-import platform
 import random
-import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +26,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from common import RESULTS, machine
 
 from mg_basicsr.data.clips import ClipDataset
 from mg_basicsr.data.options import TrainSetOptions
@@ -44,7 +42,6 @@ from mg_basicsr.data.synthetic import make_clips
 from mg_basicsr.data.vimeo import Vimeo90KRecurrent
 from mg_basicsr.host.importing import install
 
-RESULTS = Path(__file__).parent / 'results'
 SCALE = 4
 SIZES, FRAMES = (64, 128, 256), (5, 15, 30)
 SEPTUPLETS, SEPTUPLET_SIZE = 24, (256, 448)
@@ -107,7 +104,8 @@ def main() -> None:
     }
     show(results)
     targets = judge(results)
-    report = {'what': 'milliseconds per sample, medians', 'results': results, 'targets': targets, **machine()}
+    about = machine('torch', 'numpy', 'opencv-python', 'zstandard')
+    report = {'what': 'milliseconds per sample, medians', 'results': results, 'targets': targets, **about}
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / 'loading.json').write_text(json.dumps(report, indent=2) + '\n')
     plot(results, arguments.output / 'loading.png')
@@ -327,25 +325,6 @@ def plot(results: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
     axes.grid(alpha=0.3, which='both', linewidth=0.5)
     axes.legend(fontsize=8, ncol=2, frameon=False, loc='upper center', bbox_to_anchor=(0.5, -0.14))
     figure.savefig(path, dpi=150, bbox_inches='tight')
-
-
-def machine() -> dict[str, Any]:
-    """Where and with what this was measured."""
-    import zstandard
-
-    info = Path('/proc/cpuinfo')
-    models = [line.split(':')[1].strip() for line in info.read_text().splitlines() if line.startswith('model name')]
-    git = shutil.which('git')
-    here = Path(__file__).parent
-    commit = git and subprocess.run([git, 'rev-parse', 'HEAD'], cwd=here, capture_output=True, text=True, check=False)
-    modules = {'numpy': np, 'torch': torch, 'opencv': cv2, 'zstandard': zstandard}
-    return {
-        'machine': {'cpu': models[0] if models else platform.processor(), 'cores': os.cpu_count()},
-        'load': os.getloadavg(),
-        'versions': {'python': platform.python_version(), **{name: m.__version__ for name, m in modules.items()}},
-        'commit': commit.stdout.strip() if commit else '',
-        'command': ' '.join(['python', *sys.argv]),
-    }
 
 
 if __name__ == '__main__':
