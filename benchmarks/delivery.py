@@ -71,7 +71,8 @@ def main() -> None:
     print(f'\nsamples per second, one worker, {CLIPS} clips x {FRAMES} frames x GT {SIZE}: median, lowest, highest')
     for name, values in rates.items():
         print(f'{name:>16} {medians[name]:9.1f} {min(values):9.1f} {max(values):9.1f}')
-    report = {'what': 'samples per second', 'medians': medians, 'rounds': rates, **machine('torch', 'numpy', 'opencv-python')}
+    about = machine('torch', 'numpy', 'opencv-python')
+    report = {'what': 'samples per second', 'medians': medians, 'rounds': rates, **about}
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / 'delivery.json').write_text(json.dumps(report, indent=2) + '\n')
     print(json.dumps(report))
