@@ -157,7 +157,7 @@ def test_passes_add_up_to_the_large_batch(name: str, precision: str) -> None:
     guard = in_precision(divided, precision)
     (expected,) = gradients(whole, batch(name, clips=2))
     (found,) = gradients(divided, batch(name, clips=2, parts=2))
-    assert distance(found, expected) < BOUNDS[precision] / 10  # the clips round alike in both
+    assert distance(found, expected) < BOUNDS[precision] / 5  # the clips round alike in both, not their sums
     assert guard.good == 1
 
 

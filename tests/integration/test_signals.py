@@ -13,7 +13,7 @@ import pytest
 
 from mg_basicsr.host.run import Run
 from mg_basicsr.host.signals import EXIT_CODE, InterruptedValidationError, StopSignals, finish
-from tests.integration.conftest import Project, same_weights
+from tests.integration.conftest import BLOCK, Project, same_weights
 from tests.integration.trainer import Trainer
 
 NewProject = Callable[..., Project]
@@ -62,7 +62,7 @@ def new_project(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> NewPro
         for key in ('fix_flow', 'flow_lr_mul'):
             del project.options['train'][key]
         project.options['datasets']['train']['num_worker_per_gpu'] = workers
-        project.write()
+        project.write({**BLOCK, 'check': False})  # signals are sent by steps, and are meant to be by those of the run
         return project
 
     return make

@@ -39,6 +39,7 @@ FRAMES = 3
 CLIPS = (8, 4, 2)  # of the stages, two iterations each; the file's own batch is 2
 STAGES = {
     'preset': 'stages',
+    'check': False,  # whose steps would be seen too
     'max_clips': 8,
     'stages': [{'iters': 2, 'frames': FRAMES, 'gt_size': 32, 'clips': clips} for clips in CLIPS],
 }
