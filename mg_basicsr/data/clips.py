@@ -9,8 +9,7 @@ import operator
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, SupportsIndex
+from typing import Any, NamedTuple, Protocol, SupportsIndex
 
 import numpy as np
 import torch
@@ -41,8 +40,7 @@ class KeyList(Protocol):
         """Sequence of a key and the key's frame in it, from 0. Raises IndexError."""
 
 
-@dataclass(frozen=True, slots=True)
-class Draw:
+class Draw(NamedTuple):
     """Everything that is random about one sample, decided.
 
     Attributes:
@@ -163,7 +161,7 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
         Args:
             draw: What to read.
             into: Contiguous arrays of `shapes` for the pixels; new ones by default.
-            flip: Flip the crops; otherwise `flips`, three booleans, tells what is left to do (see `flipped`).
+            flip: Flip the crops; otherwise `flips` tells what is left to do, see `convert.flipped`.
 
         Raises:
             DataError: a frame is missing or damaged.
@@ -179,7 +177,7 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
             _read(self.source.read_gt, draw, draw.gt_frames, draw.gt_window, flips, into['gt'])
         sample: dict[str, Any] = {name: torch.from_numpy(pixels) for name, pixels in into.items()}
         if not flip:
-            sample['flips'] = torch.tensor(draw.flips)
+            sample['flips'] = draw.flips.code
         return {**sample, 'key': draw.key}
 
     def __getitem__(self, item: SampleRequest | SupportsIndex) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from mg_basicsr.data.crop import Flips
+
 
 def to_float(pixels: torch.Tensor) -> torch.Tensor:
     """uint8 0..255 to float32 0..1, of any shape, on the tensor's own device.
@@ -20,12 +22,10 @@ def to_float(pixels: torch.Tensor) -> torch.Tensor:
 
 
 def flipped(pixels: torch.Tensor, flips: torch.Tensor) -> torch.Tensor:
-    """Clips or images (b, ..., s, s), each changed as its row of `flips` (b, 3) says: a new tensor on the same device.
-
-    The order is that of `crop.Flips`: left-right, top-bottom, rows to columns.
-    """
+    """Clips or images (b, ..., s, s), each changed by the `crop.Flips` of its code in `flips` (b): a new tensor."""
     out = torch.empty_like(pixels)
-    for sample, (horizontal, vertical, transpose), place in zip(pixels, flips.tolist(), out, strict=True):
-        turned = sample.flip([-1] * horizontal + [-2] * vertical)
-        place.copy_(turned.transpose(-2, -1) if transpose else turned)
+    for sample, code, place in zip(pixels, flips.tolist(), out, strict=True):
+        flip = Flips.from_code(code)
+        turned = sample.flip([-1] * flip.horizontal + [-2] * flip.vertical)
+        place.copy_(turned.transpose(-2, -1) if flip.transpose else turned)
     return out

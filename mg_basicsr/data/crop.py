@@ -49,6 +49,15 @@ class Flips(NamedTuple):
     vertical: bool = False
     transpose: bool = False
 
+    @property
+    def code(self) -> int:
+        """The three as the bits of a number, the first lowest: 0 .. 7."""
+        return self.horizontal + 2 * self.vertical + 4 * self.transpose
+
+    @classmethod
+    def from_code(cls, code: int) -> Flips:
+        return cls(bool(code & 1), bool(code & 2), bool(code & 4))
+
 
 def draw_window(rng: random.Random, height: int, width: int, size: int) -> Window:
     """A window of `size` anywhere in a frame of height x width, every position alike; size <= min(height, width)."""

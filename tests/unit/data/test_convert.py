@@ -50,11 +50,11 @@ def test_what_is_float_already_is_refused() -> None:
 def test_flips_are_those_of_the_workers(device: str) -> None:
     """All eight, on a clip each."""
     images = np.random.default_rng(0).integers(0, 256, (8, 2, 6, 6, 3), np.uint8)
-    flips = list(product([False, True], repeat=3))
+    flips = [Flips(*each) for each in product([False, True], repeat=3)]
     wanted = np.empty((8, 2, 3, 6, 6), np.uint8)
     unflipped = np.ascontiguousarray(images.transpose(0, 1, 4, 2, 3))
     for clip, out, flip in zip(images, wanted, flips, strict=True):
         for frame, planes in zip(clip, out, strict=True):
-            split_planes(frame, Flips(*flip), planes)
-    found = flipped(torch.from_numpy(unflipped).to(device), torch.tensor(flips))
+            split_planes(frame, flip, planes)
+    found = flipped(torch.from_numpy(unflipped).to(device), torch.tensor([flip.code for flip in flips]))
     assert found.is_contiguous() and np.array_equal(found.cpu().numpy(), wanted)
