@@ -24,7 +24,8 @@ def make_store(tmp_path_factory: pytest.TempPathFactory) -> MakeStore:
     def make(options: TrainSetOptions, layout: str, codec: str, whole: bool = False) -> Path:
         root = tmp_path_factory.mktemp('store')
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(writer, 'TILE', TILED)
+            patch.setattr(writer, 'RAW_TILES', (TILED, TILED // 2))
+            patch.setattr(writer, 'COMPRESSED_TILES', (TILED, TILED // 2))
             if not whole:
                 patch.setattr(writer, 'WHOLE_PIXELS', 0)
             patch.setattr(writer, 'CHUNK_BYTES', 60_000)  # several chunks per clip
