@@ -32,8 +32,15 @@ def machine(*packages: str) -> dict[str, Any]:
         'load': [round(value, 2) for value in os.getloadavg()],
         'versions': {'python': platform.python_version(), **{name: _version(name) for name in packages}},
         'commit': commit.stdout.strip() if commit else '',
-        'command': ' '.join(['python', f'benchmarks/{Path(sys.argv[0]).name}', *sys.argv[1:]]),
+        'command': ' '.join(['python', f'benchmarks/{Path(sys.argv[0]).name}', *_arguments()]),
     }
+
+
+def _arguments() -> list[str]:
+    """The command's arguments, without those that say where things are on this machine."""
+    given = sys.argv[1:]
+    places = [n for n, argument in enumerate(given) if argument in ('--output', '--work')]
+    return [argument for n, argument in enumerate(given) if n not in places and n - 1 not in places]
 
 
 def _version(package: str) -> str:
