@@ -18,7 +18,7 @@ from mg_basicsr.data.store.layout import CHANNELS, Geometry, Side, Span
 from mg_basicsr.whole_files import whole_file, write_at
 
 # Edges of GT and LQ tiles in pixels. Larger tiles read more from a cold disk and decompress more, smaller ones are more
-# pieces to copy. Measured on crops of GT 256, warm: 80 and 64 cost 7 % less than 64 and 32. Decompression prefers small.
+# pieces to copy. Measured, crops of GT 256, warm: 80 and 64 cost 7 % less than 64 and 32; decompressing favours small.
 RAW_TILES = 80, 64
 COMPRESSED_TILES = 64, 32
 WHOLE_PIXELS = 512 * 512  # raw GT frames up to this are one tile: septuplets, sub-images
