@@ -67,7 +67,7 @@ class Arm:
         self.name, self.device, self.iteration = name, device, 0
         self.run = None
         if name != 'basicsr':
-            block = {'preset': 'lin2022', **NETWORKS[network].get('block', {})}
+            block = {'preset': 'lin2022', 'check': False, **NETWORKS[network].get('block', {})}
             if name != 'ours':
                 block[name] = True
             file = OptionsFile(Path('step.yml'), (), {**options, 'multigrid': block})

@@ -72,8 +72,16 @@ def try_every_shape(run: Run, arguments: Arguments, *kept: Any) -> None:
         kept: What they consist of, to be put back as well.
 
     Raises:
-        TrainingError: a shape fails, on this rank or on another.
+        TrainingError: a shape fails, on this rank or on another; or the train loop reads its data past us.
     """
+    if run.loader is None:
+        raise TrainingError(
+            Problem(
+                'the train loop has made no prefetcher of BasicSR, so its mini-batches are not those of the plan',
+                'needed: basicsr.data.prefetch_dataloader.CPUPrefetcher or CUDAPrefetcher around the loader',
+                'use one, as the train.py of BasicSR does, or remove the multigrid block',
+            )
+        )
     start = time.perf_counter()
     shapes = distinct_batches(run.plan)
     error: MultigridError | None = None
