@@ -254,9 +254,11 @@ def ranks_to_the_end(project: Project, killer: Killer, ranks: int, most: int) ->
         '--rdzv_endpoint=localhost:0', f'--max_restarts={10 * most + 10}', '--monitor_interval=0.1',
         'train.py', '-opt', 'train.yml', '--launcher', 'pytorch', '--auto_resume',
     ]  # fmt: skip
+    # torchrun's ranks share a store, in which those that are restarted may find the addresses of those before them
+    environment = {**os.environ, 'TORCH_DISABLE_SHARE_RDZV_TCP_STORE': '1'}
     with open(project.root / 'output.txt', 'w') as output:
         process = subprocess.Popen(
-            command, cwd=project.root, stdout=output, stderr=output, start_new_session=True, env=os.environ
+            command, cwd=project.root, stdout=output, stderr=output, start_new_session=True, env=environment
         )
     killed: set[str] = set()
     while process.poll() is None:

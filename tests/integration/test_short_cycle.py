@@ -59,7 +59,7 @@ def train(root: Path, clips: Path, block: Mapping[str, Any], iterations: int) ->
         del options[key]
     project.options.update(val=None, network_g={'type': 'MultigridDemoNet', 'num_feat': 16, 'num_block': 1})
     project.options['logger'].update(print_freq=10**6, save_checkpoint_freq=10**6)
-    project.write(block)
+    project.write({**block, 'check': False})  # steps are counted and timed, those on trial not
     with Trainer() as trainer:
         trainer(project, before=WATCH)
     lines = [json.loads(line) for line in (root / 'notes.txt').read_text().splitlines()]
