@@ -106,7 +106,9 @@ class Snapshot:
         kept = dict(value)
 
         def undo() -> None:
-            if list(value) != list(kept) or any(value[key] is not kept[key] for key in kept):
+            # by identity: keys may be tensors, as those of an optimiser's state
+            pairs = zip(value.items(), kept.items(), strict=False)
+            if len(value) != len(kept) or any(a is not b for now, then in pairs for a, b in zip(now, then, strict=True)):
                 value.clear()
                 value.update(kept)
 

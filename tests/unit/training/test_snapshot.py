@@ -155,3 +155,17 @@ def test_cycles_and_bound_methods_are_followed_once() -> None:
     loop.clear()
     snapshot.restore()
     assert model.plain.count == 0 and loop[1] is loop
+
+
+def test_keys_that_are_tensors_are_put_back() -> None:
+    """The state of an optimiser that has stepped before, as after a resume, whose parameters have been replaced."""
+    first, second = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))
+    state: dict[Any, Any] = {first: {'step': 5}, second: {'step': 6}}
+    snapshot = Snapshot(state)
+    twins = [nn.Parameter(torch.ones(3)) for _ in range(2)]
+    values = list(state.values())
+    state.clear()
+    state.update(zip(twins, values, strict=True))
+    values[0]['step'] = 7
+    snapshot.restore()
+    assert [id(key) for key in state] == [id(first), id(second)] and state[first] == {'step': 5}
