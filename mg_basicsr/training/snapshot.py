@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from types import FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
@@ -106,9 +107,9 @@ class Snapshot:
         kept = dict(value)
 
         def undo() -> None:
+            now, then = chain.from_iterable(value.items()), chain.from_iterable(kept.items())
             # by identity: keys may be tensors, as those of an optimiser's state
-            pairs = zip(value.items(), kept.items(), strict=False)
-            if len(value) != len(kept) or any(a is not b for now, then in pairs for a, b in zip(now, then, strict=True)):
+            if len(value) != len(kept) or any(a is not b for a, b in zip(now, then, strict=True)):
                 value.clear()
                 value.update(kept)
 
