@@ -9,8 +9,7 @@ from contextlib import redirect_stdout
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from mg_basicsr.config.options_file import load_options
-from mg_basicsr.errors import ConfigError, Problem
+from mg_basicsr.cli.planned_file import add_file_arguments, load_file
 from mg_basicsr.schedule.describe import describe
 from mg_basicsr.schedule.duration import seconds_per_iter
 
@@ -21,20 +20,15 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument('-opt', '--opt', required=True, help='the options file')
     parser.add_argument('--json', action='store_true', help='one JSON object')
-    parser.add_argument('--world-size', type=int, help='number of ranks, of which one is tried (default: as `plan`)')
-    parser.add_argument('--force_yml', nargs='+', default=[], metavar='key:key=value')
+    add_file_arguments(parser, 'number of ranks, of which one is tried (default: as `plan`)')
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Checks the run and prints the figures; returns the exit code."""
     from rich.console import Console
 
-    if arguments.world_size is not None and arguments.world_size < 1:
-        remedy = 'give the number of processes that will train'
-        raise ConfigError(Problem(f'--world-size: {arguments.world_size}', 'allowed: an integer >= 1', remedy))
-    file = load_options(arguments.opt, arguments.force_yml)
+    file = load_file(arguments)
     console = Console(stderr=True, highlight=False)
     # networks and the host print as they like; standard output is ours
     with console.status('options and files') as status, redirect_stdout(io.StringIO()):

@@ -6,9 +6,10 @@ import argparse
 import json
 from pathlib import Path
 
+from mg_basicsr.cli.planned_file import add_file_arguments, load_file
 from mg_basicsr.config.build import Settings, resolve
 from mg_basicsr.config.grid import wanted_grid
-from mg_basicsr.config.options_file import OptionsFile, load_options
+from mg_basicsr.config.options_file import OptionsFile
 from mg_basicsr.config.print_block import explicit_block
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.schedule.describe import describe
@@ -16,21 +17,16 @@ from mg_basicsr.schedule.describe import describe
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument('-opt', '--opt', required=True, help='the options file')
     form = parser.add_mutually_exclusive_group()
     form.add_argument('--json', action='store_true', help='one JSON object')
     form.add_argument('--yaml', action='store_true', help='the plan as an explicit block, to be pasted into the file')
     parser.add_argument('--plot', type=Path, metavar='P.png', help='also draw shapes and rates over the iterations')
-    parser.add_argument('--world-size', type=int, help='number of ranks (default: an integer num_gpu, else 1)')
-    parser.add_argument('--force_yml', nargs='+', default=[], metavar='key:key=value')
+    add_file_arguments(parser, 'number of ranks (default: an integer num_gpu, else 1)')
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Plans the file and prints the plan in the form asked for; returns the exit code."""
-    if arguments.world_size is not None and arguments.world_size < 1:
-        remedy = 'give the number of processes that will train'
-        raise ConfigError(Problem(f'--world-size: {arguments.world_size}', 'allowed: an integer >= 1', remedy))
-    file = load_options(arguments.opt, arguments.force_yml)
+    file = load_file(arguments)
     settings = resolve(file, arguments.world_size)
     if arguments.plot:
         draw(settings, arguments.plot)

@@ -1,0 +1,27 @@
+"""The arguments of commands that plan an options file for a number of ranks."""
+
+from __future__ import annotations
+
+import argparse
+
+from mg_basicsr.config.options_file import OptionsFile, load_options
+from mg_basicsr.errors import ConfigError, Problem
+
+
+def add_file_arguments(parser: argparse.ArgumentParser, world_size: str) -> None:
+    """-opt, --world-size (with this help) and --force_yml."""
+    parser.add_argument('-opt', '--opt', required=True, help='the options file')
+    parser.add_argument('--world-size', type=int, help=world_size)
+    parser.add_argument('--force_yml', nargs='+', default=[], metavar='key:key=value')
+
+
+def load_file(arguments: argparse.Namespace) -> OptionsFile:
+    """The file that the arguments name.
+
+    Raises:
+        ConfigError: it cannot be read, or the number of ranks is not one.
+    """
+    if arguments.world_size is not None and arguments.world_size < 1:
+        remedy = 'give the number of processes that will train'
+        raise ConfigError(Problem(f'--world-size: {arguments.world_size}', 'allowed: an integer >= 1', remedy))
+    return load_options(arguments.opt, arguments.force_yml)
