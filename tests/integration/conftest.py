@@ -120,6 +120,14 @@ class Project:
         )
         val.update(dataroot_gt=str(clips / 'val/GT'), dataroot_lq=str(clips / 'val/LQ'))
 
+    def shrink(self) -> None:
+        """The smallest network, without flow, and no validation."""
+        self.options['val'] = None
+        del self.options['datasets']['val']
+        self.options['network_g'] = {'type': 'MultigridDemoNet', 'num_feat': 4, 'num_block': 1}
+        for key in ('fix_flow', 'flow_lr_mul'):
+            del self.options['train'][key]
+
     @property
     def experiment(self) -> Path:
         return self.root / 'experiments' / str(self.options['name'])

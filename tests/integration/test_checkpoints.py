@@ -70,11 +70,7 @@ def new_project(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> NewPro
 
     def make() -> Project:
         project = Project(tmp_path_factory.mktemp('project'), clips)
-        project.options['val'] = None
-        del project.options['datasets']['val']
-        project.options['network_g'] = {'type': 'MultigridDemoNet', 'num_feat': 4, 'num_block': 1}
-        for key in ('fix_flow', 'flow_lr_mul'):
-            del project.options['train'][key]
+        project.shrink()
         project.options['logger']['save_checkpoint_freq'] = 3
         project.options['datasets']['train']['num_worker_per_gpu'] = 0
         project.write()

@@ -94,11 +94,7 @@ def trainer() -> Iterator[Trainer]:
 def new_project(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> NewProject:
     def make(**train_set: Any) -> Project:
         project = Project(tmp_path_factory.mktemp('project'), clips)
-        project.options['val'] = None
-        del project.options['datasets']['val']
-        project.options['network_g'] = {'type': 'MultigridDemoNet', 'num_feat': 4, 'num_block': 1}
-        for key in ('fix_flow', 'flow_lr_mul'):
-            del project.options['train'][key]
+        project.shrink()
         project.options['logger']['save_checkpoint_freq'] = 5  # in the middle of a stage
         project.options['datasets']['train'].update({'num_worker_per_gpu': 0, **train_set})
         return project
