@@ -9,7 +9,15 @@ from torch import nn
 
 from mg_basicsr.host.norm import trained_networks
 from mg_basicsr.host.run import Run
-from mg_basicsr.training.acceleration import allow_tf32, channels_last, compile_parts, fuse, settle, try_kernels
+from mg_basicsr.training.acceleration import (
+    allow_tf32,
+    channels_last,
+    compile_parts,
+    fuse,
+    keep_freed_memory,
+    settle,
+    try_kernels,
+)
 
 
 def arrange(run: Run, network: nn.Module) -> nn.Module:
@@ -26,6 +34,8 @@ def accelerate(run: Run, model: Any) -> None:
         TrainingError: what an option asks for cannot be had on this machine; the option is named.
     """
     block = run.settings.block
+    if str(getattr(model, 'device', '')) == 'cpu':
+        keep_freed_memory()
     if block.tf32 is not None:
         allow_tf32(block.tf32)
     if block.cudnn_benchmark is not None:  # BasicSR has set it before the model was made

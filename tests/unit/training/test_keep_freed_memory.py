@@ -1,0 +1,46 @@
+"""Memory that a step has freed serves the next one."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+STEPS = """
+import os, resource, torch
+from mg_basicsr.training.acceleration import keep_freed_memory
+if {keep}:
+    assert keep_freed_memory()
+def step():
+    tensors = [torch.ones(2**22) for _ in range(8)]  # 16 MiB each
+for _ in range(3):
+    step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(5):
+    step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def page_faults(keep: bool, **environment: str) -> int:
+    """Of five steps of 128 MiB, after three others."""
+    command = [sys.executable, '-c', STEPS.format(keep=keep)]
+    done = subprocess.run(command, env={'OMP_NUM_THREADS': '1', **environment}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='glibc only')
+def test_steps_after_the_first_ask_the_system_for_no_memory() -> None:
+    assert page_faults(keep=True) < 100
+    assert page_faults(keep=False) > 1000  # as it is without
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='glibc only')
+def test_settings_of_the_environment_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mg_basicsr.training.acceleration import keep_freed_memory
+
+    monkeypatch.setenv('GLIBC_TUNABLES', 'glibc.malloc.trim_threshold=0')
+    assert not keep_freed_memory()
