@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -32,14 +33,14 @@ def machine(*packages: str) -> dict[str, Any]:
         'load': [round(value, 2) for value in os.getloadavg()],
         'versions': {'python': platform.python_version(), **{name: _version(name) for name in packages}},
         'commit': commit.stdout.strip() if commit else '',
-        'command': ' '.join(['python', f'benchmarks/{Path(sys.argv[0]).name}', *_arguments()]),
+        'command': shlex.join(['python', f'benchmarks/{Path(sys.argv[0]).name}', *_arguments()]),
     }
 
 
 def _arguments() -> list[str]:
     """The command's arguments, without those that say where things are on this machine."""
     given = sys.argv[1:]
-    places = [n for n, argument in enumerate(given) if argument in ('--output', '--work')]
+    places = [n for n, argument in enumerate(given) if argument in ('--output', '--work', '--video')]
     return [argument for n, argument in enumerate(given) if n not in places and n - 1 not in places]
 
 

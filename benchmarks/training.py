@@ -28,7 +28,7 @@ from training_figure import plot
 from training_summary import markdown, summarise
 
 PROCESS = Path(__file__).parent / 'training_process.py'
-SWEEP_ITERATIONS = 36
+SWEEP_ITERATIONS = 24
 
 
 def main() -> None:
@@ -83,7 +83,7 @@ class Records:
 
     def add(self, **record: Any) -> None:
         """Appends a record, with the machine's state."""
-        record.update(machine('torch', 'torchvision', 'numpy', 'opencv-python-headless', 'basicsr'))
+        record.update(machine('torch', 'torchvision', 'numpy', 'opencv-python', 'basicsr'))
         self.lines.append(record)
         with self.path.open('a') as file:
             file.write(json.dumps(record) + '\n')

@@ -99,11 +99,14 @@ def lin2022(**more: Any) -> Callable[[int], Block]:
     return lambda total: {'preset': 'lin2022', **more}
 
 
-def full_shape(lr: float) -> Callable[[int], Block]:
-    """The file's own shape and cosine, read from the store: what the store alone brings."""
-    return lambda total: {
-        'preset': 'stages', **STORE, 'stages': [{'iters': total, 'lr': [lr, 1e-7, f'cosine {total}']}]
-    }  # fmt: skip
+def full_shape(lr: float, share: float = 1.0) -> Callable[[int], Block]:
+    """The file's own shape and cosine, read from the store, over a share of the file's iterations."""
+
+    def block(total: int) -> Block:
+        iters = round(share * total)
+        return {'preset': 'stages', **STORE, 'stages': [{'iters': iters, 'lr': [lr, 1e-7, f'cosine {iters}']}]}
+
+    return block
 
 
 def small_steps(stages: list[tuple[float, int, int]], lr: float, warmup: int) -> Callable[[int], Block]:
@@ -140,10 +143,11 @@ CPU = Setup(
         'stock, 1 thread': Arm(None, {'OMP_NUM_THREADS': '1'}),
         'curriculum': Arm(lin2022(**SMALL)),
         'store': Arm(full_shape(DEMO_LR)),
+        'store, a quarter of the iterations': Arm(full_shape(DEMO_LR, 0.25)),
         'curriculum + store': Arm(lin2022(**SMALL, **STORE)),
         'curriculum + store + step': Arm(lin2022(**SMALL, **STORE, **STEP)),
         'curriculum + store + large batch': Arm(lin2022(**SMALL, **STORE, base_batch_size=3, batch_size=6)),
-        'all': Arm(small_steps([(2.2, 2, 96), (0.5, 3, 96), (0.01, 8, 192)], DEMO_LR, 20)),
+        'all': Arm(small_steps([(2.0, 2, 96), (1.2, 3, 96), (0.01, 8, 192)], DEMO_LR, 20)),
     },
 )
 BASICVSR = Setup(

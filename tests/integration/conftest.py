@@ -6,7 +6,7 @@ import copy
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+
+from tests.integration.trainer import Trainer
 
 CLIPS = {'001': 9, '002': 37, '003': 12}  # of different lengths: BasicSR's own classes assume 100
 VALIDATION = {'000': 4, '011': 4}
@@ -183,6 +185,13 @@ def same_weights(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
 @pytest.fixture
 def project(tmp_path: Path, clips: Path) -> Project:
     return Project(tmp_path, clips)
+
+
+@pytest.fixture(scope='module')
+def trainer() -> Iterator[Trainer]:
+    """A process that has imported what a training needs; one for each file of tests."""
+    with Trainer() as started:
+        yield started
 
 
 def lines_of(text: str) -> Sequence[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,12 +27,6 @@ def spy(self, current_iter):
           torch.backends.cudnn.benchmark, torch.backends.cuda.matmul.allow_tf32)
 SRModel.optimize_parameters = spy
 """
-
-
-@pytest.fixture(scope='module')
-def trainer() -> Iterator[Trainer]:
-    with Trainer() as started:
-        yield started
 
 
 def make(root: Path, clips: Path) -> Project:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,6 @@ from tests.integration.conftest import BLOCK, Project, same_weights
 from tests.integration.trainer import Trainer
 
 NewProject = Callable[..., Project]
-
-
-@pytest.fixture(scope='module')
-def trainer() -> Iterator[Trainer]:
-    with Trainer() as started:
-        yield started
 
 
 @pytest.fixture(scope='module')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +82,6 @@ class RememberingBasicVSR(Remembers):
         net = BasicVSR(**kwargs)
         super().__init__(net)
 """
-
-
-@pytest.fixture(scope='module')
-def trainer() -> Iterator[Trainer]:
-    with Trainer() as started:
-        yield started
 
 
 @pytest.fixture

@@ -59,12 +59,6 @@ basicsr.train.parse_options = parse_and_load
 
 
 @pytest.fixture(scope='module')
-def trainer() -> Iterator[Trainer]:
-    with Trainer() as started:
-        yield started
-
-
-@pytest.fixture(scope='module')
 def new_project(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> NewProject:
     """Twelve iterations of the smallest network, with a checkpoint after every third."""
 

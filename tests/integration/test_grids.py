@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,12 +102,6 @@ def test_bd_is_the_stores(frame: Pixels, stride: float) -> None:
         difference = np.abs(lq - whole[top // 4 : top // 4 + 12, left // 4 : left // 4 + 12])
         inside = difference[2 if top == 0 else 0 : -1, 2 if left == 0 else 0 : -1]
         assert inside.max() <= 1
-
-
-@pytest.fixture(scope='module')
-def trainer() -> Iterator[Trainer]:
-    with Trainer() as started:
-        yield started
 
 
 NewProject = Callable[..., Project]

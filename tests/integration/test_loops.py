@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -82,12 +82,6 @@ class SummaryWriter:
 sys.modules['torch.utils.tensorboard'] = types.ModuleType('tensorboard')
 sys.modules['torch.utils.tensorboard'].SummaryWriter = SummaryWriter
 """
-
-
-@pytest.fixture(scope='module')
-def trainer() -> Iterator[Trainer]:
-    with Trainer() as started:
-        yield started
 
 
 @pytest.fixture(scope='module')

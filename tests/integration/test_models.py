@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +64,6 @@ class StubbornDataset(ObedientDataset):
     def size(self):
         return 64
 """
-
-
-@pytest.fixture(scope='module')
-def trainer() -> Iterator[Trainer]:
-    with Trainer() as started:
-        yield started
 
 
 @pytest.fixture(scope='module')

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 import re
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -220,12 +219,6 @@ def test_a_device_without_the_type_is_refused(monkeypatch: pytest.MonkeyPatch) -
 
 
 # Whole runs
-
-
-@pytest.fixture(scope='module')
-def trainer() -> Iterator[Trainer]:
-    with Trainer() as started:
-        yield started
 
 
 @pytest.fixture

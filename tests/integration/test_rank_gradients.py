@@ -10,7 +10,6 @@ import torch
 from mg_basicsr.training.micro_batches import MicroBatches
 from tests.integration.conftest import Project
 from tests.integration.test_micro_batches import CLIPS, MODELS, batch, build, train
-from tests.integration.trainer import Trainer
 
 RANKS = PARTS = 2
 SCRIPT = """
@@ -22,12 +21,6 @@ from tests.integration.test_rank_gradients import compare
 for name in {names}:
     compare(name, rank)
 """
-
-
-@pytest.fixture(scope='module')
-def trainer():
-    with Trainer() as trainer:
-        yield trainer
 
 
 @pytest.mark.parametrize('name', MODELS)

@@ -46,12 +46,6 @@ if not os.path.exists('experiments'):
 
 
 @pytest.fixture(scope='module')
-def trainer() -> Iterator[Trainer]:
-    with Trainer() as started:
-        yield started
-
-
-@pytest.fixture(scope='module')
 def new_project(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> NewProject:
     def make(workers: int = 0, val: bool = False) -> Project:
         project = Project(tmp_path_factory.mktemp('project'), clips)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +44,6 @@ STAGES = {
     'stages': [{'iters': 2, 'frames': FRAMES, 'gt_size': 32, 'clips': clips} for clips in CLIPS],
 }
 Train = Callable[[dict[str, Any]], Project]
-
-
-@pytest.fixture(scope='module')
-def trainer() -> Iterator[Trainer]:
-    with Trainer() as started:
-        yield started
 
 
 @pytest.fixture(scope='module')

@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from tests.integration.conftest import Project
+if TYPE_CHECKING:
+    from tests.integration.conftest import Project
 
 # the last line of a train.py, after whatever it registers
 TRAIN = '\nimport os\nfrom basicsr.train import train_pipeline\ntrain_pipeline(os.getcwd())\n'
