@@ -74,10 +74,12 @@ def test_the_curriculum_alone_is_compared_without_waiting_for_data() -> None:
 
 
 def test_a_prediction_is_held_against_iterations_without_the_start() -> None:
-    said = {'seconds': {'baseline': 11.0, 'multigrid': 5.5}, 'ideal_speedup': 2.0, **run('', 0, CURVE)}
     lines = [
         run('stock', 0, CURVE), run('store', 0, CURVE, 1000), run('curriculum + store', 0, CURVE, 600),
-        {**said, 'kind': 'prediction', 'arm': 'curriculum + store'},
+        {
+            **run('', 0, CURVE), 'kind': 'prediction', 'arm': 'curriculum + store',
+            'seconds': {'baseline': 11.0, 'multigrid': 5.5}, 'ideal_speedup': 2.0,
+        },
     ]  # fmt: skip
     baseline, planned = summary.summarise(lines, ['stock', 'store', 'curriculum + store'])['predictions']
     assert (baseline['took'], planned['took']) == pytest.approx((11.0, 6.6))
