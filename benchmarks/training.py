@@ -28,7 +28,7 @@ from training_figure import plot
 from training_summary import markdown, summarise
 
 PROCESS = Path(__file__).parent / 'training_process.py'
-SWEEP_ITERATIONS = 24
+SWEEP_ITERATIONS = 18
 
 
 def main() -> None:
@@ -120,7 +120,7 @@ def train_all(setup: Setup, root: Path, records: Records, seeds: list[int], name
 def sweep(setup: Setup, root: Path, records: Records) -> None:
     """Short runs without validation of networks of several sizes."""
     for label, network in SWEEP.items():
-        for name in SWEPT:
+        for name in [name for name in SWEPT if name in setup.arms]:
             if not records.has(kind='sweep', network=label, arm=name):
                 arm = setup.arms[name]
                 options = setup.write(root, 'sweep', arm, 0, SWEEP_ITERATIONS, network)

@@ -168,7 +168,7 @@ SETUPS = {'cpu': CPU, 'basicvsr': BASICVSR}
 SWEPT = ('stock', 'stock, 1 thread', 'curriculum + store')  # arms that meet networks of several sizes
 SWEEP = {
     label: {**CPU.network, 'num_feat': features, 'num_block': blocks}
-    for label, features, blocks in (('8 features', 8, 1), ('32 features', 32, 1), ('48 features, 3 blocks', 48, 3))
+    for label, features, blocks in (('8 features', 8, 1), ('32 features', 32, 1), ('48 features, 2 blocks', 48, 2))
 }
 PREDICTED = 'curriculum + store'
 SHOWN = ('stock', 'stock, 1 thread', 'store', 'curriculum + store', 'all')  # curves of the figure
