@@ -100,11 +100,14 @@ def lin2022(**more: Any) -> Callable[[int], Block]:
 
 
 def full_shape(lr: float, share: float = 1.0) -> Callable[[int], Block]:
-    """The file's own shape and cosine, read from the store, over a share of the file's iterations."""
+    """The file's own shape and cosine, read from the store, over a share of the file's iterations, a
+    twentieth of them warm-up.
+    """
 
     def block(total: int) -> Block:
         iters = round(share * total)
-        return {'preset': 'stages', **STORE, 'stages': [{'iters': iters, 'lr': [lr, 1e-7, f'cosine {iters}']}]}
+        stage = {'iters': iters, 'lr': [lr, 1e-7, f'cosine {iters}']}
+        return {'preset': 'stages', **STORE, 'warmup_iter': max(1, iters // 20), 'stages': [stage]}
 
     return block
 
@@ -165,7 +168,7 @@ BASICVSR = Setup(
     },
 )
 SETUPS = {'cpu': CPU, 'basicvsr': BASICVSR}
-SWEPT = ('stock', 'stock, 1 thread', 'curriculum + store')  # arms that meet networks of several sizes
+SWEPT = ('stock', 'stock, 1 thread', 'curriculum', 'curriculum + store')  # arms that meet networks of several sizes
 SWEEP = {
     label: {**CPU.network, 'num_feat': features, 'num_block': blocks}
     for label, features, blocks in (('8 features', 8, 1), ('32 features', 32, 1), ('48 features, 2 blocks', 48, 2))

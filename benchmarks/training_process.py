@@ -73,7 +73,7 @@ class Record:
 
     def next_iteration(self) -> None:
         """The iteration whose batch `batch` announced is over."""
-        if self._shape:
+        if self._shape and self._parts['optimiser']:  # BasicSR fetches batches past its last iteration
             now = time.perf_counter() - self._started - self._stood if self._started else 0.0
             row = self.shapes[self._shape if self.shapes else FIRST]
             row['iterations'] += 1
@@ -91,8 +91,8 @@ class Record:
             self._shape = f'{clips}x{frames}x{batch["gt"].shape[-1]}'
 
     def validated(self, iteration: int, value: float) -> None:
-        """A validation has been made; the second one of the very end, which BasicSR numbers one higher, is left out."""
-        if not self.curve or iteration > self.curve[-1][0] + 1:
+        """A validation has been made; the second one of the very end, which BasicSR numbers higher, is left out."""
+        if not self.curve or iteration > self.curve[-1][0] + 2:
             self.curve.append((iteration, self.now(), value))
 
     def report(self) -> dict[str, Any]:

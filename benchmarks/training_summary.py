@@ -53,7 +53,7 @@ def describe(runs: Runs, arm: str, reference: str) -> dict[str, Any]:
     differences = [final_psnr(run) - final_psnr(base) for base, run in pairs]
     return {
         'seeds': seeds,
-        'iterations': int(own[0]['iterations']),
+        'iterations': int(min(own[0]['iterations'], own[0]['curve'][-1][0])),
         'seconds': median(run['seconds'] for run in own),
         'psnr': mean(map(final_psnr, own)),
         'to_target': finite(median(to_target)) if pairs else None,
