@@ -48,7 +48,7 @@ def draw_curves(axes: Any, summary: Summary, shown: tuple[str, ...], colours: Ma
     reference = summary['arms'][summary['reference']]['psnr']
     axes.axhline(reference - 0.02, color='grey', linewidth=0.8, linestyle=':')
     axes.annotate(
-        'final PSNR of stock - 0.02 dB', (1, reference - 0.02), xycoords=('axes fraction', 'data'), xytext=(0, -4),
+        'final PSNR of stock - 0.02 dB', (1, reference - 0.02), xycoords=('axes fraction', 'data'), xytext=(0, -22),
         textcoords='offset points', ha='right', va='top', fontsize=7, color='grey',
     )  # fmt: skip
     axes.set(xlabel='minutes of training, loading included', ylabel='PSNR, dB', ylim=(final - 0.6, final + 0.03))
@@ -63,7 +63,8 @@ def draw_ratios(axes: Any, summary: Summary, colours: Mapping[str, Any]) -> None
         low, high = row['ratio_range']
         axes.barh(n, row['ratio'], color=colours[arm], height=0.6)
         axes.plot([low, high], [n, n], color='black', linewidth=1)
-        text = f'{row["ratio"]:.1f}x' if row['to_target'] is not None else 'never'
+        never = f'never ({row["psnr_difference"]:+.2f} dB at the end)'
+        text = never if row['to_target'] is None else f'{row["ratio"]:.1f}x'
         axes.annotate(text, (high, n), xytext=(4, 0), textcoords='offset points', va='center', fontsize=8)
     axes.set_yticks(range(len(arms)), arms, fontsize=8)
     axes.invert_yaxis()
