@@ -14,7 +14,6 @@ from mg_basicsr.training.acceleration import (
     channels_last,
     compile_parts,
     fuse,
-    keep_freed_memory,
     settle,
     try_kernels,
 )
@@ -34,8 +33,6 @@ def accelerate(run: Run, model: Any) -> None:
         TrainingError: what an option asks for cannot be had on this machine; the option is named.
     """
     block = run.settings.block
-    if str(getattr(model, 'device', '')) == 'cpu':
-        keep_freed_memory()
     if block.tf32 is not None:
         allow_tf32(block.tf32)
     if block.cudnn_benchmark is not None:  # BasicSR has set it before the model was made

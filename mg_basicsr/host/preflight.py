@@ -16,6 +16,7 @@ from mg_basicsr.host.norm import whole_batches
 from mg_basicsr.host.options import fail
 from mg_basicsr.host.run import Run
 from mg_basicsr.host.trial import Arguments, Trials, arguments_as_called, distinct_batches
+from mg_basicsr.training.acceleration import keep_freed_memory
 from mg_basicsr.training.preflight import attempt
 from mg_basicsr.training.snapshot import on_trial
 
@@ -57,6 +58,9 @@ def check_before_first_step(run: Run, model: Any) -> None:
                 try_every_shape(run, arguments_as_called(run.iteration, args, kwargs), args, kwargs)
             except MultigridError as error:
                 fail(error)
+            if torch.device(getattr(model, 'device', 'cpu')).type == 'cpu':
+                # not before: of memory that is kept, a smaller batch might not find enough in one piece
+                keep_freed_memory()
         return optimize(*args, **kwargs)
 
     model.optimize_parameters = checked
