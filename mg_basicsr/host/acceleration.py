@@ -9,14 +9,7 @@ from torch import nn
 
 from mg_basicsr.host.norm import trained_networks
 from mg_basicsr.host.run import Run
-from mg_basicsr.training.acceleration import (
-    allow_tf32,
-    channels_last,
-    compile_parts,
-    fuse,
-    settle,
-    try_kernels,
-)
+from mg_basicsr.training.acceleration import allow_tf32, channels_last, compile_parts, fuse, settle, try_kernels
 
 
 def arrange(run: Run, network: nn.Module) -> nn.Module:

@@ -99,8 +99,7 @@ def keep_freed_memory() -> bool:
 
     A step frees its activations and asks for as much again; by default most of it then comes as new pages, each of
     which the kernel has to clear and map: a tenth of a step of the demo's network. Allocations above 32 MiB still do.
-    The process keeps its
-    peak, and in pieces: for after the search for what fits into memory.
+    The process keeps its peak, and in pieces: to be called after the search for what fits into memory.
 
     Returns:
         Whether it was done: not with another allocator, nor where the environment has settings of its own.
