@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -73,11 +74,10 @@ def parse() -> argparse.Namespace:
 
 def demo(folder: Path) -> tuple[Path, Path]:
     """The demo's options file beside its data, read from folders."""
-    from mg_basicsr.host.demo_data import make_data
-    from mg_basicsr.host.importing import install
+    from mg_basicsr.demo.data import SCALE, make_data
+    from mg_basicsr.host.store_inputs import bicubic
 
-    install()  # imresize is BasicSR's
-    make_data(folder / 'datasets', lambda *progress: None)
+    make_data(folder / 'datasets', partial(bicubic, scale=SCALE), lambda *progress: None)
     text = (Path(__file__).parents[1] / 'mg_basicsr/demo/demo.yml').read_text()
     options = folder / 'demo.yml'
     options.write_text(re.sub(r'^  store: .*$', '', text, flags=re.MULTILINE))

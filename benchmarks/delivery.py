@@ -25,18 +25,18 @@ from common import RESULTS, machine
 from loading import SCALE, prepare_reds
 from torch.utils.data import DataLoader, Dataset
 
-from mg_basicsr.data.batches import as_delivered, pixels_to_float
-from mg_basicsr.data.guard import Guarded
-from mg_basicsr.data.options import TrainSetOptions
-from mg_basicsr.data.reds import REDSRecurrent
-from mg_basicsr.data.request import BatchRequests, SampleRequest
-from mg_basicsr.data.ring import Ring
-from mg_basicsr.data.store.build import build
+from mg_basicsr.data.datasets.reds import REDSRecurrent
+from mg_basicsr.data.listing.train_set import TrainSetOptions
+from mg_basicsr.data.loading.batch_dataset import Guarded
+from mg_basicsr.data.loading.batches import as_delivered, pixels_to_float
+from mg_basicsr.data.loading.shared_ring import Ring
+from mg_basicsr.data.loading.workers import start_worker
+from mg_basicsr.data.sampling.request import BatchRequests, SampleRequest
+from mg_basicsr.data.store.building.build import build
+from mg_basicsr.data.store.building.inputs import from_options
 from mg_basicsr.data.store.format import Header
-from mg_basicsr.data.store.listing import from_options
 from mg_basicsr.data.store.opening import open_store
-from mg_basicsr.data.workers import start_worker
-from mg_basicsr.host.importing import install
+from mg_basicsr.host.install import install
 
 CLIPS, FRAMES, SIZE = 8, 15, 256
 BYTES = CLIPS * FRAMES * 3 * (SIZE**2 + (SIZE // SCALE) ** 2)

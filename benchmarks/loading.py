@@ -28,19 +28,19 @@ import numpy as np
 import torch
 from common import RESULTS, machine
 
-from mg_basicsr.data.clips import ClipDataset
-from mg_basicsr.data.options import TrainSetOptions
-from mg_basicsr.data.reds import REDSRecurrent
-from mg_basicsr.data.request import SampleRequest
-from mg_basicsr.data.store.build import build
+from mg_basicsr.data.datasets.clip_dataset import ClipDataset
+from mg_basicsr.data.datasets.reds import REDSRecurrent
+from mg_basicsr.data.datasets.vimeo import Vimeo90KRecurrent
+from mg_basicsr.data.listing.train_set import TrainSetOptions
+from mg_basicsr.data.sampling.request import SampleRequest
+from mg_basicsr.data.store.building.build import build
+from mg_basicsr.data.store.building.inputs import from_options
 from mg_basicsr.data.store.format import Header, clip_path
-from mg_basicsr.data.store.listing import from_options
-from mg_basicsr.data.store.maps import open_map
+from mg_basicsr.data.store.mapped_file import open_map
 from mg_basicsr.data.store.opening import open_store
 from mg_basicsr.data.store.reader import StoreFrames
-from mg_basicsr.data.synthetic import make_clips
-from mg_basicsr.data.vimeo import Vimeo90KRecurrent
-from mg_basicsr.host.importing import install
+from mg_basicsr.demo.clips import make_clips
+from mg_basicsr.host.install import install
 
 SCALE = 4
 SIZES, FRAMES = (64, 128, 256), (5, 15, 30)

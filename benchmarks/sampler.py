@@ -16,7 +16,7 @@ from statistics import median
 
 from common import RESULTS, machine
 
-from mg_basicsr.data.sampler import MultigridSampler
+from mg_basicsr.data.sampling.sampler import MultigridSampler
 from mg_basicsr.schedule.lr import Constant
 from mg_basicsr.schedule.plan import Plan, StageSpec, build_plan
 from mg_basicsr.schedule.shape import BatchShape

@@ -22,7 +22,7 @@ import torch
 from common import RESULTS, machine
 from step_models import NETWORKS, OPTIONS, Arm, Shape, make_batch, peak_memory, planned_shapes
 
-from mg_basicsr.data.sampler import MultigridSampler
+from mg_basicsr.data.sampling.sampler import MultigridSampler
 from mg_basicsr.host.run import activate
 
 STEP = 0.1  # seconds: the step that the overhead is measured against

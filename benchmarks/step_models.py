@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from mg_basicsr.config.build import resolve
-from mg_basicsr.config.options_file import OptionsFile
-from mg_basicsr.host.importing import install
+from mg_basicsr.config.resolve import resolve
+from mg_basicsr.host.install import install
 from mg_basicsr.host.run import Run, activate
+from mg_basicsr.parsing.options_file import OptionsFile
 
 SCALE = 4
 RECURRENT = {'type': 'REDSRecurrentDataset', 'num_frame': 15, 'gt_size': 256, 'batch_size_per_gpu': 4}

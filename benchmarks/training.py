@@ -156,7 +156,7 @@ def gflop_per_clip(setup: Setup, network: Any) -> float:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from mg_basicsr.host.demo_network import MultigridDemoNet
+    from mg_basicsr.demo.network import MultigridDemoNet
 
     options = {key: value for key, value in network.items() if key != 'type'}
     net = MultigridDemoNet(**options)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+from mg_basicsr.host.store_inputs import bicubic
 
 FRAMES = 100  # BasicSR's REDS class takes every clip to have as many
 SIZE = (720, 1280)
@@ -18,6 +21,8 @@ VIDEO_SIZE = (480, 848)
 VIDEO_TRAIN = (50, 170, 430, 560)
 VIDEO_VAL = (300, 345)
 VAL_CLIPS, VAL_FRAMES, VAL_SIZE = 3, 10, (256, 320)
+
+degrade = partial(bicubic, scale=4)
 
 
 def make_data(root: Path, video: Path | None) -> None:
@@ -44,31 +49,21 @@ def make_data(root: Path, video: Path | None) -> None:
 
 
 def _generate(root: Path, indices: range) -> None:
-    from mg_basicsr.data.synthetic import make_clips
-    from mg_basicsr.host.demo_data import bicubic_lq
-    from mg_basicsr.host.importing import install
+    from mg_basicsr.demo.clips import make_clips
 
-    install()  # imresize is BasicSR's
     for index in indices:
-        make_clips(root / 'train', 1, FRAMES, SIZE, 0, bicubic_lq, first_index=index)
+        make_clips(root / 'train', 1, FRAMES, SIZE, 0, degrade, first_index=index)
 
 
 def _make_val(root: Path) -> None:
-    from mg_basicsr.data.synthetic import make_clips
-    from mg_basicsr.data.synthetic_scene import VAL_PHOTOGRAPHS
-    from mg_basicsr.host.demo_data import bicubic_lq
-    from mg_basicsr.host.importing import install
+    from mg_basicsr.demo.clips import make_clips
+    from mg_basicsr.demo.scene import VAL_PHOTOGRAPHS
 
-    install()
-    make_clips(root / 'val', VAL_CLIPS, VAL_FRAMES, VAL_SIZE, 1, bicubic_lq, photographs=VAL_PHOTOGRAPHS)
+    make_clips(root / 'val', VAL_CLIPS, VAL_FRAMES, VAL_SIZE, 1, degrade, photographs=VAL_PHOTOGRAPHS)
 
 
 def _cut(video: Path, root: Path, index: int, first: int, frames: int) -> None:
     """Frames `first` .. of a video as clip `index`, GT and LQ."""
-    from mg_basicsr.host.demo_data import bicubic_lq
-    from mg_basicsr.host.importing import install
-
-    install()
     folders = [root / side / f'{index:03d}' for side in ('GT', 'LQ')]
     if all((folder / f'{frames - 1:08d}.png').exists() for folder in folders):
         return
@@ -83,6 +78,6 @@ def _cut(video: Path, root: Path, index: int, first: int, frames: int) -> None:
             height, width = VIDEO_SIZE
             left = (frame.shape[1] - width) // 2
             gt = np.ascontiguousarray(frame[:height, left : left + width])
-            for folder, image in zip(folders, (gt, bicubic_lq(gt)), strict=True):
+            for folder, image in zip(folders, (gt, degrade(gt)), strict=True):
                 cv2.imwrite(str(folder / f'{number - first:08d}.png'), image)
     capture.release()

@@ -20,8 +20,8 @@ from typing import Any
 
 import torch
 
-from mg_basicsr.host.options import parse_command_line, prepare
-from mg_basicsr.host.pipeline import train
+from mg_basicsr.host.entry.basicsr_train import train
+from mg_basicsr.host.patches.planned_options import parse_command_line, prepare
 
 PARTS = ('loading', 'copying', 'forward', 'backward', 'optimiser')
 FIRST = 'first iteration'  # with the start of workers and the check of every shape

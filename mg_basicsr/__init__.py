@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from mg_basicsr._version import __version__
-from mg_basicsr.host.importing import install
+from mg_basicsr.host.install import install
 
 install()
 

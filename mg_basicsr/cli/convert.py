@@ -7,10 +7,10 @@ from pathlib import Path
 
 import yaml
 
-from mg_basicsr.config.build import resolve
-from mg_basicsr.config.options_file import load_options, parse_yaml
-from mg_basicsr.config.progressive import suggested
+from mg_basicsr.config.presets.progressive import suggested
+from mg_basicsr.config.resolve import resolve
 from mg_basicsr.errors import ConfigError, Problem
+from mg_basicsr.parsing.options_file import load_options, parse_yaml
 from mg_basicsr.schedule.describe import describe
 
 BLOCK = """

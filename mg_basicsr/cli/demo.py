@@ -9,13 +9,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mg_basicsr.config.build import resolve
-from mg_basicsr.config.options_file import load_options, parse_yaml
+from mg_basicsr.config.resolve import resolve
 from mg_basicsr.errors import Problem, TrainingError
+from mg_basicsr.parsing.options_file import load_options, parse_yaml
 from mg_basicsr.schedule.describe import describe
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
         TimeRemainingColumn,
     )
 
-    from mg_basicsr.host.demo_data import make_data
+    from mg_basicsr.demo.data import SCALE, make_data
+    from mg_basicsr.host.store_inputs import bicubic
     from mg_basicsr.report.training_log import read_log
 
     root: Path = arguments.output
@@ -67,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
                 tasks[what] = progress.add_task(what, total=total)
             progress.update(tasks[what], completed=done)
 
-        make_data(root / 'datasets', show)
+        make_data(root / 'datasets', partial(bicubic, scale=SCALE), show)
         arms = write_options(root)
         execute(['prepare', '-opt', arms[-1].options.name, '--workers', '2'], root)
         for arm in arms:
@@ -131,8 +133,8 @@ def newest_log(arm: Arm) -> Path:
 
 def draw(root: Path, arms: list[Arm], logs: dict[str, TrainingLog]) -> Path:
     """The picture: PSNR against training time, and one frame as each network restores it."""
-    from mg_basicsr.host.demo_data import bicubic_psnr, read_clip, restore
-    from mg_basicsr.report.demo_figure import Curve, make_strip, plot_demo
+    from mg_basicsr.demo.data import bicubic_psnr, read_clip, restore
+    from mg_basicsr.demo.figure import Curve, make_strip, plot_demo
 
     network = dict(parse_yaml(arms[0].options.read_text(encoding='utf-8'))['network_g'])
     network.pop('type')
@@ -144,9 +146,7 @@ def draw(root: Path, arms: list[Arm], logs: dict[str, TrainingLog]) -> Path:
     for folder in sorted((root / 'datasets/val/GT').iterdir())[:2]:
         lq, gt = read_clip(root / 'datasets/val/LQ' / folder.name), read_clip(folder)
         middle = len(gt) // 2
-        results = {
-            arm.label: restore(arm.experiment / 'models/net_g_latest.pth', network, lq)[middle] for arm in arms
-        }
+        results = {arm.label: restore(arm.experiment / 'models/net_g_latest.pth', network, lq)[middle] for arm in arms}
         strips.append(make_strip(lq[middle], gt[middle], results))
     return plot_demo(root / 'demo.png', curves, strips, bicubic_psnr(root / 'datasets'))
 

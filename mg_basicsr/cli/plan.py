@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 
 from mg_basicsr.cli.planned_file import add_file_arguments, load_file
-from mg_basicsr.config.build import Settings, resolve
+from mg_basicsr.config.explicit_block import explicit_block
 from mg_basicsr.config.grid import wanted_grid
-from mg_basicsr.config.options_file import OptionsFile
-from mg_basicsr.config.print_block import explicit_block
+from mg_basicsr.config.resolve import Settings, resolve
 from mg_basicsr.errors import ConfigError, Problem
+from mg_basicsr.parsing.options_file import OptionsFile
 from mg_basicsr.schedule.describe import describe
 
 
@@ -62,7 +62,7 @@ def store_tells(file: OptionsFile, settings: Settings) -> bool:
     """Whether the set's store says how LQ was made, where a preset's spatial grid depends on it."""
     if settings.block.spatial_stride is not None or not wanted_grid(settings.block, settings.baseline).spatial:
         return False
-    from mg_basicsr.host.prepare import stored_degradation  # imports numpy, which other plans do without
+    from mg_basicsr.host.store_inputs import stored_degradation  # imports numpy, which other plans do without
 
     return stored_degradation(file.options) is not None
 

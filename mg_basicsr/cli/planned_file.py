@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from mg_basicsr.config.options_file import OptionsFile, load_options
 from mg_basicsr.errors import ConfigError, Problem
+from mg_basicsr.parsing.options_file import OptionsFile, load_options
 
 
 def add_file_arguments(parser: argparse.ArgumentParser, world_size: str) -> None:

@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mg_basicsr.config.options_file import load_options
 from mg_basicsr.errors import ConfigError, DataError, Problem
+from mg_basicsr.parsing.options_file import load_options
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
+    from mg_basicsr.data.store.building.material import Material
     from mg_basicsr.data.store.format import Header
-    from mg_basicsr.data.store.material import Material
 
 BLOCK = 4  # frames that are compressed together: more is a little smaller, and more is decoded for nothing
 CLIP_LENGTH = 100  # of REDS
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Builds, and verifies if asked; returns the exit code."""
     from rich.console import Console
 
-    from mg_basicsr.data.store.build import begin, build
+    from mg_basicsr.data.store.building.build import begin, build
 
     console = Console(highlight=False, soft_wrap=True)
     check(arguments)
@@ -104,9 +104,9 @@ def is_video(path: str) -> bool:
 
 def collect(arguments: argparse.Namespace, console: Console) -> tuple[Path, Header, Sequence[Material]]:
     """Folder and header of the store, and all clips that it is to have."""
+    from mg_basicsr.data.store.building.inputs import Making, from_options, from_roots, from_videos
     from mg_basicsr.data.store.format import Header
-    from mg_basicsr.data.store.listing import Making, from_options, from_roots, from_videos
-    from mg_basicsr.host.prepare import degradation, store_path, training_set
+    from mg_basicsr.host.store_inputs import degradation, store_path, training_set
 
     output = arguments.output
     method = arguments.degradation or 'files'
@@ -151,8 +151,8 @@ def need(root: Path, header: Header, material: Sequence[Material], console: Cons
     Raises:
         DataError: it does not fit.
     """
+    from mg_basicsr.data.store.building.writer import geometry_of
     from mg_basicsr.data.store.format import read_list
-    from mg_basicsr.data.store.writer import geometry_of
 
     share = 1.0 if header.codec == 'raw' else COMPRESSED
     there, _ = read_list(root, header)
@@ -180,7 +180,7 @@ def verified(root: Path, console: Console) -> None:
     Raises:
         DataError: files are damaged or missing.
     """
-    from mg_basicsr.data.store.verify import verify
+    from mg_basicsr.data.store.building.verify import verify
 
     with _bars('clips') as bars:
         task = bars.add_task('verifying', total=None)

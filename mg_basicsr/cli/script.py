@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from mg_basicsr.errors import ConfigError, Problem
-from mg_basicsr.host.options import parse_command_line, prepare
-from mg_basicsr.host.script import run_script
+from mg_basicsr.host.entry.script import run_script
+from mg_basicsr.host.patches.planned_options import parse_command_line, prepare
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from mg_basicsr.host.options import parse_command_line, prepare
-from mg_basicsr.host.pipeline import train
+from mg_basicsr.host.entry.basicsr_train import train
+from mg_basicsr.host.patches.planned_options import parse_command_line, prepare
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

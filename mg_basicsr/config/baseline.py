@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mg_basicsr.config.dataset_kinds import clip_kind
-from mg_basicsr.config.parsers import host_integer, integer, list_of, non_negative, number, positive, text
-from mg_basicsr.config.problems import Problems
-from mg_basicsr.config.section import Section
+from mg_basicsr.dataset_types import clip_kind
+from mg_basicsr.parsing.problems import Problems
+from mg_basicsr.parsing.section import Section
+from mg_basicsr.parsing.values import host_integer, integer, list_of, non_negative, number, positive, text
 from mg_basicsr.schedule.baseline import Baseline
 from mg_basicsr.schedule.lr import Constant, CosineRestart, Curve, MultiStep
 

@@ -8,9 +8,10 @@ from fractions import Fraction
 from math import sqrt
 from typing import Any
 
-from mg_basicsr.config import cycles
-from mg_basicsr.config.cycles import EXPLICIT_CYCLE, FRACTIONS, LONG_CYCLE, SHORT_CYCLE, LrSteps, ShortShape
-from mg_basicsr.config.parsers import (
+from mg_basicsr.config import keys as cycles
+from mg_basicsr.config.keys import EXPLICIT_CYCLE, FRACTIONS, LONG_CYCLE, SHORT_CYCLE, LrSteps, ShortShape
+from mg_basicsr.parsing.problems import Problems, Reader, read_section, reads, shown
+from mg_basicsr.parsing.values import (
     MOST_CLIPS,
     Parser,
     boolean,
@@ -22,7 +23,6 @@ from mg_basicsr.config.parsers import (
     positive,
     text,
 )
-from mg_basicsr.config.problems import Problems, Reader, read_section, reads, shown
 from mg_basicsr.schedule.lin2022 import ExtraStage
 from mg_basicsr.schedule.lr import Constant
 from mg_basicsr.schedule.stages import CURVES, parse_curve

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mg_basicsr.config.block import Block
-from mg_basicsr.config.problems import Problems
+from mg_basicsr.parsing.problems import Problems
 from mg_basicsr.schedule.baseline import Baseline
 from mg_basicsr.schedule.grid import Grid
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mg_basicsr.config.block import Block
-from mg_basicsr.config.parsers import MOST_CLIPS
-from mg_basicsr.config.problems import Problems, shown
+from mg_basicsr.parsing.problems import Problems, shown
+from mg_basicsr.parsing.values import MOST_CLIPS
 from mg_basicsr.schedule.plan import StageSpec
 from mg_basicsr.schedule.shape import BatchShape
 

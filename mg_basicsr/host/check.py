@@ -13,29 +13,29 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from mg_basicsr.config.build import Settings, default_world_size
-from mg_basicsr.config.options_file import OptionsFile
-from mg_basicsr.data.batches import as_delivered
-from mg_basicsr.data.clips import ClipDataset
-from mg_basicsr.data.guard import Guarded
-from mg_basicsr.data.request import BatchRequests, SampleRequest
-from mg_basicsr.data.sampler import request_at
-from mg_basicsr.data.workers import start_worker
+from mg_basicsr.config.resolve import Settings, default_world_size
+from mg_basicsr.data.datasets.clip_dataset import ClipDataset
+from mg_basicsr.data.loading.batch_dataset import Guarded
+from mg_basicsr.data.loading.batches import as_delivered
+from mg_basicsr.data.loading.workers import start_worker
+from mg_basicsr.data.sampling.request import BatchRequests, SampleRequest
+from mg_basicsr.data.sampling.sampler import request_at
 from mg_basicsr.errors import ConfigError, MultigridError, Problem, TrainingError
-from mg_basicsr.host.adapter import AdaptedDataset
-from mg_basicsr.host.datasets import planned_dataset
-from mg_basicsr.host.grids import run_grid
-from mg_basicsr.host.importing import install
+from mg_basicsr.host.data.adapter import AdaptedDataset
+from mg_basicsr.host.data.datasets import planned_dataset
+from mg_basicsr.host.data.grids import run_grid
+from mg_basicsr.host.install import install
 from mg_basicsr.host.norm import whole_batches
-from mg_basicsr.host.options import resolve_with_data
-from mg_basicsr.host.preflight import check_data
+from mg_basicsr.host.patches.planned_options import resolve_with_data
 from mg_basicsr.host.run import Run, activate
-from mg_basicsr.host.trial import Trials, arguments_by_name, distinct_batches
+from mg_basicsr.host.trial.at_start import check_data
+from mg_basicsr.host.trial.trials import Trials, arguments_by_name, distinct_batches
+from mg_basicsr.parsing.options_file import OptionsFile
 from mg_basicsr.schedule.duration import baseline_batch, predicted_seconds, run_hours
 from mg_basicsr.schedule.plan import RankBatch, Stage
 from mg_basicsr.schedule.shape import BatchShape
-from mg_basicsr.training.preflight import Timing, attempt, time_steps
-from mg_basicsr.training.snapshot import on_trial
+from mg_basicsr.training.trial.snapshot import on_trial
+from mg_basicsr.training.trial.steps import Timing, attempt, time_steps
 
 TIMING_SECONDS = 24.0  # for all shapes together
 TIMED_PASSES = 4  # of a step that takes more: the rest is calculated

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from mg_basicsr.data.permutation import mix
+from mg_basicsr.data.sampling.permutation import mix
 from mg_basicsr.host.acceleration import accelerate, settle_optimizers
 from mg_basicsr.host.log import logger
 from mg_basicsr.host.norm import add_sub_batch_norm, divide_batch_norm
 from mg_basicsr.host.precision import use_precision
-from mg_basicsr.host.preflight import check_before_first_step
 from mg_basicsr.host.run import Run
+from mg_basicsr.host.trial.at_start import check_before_first_step
 from mg_basicsr.schedule.plan import Stage, Step
 from mg_basicsr.training.micro_batches import MicroBatches
 from mg_basicsr.training.seeding import seed_everything

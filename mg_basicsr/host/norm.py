@@ -11,8 +11,8 @@ from mg_basicsr.host.log import logger
 from mg_basicsr.host.run import Run
 from mg_basicsr.schedule.plan import Stage
 from mg_basicsr.schedule.sub_batches import SubBatches, sub_batches
-from mg_basicsr.training.rank_statistics import neighbours
-from mg_basicsr.training.sub_batch_norm import SubBatchNorm
+from mg_basicsr.training.batch_norm.rank_statistics import neighbours
+from mg_basicsr.training.batch_norm.sub_batches import SubBatchNorm
 
 PART = 'sub_batch_norm'
 

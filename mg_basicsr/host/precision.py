@@ -13,11 +13,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mg_basicsr.errors import MultigridError, Problem, TrainingError
 from mg_basicsr.host.log import logger
-from mg_basicsr.host.options import fail
+from mg_basicsr.host.patches.planned_options import fail
 from mg_basicsr.host.run import Run
-from mg_basicsr.training.grad_guard import GradientGuard
 from mg_basicsr.training.own_step import gradient_handling
-from mg_basicsr.training.precision import DTYPES, reduce_precision
+from mg_basicsr.training.precision.gradient_guard import GradientGuard
+from mg_basicsr.training.precision.reduced import DTYPES, reduce_precision
 
 
 def use_precision(run: Run, model: Any) -> None:

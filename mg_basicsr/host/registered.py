@@ -7,11 +7,11 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from mg_basicsr.data.sampler import MultigridSampler
+from mg_basicsr.data.sampling.sampler import MultigridSampler
+from mg_basicsr.demo.network import MultigridDemoNet
 from mg_basicsr.errors import ConfigError, MultigridError, Problem
-from mg_basicsr.host.datasets import MultigridDataset, MultigridREDSDataset, MultigridVimeo90KDataset
-from mg_basicsr.host.demo_network import MultigridDemoNet
-from mg_basicsr.host.options import fail
+from mg_basicsr.host.data.datasets import MultigridDataset, MultigridREDSDataset, MultigridVimeo90KDataset
+from mg_basicsr.host.patches.planned_options import fail
 
 
 def MultigridModel(opt: dict[str, Any]) -> Any:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mg_basicsr.config.build import Settings
-from mg_basicsr.config.options_file import OptionsFile
-from mg_basicsr.host.signals import StopSignals
+from mg_basicsr.config.resolve import Settings
+from mg_basicsr.host.stopping import StopSignals
+from mg_basicsr.parsing.options_file import OptionsFile
 from mg_basicsr.schedule.grid import OFF, Grid
 from mg_basicsr.schedule.plan import Plan, Step
-from mg_basicsr.training.checkpoint_writer import CheckpointWriter
-from mg_basicsr.training.resume_point import ResumePoint
+from mg_basicsr.training.checkpoints.resume_point import ResumePoint
+from mg_basicsr.training.checkpoints.writer import CheckpointWriter
 
 if TYPE_CHECKING:
-    from mg_basicsr.data.clips import ClipDataset
+    from mg_basicsr.data.datasets.clip_dataset import ClipDataset
 
 
 @dataclass

@@ -61,7 +61,7 @@ def plot_plan(plan: Plan, base: Baseline, path: Path) -> None:
     relative = cost(plan, base)
     batch = f'{min(clips)}' if len(clips) == 1 else f'{min(clips)} to {max(clips)}'
     figure.suptitle(
-        f"{plan.total_iter:,} iterations instead of {base.total_iter:,}, {batch} clips per step: "
+        f'{plan.total_iter:,} iterations instead of {base.total_iter:,}, {batch} clips per step: '
         f"{relative:.2f} of the baseline's work, ideal speed-up {1 / relative:.2f}x",
         color=INK,
         fontsize='medium',

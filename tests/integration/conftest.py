@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.integration.trainer import Trainer
+from tests.helpers.trainer import Trainer
 
 CLIPS = {'001': 9, '002': 37, '003': 12}  # of different lengths: BasicSR's own classes assume 100
 VALIDATION = {'000': 4, '011': 4}

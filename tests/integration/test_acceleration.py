@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.helpers.trainer import Trainer
 from tests.integration.conftest import BLOCK, Project
-from tests.integration.trainer import Trainer
 
 OPTIONS = {'channels_last': True, 'fused_optimizer': True, 'compile': True, 'tf32': True, 'cudnn_benchmark': False}
 

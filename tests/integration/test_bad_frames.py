@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.trainer import Trainer
 from tests.integration.conftest import BLOCK, Project, same_weights
-from tests.integration.trainer import Trainer
 
 NewProject = Callable[..., Project]
 

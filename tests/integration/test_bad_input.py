@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mg_basicsr.errors import MultigridError
-from mg_basicsr.host.options import parse_command_line, prepare
+from mg_basicsr.host.patches.planned_options import parse_command_line, prepare
 from mg_basicsr.host.run import activate, active_run
 from tests.integration.conftest import BLOCK, Project
 
@@ -130,7 +130,9 @@ def test_a_frame_that_goes_missing_while_training(project, clips, workers):
     copy = project.root / 'copy'
     shutil.copytree(clips, copy)
     project.options['datasets']['train'] |= {
-        'dataroot_gt': str(copy / 'GT'), 'dataroot_lq': str(copy / 'LQ'), 'num_worker_per_gpu': workers,
+        'dataroot_gt': str(copy / 'GT'),
+        'dataroot_lq': str(copy / 'LQ'),
+        'num_worker_per_gpu': workers,
     }
     project.options['logger']['save_checkpoint_freq'] = 1
     project.options['train']['total_iter'] = 1200

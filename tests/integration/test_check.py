@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import torch
 
+from tests.helpers.trainer import TRAIN, Trainer
 from tests.integration.conftest import BLOCK, Project, same_weights
 from tests.integration.test_ranks import torchrun
-from tests.integration.trainer import TRAIN, Trainer
 
 NewProject = Callable[[], Project]
 
@@ -25,7 +25,7 @@ NETWORKS = """
 import random, torch
 from basicsr.archs.basicvsr_arch import BasicVSR
 from basicsr.utils.registry import ARCH_REGISTRY
-from mg_basicsr.host.demo_network import MultigridDemoNet
+from mg_basicsr.demo.network import MultigridDemoNet
 
 @ARCH_REGISTRY.register()
 class Large(MultigridDemoNet):
@@ -278,7 +278,7 @@ def test_a_rank_that_fails_ends_the_others(new_project: NewProject) -> None:
     project.options['datasets']['train']['batch_size_per_gpu'] = 1
     project.write()
     fails = (
-        'import mg_basicsr, os\nfrom mg_basicsr.host.demo_network import MultigridDemoNet\n'
+        'import mg_basicsr, os\nfrom mg_basicsr.demo.network import MultigridDemoNet\n'
         'forward = MultigridDemoNet.forward\n'
         'def failing(self, x):\n'
         '    assert os.environ["RANK"] == "0" or x.shape[1] > 3, "no"\n'

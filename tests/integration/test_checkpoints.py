@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import torch
 
-from tests.integration.checkpoints import assert_same_end, copy_pair, first_difference, state
+from tests.helpers.checkpoints import assert_same_end, copy_pair, first_difference, state
+from tests.helpers.trainer import Trainer
 from tests.integration.conftest import BLOCK, Project, lines_of, same_weights, write_clips
-from tests.integration.trainer import Trainer
 
 NewProject = Callable[..., Project]
 

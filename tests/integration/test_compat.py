@@ -24,7 +24,7 @@ import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
 import mg_basicsr
-from mg_basicsr.host import spynet
+from mg_basicsr.host.patches import spynet
 
 basicsr = pytest.importorskip('basicsr')
 

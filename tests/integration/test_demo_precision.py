@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,9 +28,10 @@ def run(root: Path, *arguments: str) -> None:
 
 @pytest.mark.slow
 def test_bfloat16_scores_as_float32(tmp_path: Path) -> None:
-    from mg_basicsr.host.demo_data import make_data
+    from mg_basicsr.demo.data import SCALE, make_data
+    from mg_basicsr.host.store_inputs import bicubic
 
-    make_data(tmp_path / 'datasets', lambda what, done, total: None)
+    make_data(tmp_path / 'datasets', partial(bicubic, scale=SCALE), lambda what, done, total: None)
     options = write_options(tmp_path)[-1].options
     run(tmp_path, 'prepare', '-opt', options.name)
     scores = {}

@@ -13,22 +13,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mg_basicsr.data.crop import Flips, Pixels, Window
-from mg_basicsr.data.sequences import FrameSequence
-from mg_basicsr.data.spans import read_span
-from mg_basicsr.data.store.degrade import bd
-from mg_basicsr.data.store.shots import read_video
-from mg_basicsr.data.synthetic_scene import TRAIN_PHOTOGRAPHS, load_photographs, random_scene, render
-from mg_basicsr.host.prepare import bicubic
-from tests.grid_statistics import shift
+from mg_basicsr.data.crops.crop import Flips, Pixels, Window
+from mg_basicsr.data.crops.degradation import bd
+from mg_basicsr.data.datasets.resampled_crops import read_span
+from mg_basicsr.data.listing.sequences import FrameSequence
+from mg_basicsr.data.store.building.video import read_video
+from mg_basicsr.demo.scene import TRAIN_PHOTOGRAPHS, load_photographs, random_scene, render
+from mg_basicsr.host.store_inputs import bicubic
+from tests.helpers.grid_statistics import shift
+from tests.helpers.trainer import Trainer
 from tests.integration.conftest import BLOCK, Project, lines_of, same_weights
-from tests.integration.trainer import Trainer
 
 SIZE = (288, 360)
 GRID = {**BLOCK, 'temporal_stride': True, 'spatial_stride': True, 'degradation': 'bicubic'}
 VIDEO = Path(
-    os.environ.get('MG_TEST_VIDEO')
-    or Path(__file__).parents[2] / '../shared/data/big_buck_bunny_480p_30s.mp4'
+    os.environ.get('MG_TEST_VIDEO') or Path(__file__).parents[2] / '../shared/data/big_buck_bunny_480p_30s.mp4'
 )
 
 
@@ -128,9 +127,7 @@ def undisturbed(trainer: Trainer, new_project: NewProject) -> Project:
 
 
 @pytest.mark.parametrize('workers', [1, 2])
-def test_any_number_of_workers(
-    trainer: Trainer, new_project: NewProject, undisturbed: Project, workers: int
-) -> None:
+def test_any_number_of_workers(trainer: Trainer, new_project: NewProject, undisturbed: Project, workers: int) -> None:
     project = new_project(num_worker_per_gpu=workers)
     trainer(project)
     assert len(project.losses()) == 12 and project.losses() == undisturbed.losses()

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import torch
 
-from mg_basicsr.host.hooks import patch_prefetchers
-from mg_basicsr.host.options import parse_command_line, prepare
+from mg_basicsr.host.patches.hooks import patch_prefetchers
+from mg_basicsr.host.patches.planned_options import parse_command_line, prepare
 from mg_basicsr.host.run import activate
+from tests.helpers.trainer import TRAIN, Trainer
 from tests.integration.conftest import BLOCK, Project, same_weights
-from tests.integration.trainer import TRAIN, Trainer
 
 NewProject = Callable[..., Project]
 

@@ -9,7 +9,7 @@ import torch
 
 import mg_basicsr  # noqa: F401 - its shims let basicsr be imported
 from mg_basicsr.errors import TrainingError
-from mg_basicsr.host.loader import PlannedBatch
+from mg_basicsr.host.data.loader import PlannedBatch
 from mg_basicsr.training.micro_batches import MicroBatches
 
 # EDVR's deformable convolution compares versions in the old way

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from frame_sets import picture, to_lmdb, write_pair, write_vimeo
 
 import mg_basicsr
+from tests.helpers.frame_sets import picture, to_lmdb, write_pair, write_vimeo
+from tests.helpers.trainer import TRAIN, Trainer
 from tests.integration.conftest import BLOCK, Project, same_weights
-from tests.integration.trainer import TRAIN, Trainer
 
 NewProject = Callable[..., Project]
 EDVR = {

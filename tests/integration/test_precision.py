@@ -13,12 +13,12 @@ import torch
 
 import mg_basicsr  # noqa: F401 - its shims let basicsr be imported
 from mg_basicsr.errors import EXIT_CODE, TrainingError
-from mg_basicsr.host.loader import PlannedBatch
+from mg_basicsr.host.data.loader import PlannedBatch
 from mg_basicsr.host.precision import check_device, refuse_own_handling, use_precision
-from mg_basicsr.training.grad_guard import MOST_SKIPPED
 from mg_basicsr.training.micro_batches import MicroBatches
+from mg_basicsr.training.precision.gradient_guard import MOST_SKIPPED
+from tests.helpers.trainer import Trainer
 from tests.integration.conftest import BLOCK, Project, lines_of, same_weights
-from tests.integration.trainer import Trainer
 
 pytestmark = [
     # EDVR's deformable convolution compares versions in the old way

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mg_basicsr.data.store.building.verify import verify
+from mg_basicsr.data.store.building.video import inspect
 from mg_basicsr.data.store.reader import StoreFrames
-from mg_basicsr.data.store.shots import inspect
-from mg_basicsr.data.store.verify import verify
-from mg_basicsr.host.prepare import bicubic, degradation
+from mg_basicsr.host.store_inputs import bicubic, degradation
 
 needs_basicsr = pytest.mark.skipif(importlib.util.find_spec('basicsr') is None, reason='basicsr is not installed')
 

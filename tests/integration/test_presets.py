@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from mg_basicsr.config.build import Settings, resolve
-from mg_basicsr.config.options_file import load_options
+from mg_basicsr.config.resolve import Settings, resolve
+from mg_basicsr.parsing.options_file import load_options
+from tests.helpers.trainer import Trainer
 from tests.integration.conftest import Project, same_weights
-from tests.integration.trainer import Trainer
 
 TOTAL = 20
 SMALL = {'min_lq_size': 8, 'min_frames': 3, 'warmup_iter': 2, 'max_clips': 1}

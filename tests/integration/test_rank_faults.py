@@ -57,9 +57,19 @@ def test_restarted_ranks_reach_the_same_end(tmp_path: Path, clips: Path, undistu
     """After SIGTERM, which lets both finish the same iteration, and after SIGKILL, which leaves the last checkpoint."""
     project = ranks_project(tmp_path, clips, name)
     project.launch(
-        '-m', 'torch.distributed.run', '--nproc_per_node=2', '--rdzv_backend=c10d', '--rdzv_endpoint=localhost:0',
-        '--max_restarts=1', '--monitor_interval=0.1',
-        'script.py', '-opt', 'train.yml', '--launcher', 'pytorch', '--auto_resume',
+        '-m',
+        'torch.distributed.run',
+        '--nproc_per_node=2',
+        '--rdzv_backend=c10d',
+        '--rdzv_endpoint=localhost:0',
+        '--max_restarts=1',
+        '--monitor_interval=0.1',
+        'script.py',
+        '-opt',
+        'train.yml',
+        '--launcher',
+        'pytorch',
+        '--auto_resume',
         TORCH_DISABLE_SHARE_RDZV_TCP_STORE='1',  # otherwise ranks that restart may look for those before
     )
     trained = [(tmp_path / f'trained_{rank}').read_text().split() for rank in range(2)]

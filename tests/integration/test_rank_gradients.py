@@ -15,7 +15,7 @@ RANKS = PARTS = 2
 SCRIPT = """
 import sys
 sys.path.insert(0, {root!r})
-from tests.integration.ranks import fork_ranks
+from tests.helpers.ranks import fork_ranks
 rank = fork_ranks(2)
 from tests.integration.test_rank_gradients import compare
 for name in {names}:

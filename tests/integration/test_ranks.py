@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.helpers.trainer import Trainer
 from tests.integration.conftest import BLOCK, Project
-from tests.integration.trainer import Trainer
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 SPY = """
 import json, os
 import mg_basicsr
-from mg_basicsr.host import loader
+from mg_basicsr.host.data import loader
 make = loader.PlannedLoader._batch
 def spy(self, iteration):
     batch = make(self, iteration)
@@ -33,8 +33,17 @@ if __name__ == '__main__':
 
 def torchrun(project: Project, ranks: int, *arguments: str) -> None:
     project.launch(
-        '-m', 'torch.distributed.run', f'--nproc_per_node={ranks}', '--master_port=0', '--rdzv_backend=c10d',
-        '--rdzv_endpoint=localhost:0', *arguments, '-opt', 'train.yml', '--launcher', 'pytorch',
+        '-m',
+        'torch.distributed.run',
+        f'--nproc_per_node={ranks}',
+        '--master_port=0',
+        '--rdzv_backend=c10d',
+        '--rdzv_endpoint=localhost:0',
+        *arguments,
+        '-opt',
+        'train.yml',
+        '--launcher',
+        'pytorch',
     )
 
 
@@ -85,11 +94,11 @@ def test_module_under_torchrun_runs_a_script_with_spawned_workers(ranks_project)
 FORKED = """
 import json, sys
 sys.path.insert(0, {root!r})
-from tests.integration.ranks import fork_ranks
+from tests.helpers.ranks import fork_ranks
 fork_ranks({world_size})
 import torch
 import mg_basicsr
-from mg_basicsr.host import loader
+from mg_basicsr.host.data import loader
 torch.set_default_dtype(torch.float64)
 make = loader.PlannedLoader._batch
 def double(self, iteration):

@@ -18,20 +18,19 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 import mg_basicsr  # noqa: F401 - so that BasicSR 1.4.2 can be imported
-from mg_basicsr.config.build import resolve
-from mg_basicsr.config.options_file import load_options
-from mg_basicsr.data.convert import to_float
-from mg_basicsr.data.sampler import MultigridSampler
-from mg_basicsr.host.options import parse_command_line, prepare
+from mg_basicsr.config.resolve import resolve
+from mg_basicsr.data.crops.pixels import to_float
+from mg_basicsr.data.sampling.sampler import MultigridSampler
+from mg_basicsr.host.patches.planned_options import parse_command_line, prepare
 from mg_basicsr.host.run import activate
+from mg_basicsr.parsing.options_file import load_options
 from tests.integration.conftest import SCALE, Project, same_weights
 from tests.integration.test_ways_in import SCRIPT, WAYS
 
 pytestmark = pytest.mark.slow
 
 VIDEO = Path(
-    os.environ.get('MG_TEST_VIDEO')
-    or Path(__file__).parents[2] / '../shared/data/big_buck_bunny_480p_30s.mp4'
+    os.environ.get('MG_TEST_VIDEO') or Path(__file__).parents[2] / '../shared/data/big_buck_bunny_480p_30s.mp4'
 )
 WIDTH, HEIGHT = 848, 480  # of GT: 854 columns are no multiple of the scale
 SHOTS = (0, 285, 378, 553)  # first frames; titles follow the last shot

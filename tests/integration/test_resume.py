@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration.checkpoints import assert_same_end, copy_pair, state
+from tests.helpers.checkpoints import assert_same_end, copy_pair, state
+from tests.helpers.trainer import Trainer
 from tests.integration.conftest import BLOCK, Project
 from tests.integration.test_models import EDVR
-from tests.integration.trainer import Trainer
 
 NewProject = Callable[..., Project]
 

@@ -17,15 +17,25 @@ from typing import Any
 
 import pytest
 import torch
-from frame_sets import SCALE, block, lmdb_block, picture, to_lmdb, write_flows, write_pair, write_reds, write_vimeo
 
-from mg_basicsr.data.clips import ClipDataset
-from mg_basicsr.data.convert import to_float
-from mg_basicsr.data.images import PairedImage
-from mg_basicsr.data.options import TrainSetOptions
-from mg_basicsr.data.reds import REDS, REDSRecurrent
-from mg_basicsr.data.request import SampleRequest
-from mg_basicsr.data.vimeo import Vimeo90K, Vimeo90KRecurrent
+from mg_basicsr.data.crops.pixels import to_float
+from mg_basicsr.data.datasets.clip_dataset import ClipDataset
+from mg_basicsr.data.datasets.images import PairedImage
+from mg_basicsr.data.datasets.reds import REDS, REDSRecurrent
+from mg_basicsr.data.datasets.vimeo import Vimeo90K, Vimeo90KRecurrent
+from mg_basicsr.data.listing.train_set import TrainSetOptions
+from mg_basicsr.data.sampling.request import SampleRequest
+from tests.helpers.frame_sets import (
+    SCALE,
+    block,
+    lmdb_block,
+    picture,
+    to_lmdb,
+    write_flows,
+    write_pair,
+    write_reds,
+    write_vimeo,
+)
 
 Theirs = Callable[..., Any]
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from tests.helpers.trainer import Trainer
 from tests.integration.conftest import Project
-from tests.integration.trainer import Trainer
 
 pytestmark = pytest.mark.slow
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from mg_basicsr.host.run import Run
-from mg_basicsr.host.signals import EXIT_CODE, InterruptedValidationError, StopSignals, finish
+from mg_basicsr.host.stopping import EXIT_CODE, InterruptedValidationError, StopSignals, finish
+from tests.helpers.trainer import Trainer
 from tests.integration.conftest import BLOCK, Project, same_weights
-from tests.integration.trainer import Trainer
 
 NewProject = Callable[..., Project]
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import nn
 
+from tests.helpers.trainer import TRAIN, Trainer
 from tests.integration.conftest import Project, same_weights
-from tests.integration.trainer import TRAIN, Trainer
 
 NORM = """
 import json

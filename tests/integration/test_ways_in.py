@@ -11,9 +11,9 @@ SCRIPT = 'import os\nfrom basicsr.train import train_pipeline\ntrain_pipeline(os
 # BasicSR with our shims alone: the module that holds the hooks is replaced by an empty one
 WITHOUT_HOOKS = """
 import sys, types
-hooks = types.ModuleType('mg_basicsr.host.hooks')
+hooks = types.ModuleType('mg_basicsr.host.patches.hooks')
 hooks.HOOKS = {}
-sys.modules['mg_basicsr.host.hooks'] = hooks
+sys.modules['mg_basicsr.host.patches.hooks'] = hooks
 import mg_basicsr
 """
 WAYS = {

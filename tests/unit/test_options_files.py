@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from mg_basicsr.config.build import resolve
-from mg_basicsr.config.options_file import load_options
+from mg_basicsr.config.resolve import resolve
+from mg_basicsr.parsing.options_file import load_options
 
 OPTIONS = Path(__file__).parents[2] / 'options'
 
@@ -138,18 +138,23 @@ def test_basicsr_finds_all_it_reads(recipe: str) -> None:
 def test_values_are_the_published_ones(recipe: str) -> None:
     options = load(recipe)
     train_set, train = options['datasets']['train'], options['train']
-    assert Recipe(
-        network=options['network_g']['type'],
-        model=options['model_type'],
-        dataset=train_set['type'],
-        lr=train['optim_g']['lr'],
-        total_iter=train['total_iter'],
-        gt_size=train_set['gt_size'],
-        num_frame=train_set.get('num_frame'),
-        batch_size_per_gpu=train_set['batch_size_per_gpu'],
-        base_batch_size=options['multigrid']['base_batch_size'],
-        block={key: options['multigrid'][key] for key in options['multigrid'].keys() - {'preset', 'base_batch_size'}},
-    ) == RECIPES[recipe]
+    assert (
+        Recipe(
+            network=options['network_g']['type'],
+            model=options['model_type'],
+            dataset=train_set['type'],
+            lr=train['optim_g']['lr'],
+            total_iter=train['total_iter'],
+            gt_size=train_set['gt_size'],
+            num_frame=train_set.get('num_frame'),
+            batch_size_per_gpu=train_set['batch_size_per_gpu'],
+            base_batch_size=options['multigrid']['base_batch_size'],
+            block={
+                key: options['multigrid'][key] for key in options['multigrid'].keys() - {'preset', 'base_batch_size'}
+            },
+        )
+        == RECIPES[recipe]
+    )
     assert options['multigrid']['preset'] == recipe.rpartition('_')[2]
     assert options['scale'] == 4
     assert options['name'] == recipe

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mg_basicsr.data.crop import Pixels
+from mg_basicsr.data.crops.crop import Pixels
 from mg_basicsr.errors import ConfigError, Problem
 
 LEVEL = 1  # higher ones take several times as long and save less than one byte in a hundred

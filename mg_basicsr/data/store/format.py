@@ -16,10 +16,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from mg_basicsr.data.sequences import FrameSequence
+from mg_basicsr.atomic_files import write_whole
+from mg_basicsr.data.listing.sequences import FrameSequence
 from mg_basicsr.data.store.layout import Geometry
 from mg_basicsr.errors import DataError, Problem
-from mg_basicsr.whole_files import write_whole
 
 FORMAT = 'mg-basicsr store'
 VERSION = 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mg_basicsr.data.crop import Window
+from mg_basicsr.data.crops.crop import Window
 
 CHANNELS = 3
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from mg_basicsr.data.encoded import open_side
-from mg_basicsr.data.flows import FlowFiles
-from mg_basicsr.data.names import REDS_FRAMES
-from mg_basicsr.data.options import TrainSetOptions
-from mg_basicsr.data.sequences import FrameSequence
+from mg_basicsr.data.listing.frame_names import REDS_FRAMES
+from mg_basicsr.data.listing.sequences import FrameSequence
+from mg_basicsr.data.listing.train_set import TrainSetOptions
+from mg_basicsr.data.sources.flow_files import FlowFiles
+from mg_basicsr.data.sources.image_files import open_side
 from mg_basicsr.data.store.reader import StoreFrames
 from mg_basicsr.errors import ConfigError, Problem
 

@@ -6,10 +6,10 @@ import mmap
 
 import numpy as np
 
-from mg_basicsr.data.crop import Window
-from mg_basicsr.data.sequences import FrameSequence
+from mg_basicsr.data.crops.crop import Window
+from mg_basicsr.data.listing.sequences import FrameSequence
 from mg_basicsr.data.store.layout import CHANNELS, Geometry, Side
-from mg_basicsr.data.store.maps import Run, Target, announce, row_item
+from mg_basicsr.data.store.mapped_file import Run, Target, announce, row_item
 
 
 class RawClip:

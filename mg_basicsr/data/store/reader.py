@@ -10,12 +10,12 @@ from typing import Any, NoReturn
 
 import cv2
 
-from mg_basicsr.data.crop import Flips, Flow, Pixels, Window
-from mg_basicsr.data.flows import FlowFiles, read_flow
-from mg_basicsr.data.sequences import FrameSequence, first_of
+from mg_basicsr.data.crops.crop import Flips, Flow, Pixels, Window
+from mg_basicsr.data.listing.sequences import FrameSequence, first_of
+from mg_basicsr.data.sources.flow_files import FlowFiles, read_flow
 from mg_basicsr.data.store.format import CONTINUE, LIST, Clip, clip_path, read_header, read_list
 from mg_basicsr.data.store.layout import Side
-from mg_basicsr.data.store.maps import ColdCache, Target, copy_rows, open_map, runs
+from mg_basicsr.data.store.mapped_file import ColdCache, Target, copy_rows, open_map, runs
 from mg_basicsr.data.store.raw_clip import RawClip
 from mg_basicsr.data.store.zstd_clip import ZstdClip
 from mg_basicsr.errors import DataError, Problem

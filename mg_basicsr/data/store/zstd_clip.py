@@ -6,11 +6,11 @@ import mmap
 
 import numpy as np
 
-from mg_basicsr.data.crop import Pixels, Window
-from mg_basicsr.data.sequences import FrameSequence
+from mg_basicsr.data.crops.crop import Pixels, Window
+from mg_basicsr.data.listing.sequences import FrameSequence
 from mg_basicsr.data.store.codec import Codec
 from mg_basicsr.data.store.layout import CHANNELS, Geometry, Side, Span
-from mg_basicsr.data.store.maps import Run, Target, announce, copy_rows
+from mg_basicsr.data.store.mapped_file import Run, Target, announce, copy_rows
 
 
 class ZstdClip:

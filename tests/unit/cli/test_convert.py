@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from stock_options import PAPER, described, stock
 
 from mg_basicsr.cli.main import main
+from tests.helpers.stock_options import PAPER, described, stock
 
 BLOCK = {'preset': 'lin2022'}
 

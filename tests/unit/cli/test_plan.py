@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
-from stock_options import PAPER, REMOVED, described, stock
 
 from mg_basicsr.cli.main import main
+from tests.helpers.stock_options import PAPER, REMOVED, described, stock
 
 
 def write(folder: Path, options: dict[str, Any], name: str = 'options.yml') -> Path:
@@ -102,9 +102,7 @@ def test_the_table_of_a_short_cycle(tmp_path: Path, capsys: pytest.CaptureFixtur
         {'preset': 'lin2022', 'batch_growth': 'inverse', 'lr_schedule': 'host'},
     ],
 )
-def test_every_preset_can_be_pasted(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], block: dict[str, Any]
-) -> None:
+def test_every_preset_can_be_pasted(tmp_path: Path, capsys: pytest.CaptureFixture[str], block: dict[str, Any]) -> None:
     plan('-opt', write(tmp_path, stock(block=block)), '--json')
     before = capsys.readouterr().out
     plan('-opt', tmp_path / 'options.yml', '--yaml')

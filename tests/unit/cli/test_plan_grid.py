@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import yaml
-from stock_options import PAPER, stock
 
 from mg_basicsr.cli.main import main
+from tests.helpers.stock_options import PAPER, stock
 
 TIME = 'Clips take every k-th frame, k up to 2 by stage.'
 SPACE = 'Crops show GT spans of up to 256 pixels, resampled.'

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from frame_sets import SCALE, block, picture, write_pair, write_reds, write_vimeo
 
 from mg_basicsr.cli.main import main
-from mg_basicsr.data.crop import Flips, Window
-from mg_basicsr.data.options import TrainSetOptions
-from mg_basicsr.data.reds import REDSRecurrent
-from mg_basicsr.data.request import SampleRequest
+from mg_basicsr.data.crops.crop import Flips, Window
+from mg_basicsr.data.datasets.reds import REDSRecurrent
+from mg_basicsr.data.listing.train_set import TrainSetOptions
+from mg_basicsr.data.sampling.request import SampleRequest
 from mg_basicsr.data.store.opening import open_store
 from mg_basicsr.data.store.reader import StoreFrames
+from tests.helpers.frame_sets import SCALE, block, picture, write_pair, write_reds, write_vimeo
 
 Usage = namedtuple('Usage', 'total used free')
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stock_options import PAPER, REMOVED, resolved, stock
 
-from mg_basicsr.config.options_file import load_options
 from mg_basicsr.errors import ConfigError, Problem
+from mg_basicsr.parsing.options_file import load_options
+from tests.helpers.stock_options import PAPER, REMOVED, resolved, stock
 
 LIN2022: dict[str, Any] = {'preset': 'lin2022'}
 STAGE = {'iters': 10_000}

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 import yaml
-from stock_options import PAPER, stock
 
-from mg_basicsr.config.build import resolve
-from mg_basicsr.config.options_file import load_options
-from mg_basicsr.config.print_block import explicit_block
+from mg_basicsr.config.explicit_block import explicit_block
+from mg_basicsr.config.resolve import resolve
 from mg_basicsr.errors import MultigridError
+from mg_basicsr.parsing.options_file import load_options
 from mg_basicsr.schedule.describe import describe
+from tests.helpers.stock_options import PAPER, stock
 
 # fmt: off
 VALUES: list[Any] = [

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import yaml
-from stock_options import PAPER, resolved, stock
 
 from mg_basicsr.config.block import Block
+from mg_basicsr.config.explicit_block import explicit_block
 from mg_basicsr.config.grid import explicit_grid, wanted_grid
-from mg_basicsr.config.print_block import explicit_block
 from mg_basicsr.errors import ConfigError
 from mg_basicsr.schedule.grid import Grid
+from tests.helpers.stock_options import PAPER, resolved, stock
 
 BASE = resolved(stock(block=PAPER)).baseline
 
@@ -64,9 +64,7 @@ def test_refused(kind: str, keys: dict[str, Any], changes: dict[str, Any], what:
         ('wu2020', {'temporal_stride': False, 'spatial_stride': False}, True, {}),
     ],
 )
-def test_what_stages_need_to_be_told(
-    preset: str, keys: dict[str, Any], known: bool, printed: dict[str, bool]
-) -> None:
+def test_what_stages_need_to_be_told(preset: str, keys: dict[str, Any], known: bool, printed: dict[str, bool]) -> None:
     assert explicit_grid(Block(preset, **keys), BASE, known) == printed
 
 

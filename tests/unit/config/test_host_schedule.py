@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from host_schedulers import stepped
-from stock_options import resolved, stock
+
+from tests.helpers.host_schedulers import stepped
+from tests.helpers.stock_options import resolved, stock
 
 LR, TOTAL = 2e-4, 1200
 COSINE = {'type': 'CosineAnnealingRestartLR', 'periods': [500, 700], 'restart_weights': [1, 0.5], 'eta_min': 1e-6}

@@ -9,12 +9,12 @@ from typing import Any
 import yaml
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
-from stock_options import described, resolved, stock
 
-from mg_basicsr.config.build import Settings
-from mg_basicsr.config.print_block import explicit_block
+from mg_basicsr.config.explicit_block import explicit_block
+from mg_basicsr.config.resolve import Settings
 from mg_basicsr.errors import MultigridError
 from mg_basicsr.schedule.describe import describe
+from tests.helpers.stock_options import described, resolved, stock
 
 FRACTIONS = st.floats(0.05, 1, allow_subnormal=False).map(lambda value: round(value, 3))
 SCHEDULERS = st.sampled_from(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from stock_options import PAPER, resolved, stock
+
+from tests.helpers.stock_options import PAPER, resolved, stock
 
 VARYING = {'preset': 'stages', 'stages': [{'iters': 200_000, 'clips': 64}, {'iters': 100_000, 'clips': 16}]}
 PER_RANK = 'datasets.train.batch_size_per_gpu'

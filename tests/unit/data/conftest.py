@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from frame_sets import to_lmdb, write_reds, write_vimeo
+
+from tests.helpers.frame_sets import to_lmdb, write_reds, write_vimeo
 
 
 @pytest.fixture(scope='session')

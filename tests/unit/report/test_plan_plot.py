@@ -7,9 +7,9 @@ from typing import Any
 
 import matplotlib.image
 import pytest
-from stock_options import PAPER, resolved, stock
 
 from mg_basicsr.report.plan_plot import plot_plan
+from tests.helpers.stock_options import PAPER, resolved, stock
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from host_schedulers import stepped
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +21,7 @@ from mg_basicsr.schedule.lr import (
     batch_lr_scale,
     warmup_factor,
 )
+from tests.helpers.host_schedulers import stepped
 
 
 @pytest.mark.parametrize(

@@ -26,9 +26,7 @@ def plan(*specs: StageSpec, world_size: int = 1, warmup_iter: int = 0) -> Plan:
     return build_plan(specs, world_size=world_size, budget=10**9, warmup_iter=warmup_iter, base_lr=BASE.lr)
 
 
-def record(
-    *specs: StageSpec, base: Baseline = BASE, seed: int = 0, grid: Grid = OFF, **changes: Any
-) -> dict[str, Any]:
+def record(*specs: StageSpec, base: Baseline = BASE, seed: int = 0, grid: Grid = OFF, **changes: Any) -> dict[str, Any]:
     return plan_record(plan(*(specs or SPECS), **changes), base, seed, grid)
 
 

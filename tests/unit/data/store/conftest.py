@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from store_sets import MakeStore
 
-from mg_basicsr.data.options import TrainSetOptions
-from mg_basicsr.data.store import writer
-from mg_basicsr.data.store.build import build
+from mg_basicsr.data.listing.train_set import TrainSetOptions
+from mg_basicsr.data.store.building import writer
+from mg_basicsr.data.store.building.build import build
+from mg_basicsr.data.store.building.inputs import from_options
 from mg_basicsr.data.store.format import Header
-from mg_basicsr.data.store.listing import from_options
+from tests.helpers.store_sets import MakeStore
 
 TILED = 20  # edge of tiles in the tests: frames of 48x64 then have edge tiles on both axes
 HEADERS = {'raw': lambda scale: Header(scale), 'zstd': lambda scale: Header(scale, 'zstd', 4)}

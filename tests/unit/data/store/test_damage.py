@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 import zstandard
-from frame_sets import SCALE, block
-from store_sets import MakeStore
 
-from mg_basicsr.data.crop import Flips, Window
-from mg_basicsr.data.options import TrainSetOptions
-from mg_basicsr.data.sequences import FrameSequence
+from mg_basicsr.data.crops.crop import Flips, Window
+from mg_basicsr.data.listing.sequences import FrameSequence
+from mg_basicsr.data.listing.train_set import TrainSetOptions
+from mg_basicsr.data.store.building.verify import verify
 from mg_basicsr.data.store.codec import Codec
 from mg_basicsr.data.store.format import CLIPS, HEADER, LIST, clip_path, is_name, read_header, read_list
 from mg_basicsr.data.store.opening import open_store
 from mg_basicsr.data.store.reader import StoreFrames
-from mg_basicsr.data.store.verify import verify
 from mg_basicsr.errors import ConfigError, DataError
+from tests.helpers.frame_sets import SCALE, block
+from tests.helpers.store_sets import MakeStore
 
 HUGE = '9' * 5000
 CONTINUE = 'run `mg-basicsr prepare` again with the same arguments'

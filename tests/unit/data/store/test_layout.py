@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mg_basicsr.data.crop import Window
+from mg_basicsr.data.crops.crop import Window
 from mg_basicsr.data.store.layout import CHANNELS, Geometry, Side, spans
 
 EDGES = st.integers(1, 60)

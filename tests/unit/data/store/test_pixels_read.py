@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from frame_sets import block, write_pair
-from stock_options import resolved, stock
-from store_sets import noise
 
-from mg_basicsr.data.images import PairedImage
-from mg_basicsr.data.options import TrainSetOptions
-from mg_basicsr.data.sampler import MultigridSampler
+from mg_basicsr.data.datasets.images import PairedImage
+from mg_basicsr.data.listing.train_set import TrainSetOptions
+from mg_basicsr.data.sampling.sampler import MultigridSampler
 from mg_basicsr.data.store import raw_clip
-from mg_basicsr.data.store.build import build
+from mg_basicsr.data.store.building.build import build
+from mg_basicsr.data.store.building.inputs import from_options
 from mg_basicsr.data.store.format import Header
-from mg_basicsr.data.store.listing import from_options
 from mg_basicsr.data.store.opening import open_store
+from tests.helpers.frame_sets import block, write_pair
+from tests.helpers.stock_options import resolved, stock
+from tests.helpers.store_sets import noise
 
 EDGES = {'scale': (1, 4), 'size': (448, 512)}
 SIZES, MINI_BATCHES = [128, 160, 192, 256, 320, 384], [8, 5, 4, 2, 1, 1]

@@ -10,21 +10,32 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from frame_sets import SCALE, SIZE, block, lmdb_block, picture, to_lmdb, write_flows, write_pair, write_reds
-from store_sets import MakeStore, write_noise
 
-from mg_basicsr.data.clips import ClipDataset
-from mg_basicsr.data.crop import Flips, Window
-from mg_basicsr.data.frames import open_frames
-from mg_basicsr.data.images import PairedImage
-from mg_basicsr.data.names import REDS_FRAMES
-from mg_basicsr.data.options import TrainSetOptions
-from mg_basicsr.data.reds import REDS, REDSRecurrent
-from mg_basicsr.data.request import SampleRequest
-from mg_basicsr.data.store import maps, reader
+from mg_basicsr.data.crops.crop import Flips, Window
+from mg_basicsr.data.datasets.clip_dataset import ClipDataset
+from mg_basicsr.data.datasets.images import PairedImage
+from mg_basicsr.data.datasets.reds import REDS, REDSRecurrent
+from mg_basicsr.data.datasets.vimeo import Vimeo90K, Vimeo90KRecurrent
+from mg_basicsr.data.listing.frame_names import REDS_FRAMES
+from mg_basicsr.data.listing.train_set import TrainSetOptions
+from mg_basicsr.data.sampling.request import SampleRequest
+from mg_basicsr.data.sources.frame_source import open_frames
+from mg_basicsr.data.store import mapped_file as maps
+from mg_basicsr.data.store import reader
 from mg_basicsr.data.store.opening import open_store
 from mg_basicsr.data.store.reader import StoreFrames
-from mg_basicsr.data.vimeo import Vimeo90K, Vimeo90KRecurrent
+from tests.helpers.frame_sets import (
+    SCALE,
+    SIZE,
+    block,
+    lmdb_block,
+    picture,
+    to_lmdb,
+    write_flows,
+    write_pair,
+    write_reds,
+)
+from tests.helpers.store_sets import MakeStore, write_noise
 
 CODECS = ['raw', 'zstd']
 

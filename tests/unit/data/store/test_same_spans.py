@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 import torch
-from frame_sets import SCALE, block, lmdb_block, to_lmdb
-from store_sets import MakeStore, write_noise
 from torch.utils.data import DataLoader
 
-from mg_basicsr.data.crop import Window
-from mg_basicsr.data.options import TrainSetOptions
-from mg_basicsr.data.reds import REDS, REDSRecurrent
-from mg_basicsr.data.request import SampleRequest
+from mg_basicsr.data.crops.crop import Window
+from mg_basicsr.data.datasets.reds import REDS, REDSRecurrent
+from mg_basicsr.data.datasets.vimeo import Vimeo90KRecurrent
+from mg_basicsr.data.listing.train_set import TrainSetOptions
+from mg_basicsr.data.sampling.request import SampleRequest
 from mg_basicsr.data.store.opening import open_store
-from mg_basicsr.data.vimeo import Vimeo90KRecurrent
+from tests.helpers.frame_sets import SCALE, block, lmdb_block, to_lmdb
+from tests.helpers.store_sets import MakeStore, write_noise
 
 # clips of 1 to 4 frames; spans up to the frame's smaller edge, so that areas are at its borders and not square
 REQUESTS = [SampleRequest(seed * 7 % 40, 1 + seed % 4, 16, seed, 1 + seed % 3, 48) for seed in range(40)]
@@ -93,14 +93,10 @@ def _steps(frames: tuple[int, ...]) -> list[int]:
     ('method', 'workers'), [('fork', 1), ('fork', 2), pytest.param('spawn', 2, marks=pytest.mark.slow)]
 )
 @pytest.mark.filterwarnings('ignore:This process .* is multi-threaded:DeprecationWarning')
-def test_samples_do_not_depend_on_workers(
-    noise_set: Path, make_store: MakeStore, method: str, workers: int
-) -> None:
+def test_samples_do_not_depend_on_workers(noise_set: Path, make_store: MakeStore, method: str, workers: int) -> None:
     options = parsed(block(noise_set))
     dataset = REDSRecurrent(options, open_store(make_store(options, 'reds', 'raw'), options))
     wanted = [dataset[request] for request in REQUESTS]
-    loader = DataLoader(
-        dataset, sampler=REQUESTS, batch_size=None, num_workers=workers, multiprocessing_context=method
-    )
+    loader = DataLoader(dataset, sampler=REQUESTS, batch_size=None, num_workers=workers, multiprocessing_context=method)
     for sample, other in zip(loader, wanted, strict=True):
         assert_same(sample, other)

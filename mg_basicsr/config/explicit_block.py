@@ -1,0 +1,62 @@
+"""A resolved plan as an options block that anyone can paste, edit and train."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import yaml
+
+from mg_basicsr.config.block import Block
+from mg_basicsr.config.grid import explicit_grid
+from mg_basicsr.config.resolve import Settings
+from mg_basicsr.schedule.stages import explicit_entries
+
+
+class _Flow(dict[str, Any]):
+    """A mapping that is printed on one line."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """A dumper of our own, so that its representers are not the user's too."""
+
+
+def _represent_flow(dumper: yaml.SafeDumper, data: _Flow) -> yaml.Node:
+    return dumper.represent_mapping('tag:yaml.org,2002:map', data, flow_style=True)
+
+
+def _represent_float(dumper: yaml.SafeDumper, value: float) -> yaml.Node:
+    """Shortest text that reads back as the same float; YAML 1.1 wants a point and a sign: 2.0e-04, not 2e-04."""
+    text = repr(value)
+    mantissa, e, exponent = text.partition('e')
+    if e:
+        point = mantissa if '.' in mantissa else mantissa + '.0'
+        text = f'{point}e{exponent if exponent[0] in "+-" else "+" + exponent}'
+    return dumper.represent_scalar('tag:yaml.org,2002:float', text)
+
+
+_Dumper.add_representer(_Flow, _represent_flow)
+_Dumper.add_representer(float, _represent_float)
+
+
+def explicit_block(section: Mapping[str, Any], settings: Settings, known_degradation: bool = False) -> str:
+    """The block in preset `stages`: same plan, every stage written out, and the user's other keys kept.
+
+    Args:
+        section: The block as the user wrote it.
+        settings: What it was resolved to.
+        known_degradation: The set's store tells how LQ was made.
+    """
+    kept = {spec.name for spec in fields(Block) if 'stages' in spec.metadata['presets']} - {'preset', 'stages'}
+    block: dict[str, Any] = {
+        'preset': 'stages',
+        'base_batch_size': settings.baseline.clips,
+        'warmup_iter': settings.plan.warmup_iter,
+    }
+    if settings.max_clips != settings.baseline.clips_per_rank:
+        block['max_clips'] = settings.max_clips
+    block |= {key: section[key] for key in section if key in kept - set(block) and section[key] is not None}
+    block |= explicit_grid(settings.block, settings.baseline, known_degradation)
+    block['stages'] = [_Flow(entry) for entry in explicit_entries(settings.plan)]
+    return yaml.dump({'multigrid': block}, Dumper=_Dumper, sort_keys=False, width=200)

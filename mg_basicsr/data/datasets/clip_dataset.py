@@ -1,0 +1,277 @@
+"""What all our datasets share: a sample is drawn first, as a pure function of the request, and read afterwards.
+
+Storage has no part in drawing. Folders, LMDBs and any other FrameSource therefore give the same samples.
+"""
+
+from __future__ import annotations
+
+import operator
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, SupportsIndex
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from mg_basicsr.data.crops.crop import Flips, Pixels, Window, draw_flips, draw_window, flipped_planes
+from mg_basicsr.data.crops.pixels import to_float
+from mg_basicsr.data.datasets.resampled_crops import draw_span, read_span, unknown_degradation
+from mg_basicsr.data.datasets.shape_check import ClipShape, misfit
+from mg_basicsr.data.listing.sequences import FrameSequence, first_of
+from mg_basicsr.data.listing.train_set import TrainSetOptions, gt_size_problem
+from mg_basicsr.data.sampling.request import SampleRequest
+from mg_basicsr.data.sources.frame_source import FrameSource
+from mg_basicsr.errors import ConfigError, DataError, Problem
+
+CHECKED_SEQUENCES = 20  # by check_files: enough to meet a wrong root or an unfinished download, quick on slow disks
+
+
+class KeyList(Protocol):
+    """The host's key list, and the sequences behind it."""
+
+    @property
+    def sequences(self) -> Sequence[FrameSequence]: ...
+
+    def __len__(self) -> int: ...
+
+    def locate(self, index: int) -> tuple[FrameSequence, int]:
+        """Sequence of a key and the key's frame in it, from 0. Raises IndexError."""
+
+
+class Draw(NamedTuple):
+    """Everything that is random about one sample, decided.
+
+    Attributes:
+        key: The host's name of the key that was asked for.
+        sequence: Where the frames are.
+        lq_frames, gt_frames: Frames to read, from 0, in the order of the clip.
+        center: Frame that flows start at (sliding windows; else the first frame).
+        window: Span of the crop in LQ pixels; `gt_window` is the same place in GT pixels.
+        gt_size: Edge of the GT crop in pixels. A larger span is resampled to it.
+        flips: Changes to the crops.
+        mirrored: The reversed clip follows.
+    """
+
+    key: str
+    sequence: FrameSequence
+    lq_frames: tuple[int, ...]
+    gt_frames: tuple[int, ...]
+    center: int
+    window: Window
+    gt_window: Window
+    gt_size: int
+    flips: Flips
+    mirrored: bool
+
+
+class ClipDataset(Dataset[dict[str, Any]], ABC):
+    """A training set that delivers what a SampleRequest asks for.
+
+    `dataset[request]` is a dictionary with `lq`, uint8 (t, 3, h, w), `gt`, uint8 (t, 3, h * scale, w * scale), both RGB
+    and contiguous, and `key`. `dataset[5]` is a sample of the options' full shape with a seed from Python's global
+    generator, converted to the float32 that BasicSR delivers, so the class also serves as an ordinary dataset.
+
+    Nothing is kept between samples. Objects can be pickled and hold no open file.
+
+    Args:
+        options: The set's options.
+        keys: Key list.
+        source: Where pixels come from.
+    """
+
+    mirrored = False
+
+    def __init__(self, options: TrainSetOptions, keys: KeyList, source: FrameSource) -> None:
+        self.options = options
+        self.keys = keys
+        self.source = source
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @property
+    @abstractmethod
+    def full_frames(self) -> int:
+        """Frames of a full-size clip, as the network sees them."""
+
+    @abstractmethod
+    def key(self, index: int) -> str:
+        """The host's key, as it is delivered in samples."""
+
+    def clip_name(self, index: int) -> str:
+        """The sequence that a key belongs to, for messages."""
+        return self.keys.locate(index)[0].name
+
+    @abstractmethod
+    def frames_needed(self, frames: int) -> int:
+        """Length of the shortest sequence that can give a clip of this many frames.
+
+        Raises:
+            ConfigError: no clip can have this number of frames.
+        """
+
+    @abstractmethod
+    def _choose_frames(
+        self, rng: random.Random, length: int, frame: int, frames: int, max_stride: int
+    ) -> tuple[list[int], int]:
+        """Frames of the clip, and its center, from a sequence of `length` frames at the key's frame."""
+
+    def draw(self, request: SampleRequest) -> Draw:
+        """Decides what to read: a pure function of the request, the options and the key list.
+
+        Raises:
+            ConfigError: the frames or the crop size asked for are impossible for this kind of set, or its degradation
+                is not known and spans are asked for.
+            DataError: the sequence is too short, or its frames too small, for the request.
+        """
+        self._check_shape(request.frames, request.gt_size)
+        if request.max_span > request.gt_size and not self.options.degradation:
+            raise ConfigError(unknown_degradation(self.options.dataroot_lq))
+        sequence, frame = self._locate(request.index)
+        if problem := self._misfit(sequence, request.frames, request.gt_size):
+            raise DataError(problem)
+        scale = self.options.scale
+        rng = random.Random(request.seed)
+        frames, center = self._choose_frames(rng, sequence.frames, frame, request.frames, request.max_stride)
+        span = draw_span(rng, (sequence.height, sequence.width), request.gt_size, request.max_span, scale)
+        window = draw_window(rng, sequence.height // scale, sequence.width // scale, span // scale)
+        return Draw(
+            key=self.key(request.index),
+            sequence=sequence,
+            lq_frames=tuple(frames),
+            gt_frames=self._gt_frames(frames, center),
+            center=center,
+            window=window,
+            gt_window=window.scaled(scale),
+            gt_size=request.gt_size,
+            flips=draw_flips(rng, self.options.use_hflip, self.options.use_rot),
+            mirrored=self.mirrored,
+        )
+
+    def shapes(self, frames: int, gt_size: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of a sample's pixels, `lq` and `gt`, for these frames and this edge of the GT crop."""
+        lq_size = gt_size // self.options.scale
+        return {'lq': (frames, 3, lq_size, lq_size), 'gt': (frames, 3, gt_size, gt_size)}
+
+    def read(self, draw: Draw, into: Mapping[str, Pixels] | None = None, flip: bool = True) -> dict[str, Any]:
+        """Reads a sample.
+
+        Args:
+            draw: What to read.
+            into: Contiguous arrays of `shapes` for the pixels; new ones by default.
+            flip: Flip the crops; otherwise `flips` tells what is left to do, see `convert.flipped`.
+
+        Raises:
+            DataError: a frame is missing or damaged.
+        """
+        if into is None:
+            shapes = self.shapes(len(draw.lq_frames) * (1 + draw.mirrored), draw.gt_size)
+            into = {name: np.empty(shape, np.uint8) for name, shape in shapes.items()}
+        flips = draw.flips if flip else Flips()
+        if draw.gt_window.size > draw.gt_size:
+            self._read_span(draw, flips, into)
+        else:
+            _read(self.source.read_lq, draw, draw.lq_frames, draw.window, flips, into['lq'])
+            _read(self.source.read_gt, draw, draw.gt_frames, draw.gt_window, flips, into['gt'])
+        sample: dict[str, Any] = {name: torch.from_numpy(pixels) for name, pixels in into.items()}
+        if not flip:
+            sample['flips'] = draw.flips.code
+        return {**sample, 'key': draw.key}
+
+    def __getitem__(self, item: SampleRequest | SupportsIndex) -> dict[str, Any]:
+        """The sample of a request, or of a bare index; see the class."""
+        if isinstance(item, SampleRequest):
+            return self.read(self.draw(item))
+        index = operator.index(item)
+        index += len(self) if index < 0 else 0
+        request = SampleRequest(index, self.full_frames, self.options.gt_size, random.getrandbits(64))
+        sample = self.read(self.draw(request))
+        return {
+            name: to_float(value) if torch.is_tensor(value) and value.dtype == torch.uint8 else value
+            for name, value in sample.items()
+        }
+
+    def check(self, frames: int, gt_size: int) -> None:
+        """Finds from the meta file alone whether every sequence that it tells the size of can give clips of this shape.
+
+        Args:
+            frames: As the network sees them.
+            gt_size: Edge of the GT crop in pixels.
+
+        Raises:
+            ConfigError: the shape is impossible for this kind of set.
+            DataError: sequences are too short or too small; the first five, and how many more.
+        """
+        self._check_shape(frames, gt_size)
+        sized = (sequence for sequence in self.keys.sequences if sequence.height)
+        _raise([problem for sequence in sized if (problem := self._misfit(sequence, frames, gt_size))])
+
+    def check_files(self, limit: int = CHECKED_SEQUENCES, tolerant: bool = False) -> None:
+        """Looks whether the frames of at most `limit` sequences, evenly spread over the set, exist. Reads none.
+
+        Args:
+            limit: Most sequences to look at.
+            tolerant: Accept missing frames unless every sequence lacks some, as under a wrong root.
+
+        Raises:
+            DataError: frames are missing; the first five sequences, and how many more.
+        """
+        total = len(self.keys.sequences)
+        step = max(1, -(-total // limit))
+        found = [self._file_problems(self.keys.sequences[position]) for position in range(0, total, step)]
+        if not tolerant or all(found):
+            _raise([problem for problems in found for problem in problems])
+
+    def _read_span(self, draw: Draw, flips: Flips, into: Mapping[str, Pixels]) -> None:
+        """LQ and GT of a span that is larger than the crop."""
+        how = self.options.degradation
+        assert how is not None  # without it no span is drawn
+        frames, scale = draw.lq_frames, self.options.scale
+        lq, gt = read_span(self.source, draw.sequence, frames, draw.gt_window, draw.gt_size, scale, how)
+        if draw.gt_frames != frames:
+            gt = gt[[frames.index(frame) for frame in draw.gt_frames]]
+        for planes, out in ((lq, into['lq']), (gt, into['gt'])):
+            _forward(out, len(planes))[:] = flipped_planes(planes, flips)
+            _mirror(out, len(planes), draw.mirrored)
+
+    def _locate(self, index: int) -> tuple[FrameSequence, int]:
+        return self.keys.locate(index)
+
+    def _gt_frames(self, frames: list[int], center: int) -> tuple[int, ...]:
+        return tuple(frames)
+
+    def _file_problems(self, sequence: FrameSequence) -> list[Problem]:
+        return self.source.problems(sequence)
+
+    def _check_shape(self, frames: int, gt_size: int) -> None:
+        self.frames_needed(frames)
+        if gt_size < 1 or gt_size % self.options.scale:
+            raise ConfigError(gt_size_problem(gt_size, self.options.scale))
+
+    def _misfit(self, sequence: FrameSequence, frames: int, gt_size: int) -> Problem | None:
+        shape = ClipShape(frames, self.frames_needed(frames), gt_size)
+        return misfit(sequence, shape, self.options.scale, self.options.meta_info_file or self.options.dataroot_gt)
+
+
+def _read(
+    read: Callable[..., None], draw: Draw, frames: tuple[int, ...], window: Window, flips: Flips, out: Pixels
+) -> None:
+    read(draw.sequence, frames, window, flips, _forward(out, len(frames)))
+    _mirror(out, len(frames), draw.mirrored)
+
+
+def _forward(out: Pixels, count: int) -> Pixels:
+    """The first `count` frames of a sample's array, (count, 3, s, s); an image is a clip of one frame."""
+    return out.reshape(-1, *out.shape[-3:])[:count]
+
+
+def _mirror(out: Pixels, count: int, mirrored: bool) -> None:
+    if mirrored:
+        out[count:] = out[:count][::-1]
+
+
+def _raise(problems: list[Problem]) -> None:
+    if problems:
+        raise DataError(*first_of(problems, 'of this kind'))

@@ -1,0 +1,46 @@
+"""Whether a sequence can give clips of a shape, told from its length and frame size alone."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mg_basicsr.data.listing.sequences import FrameSequence
+from mg_basicsr.data.listing.train_set import BLOCK
+from mg_basicsr.errors import Problem
+
+
+class ClipShape(NamedTuple):
+    """Frames as the network sees them, frames that a sequence must have for that, and edge of the GT crop in pixels."""
+
+    frames: int
+    needed: int
+    gt_size: int
+
+
+def misfit(sequence: FrameSequence, shape: ClipShape, scale: int, listed_in: str) -> Problem | None:
+    """Why the sequence is too short or its frames too small, if so. `listed_in` is the file or folder that names it."""
+    smaller = min(sequence.height, sequence.width)
+    long_enough = sequence.frames >= shape.needed
+    divisible = sequence.height % scale == 0 == sequence.width % scale
+    if long_enough and divisible and shape.gt_size <= smaller:
+        return None
+    what = f'{listed_in}: {sequence.name} has'
+    size = f'GT frames of {sequence.height}x{sequence.width} pixels'
+    remove = f'or remove it from {BLOCK}.meta_info_file'
+    if not long_enough:
+        return Problem(
+            f'{what} {sequence.frames} frames, too short for clips of {shape.frames}',
+            f'allowed: at least {shape.needed} frames',
+            f'ask for fewer frames, {remove}',
+        )
+    if not divisible:
+        return Problem(
+            f'{what} {size}, not divisible by scale: {scale}',
+            f'allowed: GT frames {scale} times as high and wide as the LQ frames',
+            f'crop its frames, {remove}',
+        )
+    return Problem(
+        f'{what} {size}, smaller than crops of {shape.gt_size}',
+        f'allowed: crops of at most {smaller}',
+        f'lower {BLOCK}.gt_size, {remove}',
+    )

@@ -1,0 +1,110 @@
+"""Vimeo-90K septuplets and sets laid out like them: `00001/0001/im1.png`, one key per sequence.
+
+Sequences may have another number of frames than seven; the meta file tells.
+"""
+
+from __future__ import annotations
+
+import random
+
+from mg_basicsr.data.datasets.clip_dataset import ClipDataset
+from mg_basicsr.data.datasets.frame_choice import check_sliding_window, draw_stride, maybe_reversed, window_around
+from mg_basicsr.data.listing.frame_names import VIMEO_FRAMES
+from mg_basicsr.data.listing.sequences import SequenceList, read_meta_file
+from mg_basicsr.data.listing.train_set import BLOCK, TrainSetOptions
+from mg_basicsr.data.sources.frame_source import FrameSource, open_frames
+from mg_basicsr.errors import ConfigError, Problem
+
+SEPTUPLET = 7  # frames of a full-size clip where num_frame is absent or -1, as in BasicSR
+
+
+class _VimeoClips(ClipDataset):
+    """Keys and options that both forms share.
+
+    Args:
+        options: meta_info_file is needed; num_frame counts frames before mirroring. BasicSR has no val_partition and no
+            interval_list here.
+        source: Where pixels come from; by default the folders or LMDBs of the options.
+
+    Raises:
+        ConfigError: an option is missing or names something that does not exist.
+        DataError: the meta file is damaged.
+    """
+
+    def __init__(self, options: TrainSetOptions, source: FrameSource | None = None) -> None:
+        keys = SequenceList(read_meta_file(options.meta_info_file), key_per_frame=False)
+        super().__init__(options, keys, source or open_frames(options, VIMEO_FRAMES))
+
+    def key(self, index: int) -> str:
+        return self.keys.locate(index)[0].name
+
+
+class Vimeo90KRecurrent(_VimeoClips):
+    """Clips for recurrent networks, with GT for every frame: BasicSR's Vimeo90KRecurrentDataset.
+
+    With `flip_sequence` the reversed clip follows the clip, and the frames of a request count both: 14 for a whole
+    septuplet. A clip shorter than the sequence starts anywhere; its frames are consecutive, or a random stride apart
+    (see `draw_stride`).
+    """
+
+    def __init__(self, options: TrainSetOptions, source: FrameSource | None = None) -> None:
+        super().__init__(options, source)
+        self.mirrored = options.flip_sequence
+
+    @property
+    def full_frames(self) -> int:
+        return (self.options.num_frame or SEPTUPLET) * (2 if self.mirrored else 1)
+
+    def frames_needed(self, frames: int) -> int:
+        if not self.mirrored:
+            return frames
+        if frames % 2:
+            raise ConfigError(
+                Problem(
+                    f'a mirrored clip cannot have {frames} frames',
+                    f'allowed: an even number in multigrid.temporal, as {BLOCK}.flip_sequence is true',
+                    f'use {frames + 1}',
+                )
+            )
+        return frames // 2
+
+    def _choose_frames(
+        self, rng: random.Random, length: int, frame: int, frames: int, max_stride: int
+    ) -> tuple[list[int], int]:
+        count = self.frames_needed(frames)
+        stride = draw_stride(rng, length, count, 1, max_stride)
+        reach = (count - 1) * stride
+        start = rng.randint(0, length - 1 - reach) if count < length else 0
+        clip = list(range(start, start + reach + 1, stride))
+        return maybe_reversed(rng, clip, self.options.random_reverse), start
+
+
+class Vimeo90K(_VimeoClips):
+    """Windows of an odd number of frames around the middle one, with GT, (3, H, W), for it: BasicSR's Vimeo90KDataset.
+
+    The middle of a septuplet is im4. Windows have as many frames at every stage: there is no stride to draw.
+    """
+
+    def __init__(self, options: TrainSetOptions, source: FrameSource | None = None) -> None:
+        super().__init__(options, source)
+        check_sliding_window(self.full_frames)
+
+    @property
+    def full_frames(self) -> int:
+        return self.options.num_frame or SEPTUPLET
+
+    def frames_needed(self, frames: int) -> int:
+        check_sliding_window(frames)
+        return frames
+
+    def shapes(self, frames: int, gt_size: int) -> dict[str, tuple[int, ...]]:
+        return {**super().shapes(frames, gt_size), 'gt': (3, gt_size, gt_size)}
+
+    def _choose_frames(
+        self, rng: random.Random, length: int, frame: int, frames: int, max_stride: int
+    ) -> tuple[list[int], int]:
+        center = (length - 1) // 2
+        return maybe_reversed(rng, window_around(center, frames), self.options.random_reverse), center
+
+    def _gt_frames(self, frames: list[int], center: int) -> tuple[int, ...]:
+        return (center,)

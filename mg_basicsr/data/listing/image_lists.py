@@ -1,0 +1,128 @@
+"""Lists of image pairs, found as BasicSR's PairedImageDataset does: from a meta file, two LMDBs, or two folders."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from typing import overload
+
+from mg_basicsr.data.listing.frame_names import ImageKeys, ImageNames
+from mg_basicsr.data.listing.sequences import FrameSequence, first_of, read_lines
+from mg_basicsr.data.listing.train_set import BLOCK, TrainSetOptions
+from mg_basicsr.errors import ConfigError, DataError, Problem
+
+SHAPE = re.compile(r'\((\d+),(\d+)(?:,\d+)?\)')
+Size = tuple[int, int]
+UNKNOWN: Size = (0, 0)
+
+
+class ImageList(Sequence[FrameSequence]):
+    """Images as sequences of one frame, each with a key. Sizes that the list does not tell are 0."""
+
+    def __init__(self, images: Iterable[tuple[str, Size]]) -> None:
+        pairs = list(images)
+        self._names = [name for name, _ in pairs]
+        self._sizes = [size for _, size in pairs] if any(size != UNKNOWN for _, size in pairs) else None
+
+    @property
+    def sequences(self) -> Sequence[FrameSequence]:
+        """The images."""
+        return self
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @overload
+    def __getitem__(self, index: int) -> FrameSequence: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[FrameSequence]: ...
+    def __getitem__(self, index: int | slice) -> FrameSequence | list[FrameSequence]:
+        if isinstance(index, slice):
+            return [self[position] for position in range(*index.indices(len(self)))]
+        height, width = self._sizes[index] if self._sizes else UNKNOWN
+        return FrameSequence(self._names[index], 1, height, width)
+
+    def locate(self, index: int) -> tuple[FrameSequence, int]:
+        """The image of a key, and 0. Raises IndexError unless 0 <= index < len(self)."""
+        if not 0 <= index < len(self):
+            raise IndexError(f'index {index} of a set of {len(self)} images')
+        return self[index], 0
+
+
+def list_images(options: TrainSetOptions) -> tuple[ImageList, ImageNames | ImageKeys]:
+    """The pairs, and how their files are called.
+
+    Raises:
+        ConfigError: a root or the meta file does not exist, or an LMDB's folder is not named .lmdb.
+        DataError: nothing is listed, or LQ and GT do not pair up.
+    """
+    names = ImageNames(options.filename_tmpl)
+    if options.backend == 'lmdb':
+        images = _from_lmdbs(options)
+    elif options.meta_info_file:
+        lines = (line.strip() for _, line in read_lines(options.meta_info_file))
+        images = [(line.split(' ')[0], _size_in(line)) for line in lines]
+    else:
+        images = _from_folders(options, names)
+    if not images:
+        listed = options.meta_info_file or options.dataroot_gt
+        raise DataError(Problem(f'{listed} lists no image', 'allowed: at least one'))
+    return ImageList(images), ImageKeys() if options.backend == 'lmdb' else names
+
+
+def _from_lmdbs(options: TrainSetOptions) -> list[tuple[str, Size]]:
+    """Keys are the listed names up to their first dot, as BasicSR's script cuts them."""
+    listed = []
+    for key in ('dataroot_lq', 'dataroot_gt'):
+        root = getattr(options, key)
+        if not root.endswith('.lmdb'):
+            raise ConfigError(
+                Problem(
+                    f'{BLOCK}.{key}: {root} is not named like an LMDB',
+                    'allowed: a folder whose name ends in .lmdb',
+                    f'correct the path, or set {BLOCK}.io_backend.type: disk',
+                )
+            )
+        lines = read_lines(os.path.join(root, 'meta_info.txt'), f'{BLOCK}.{key}')
+        listed.append({line.split('.')[0].strip(): _size_in(line) for _, line in lines})
+    lq, gt = listed
+    _check_pairs(options, lq.keys() ^ gt.keys(), 'is a key of only one of the two LMDBs')
+    return sorted(gt.items())
+
+
+def _from_folders(options: TrainSetOptions, names: ImageNames) -> list[tuple[str, Size]]:
+    """Sorted, so that an index means the same image on all ranks; BasicSR takes the order of the file system."""
+    gt = sorted(_files(options.dataroot_gt, 'dataroot_gt'))
+    lq = set(_files(options.dataroot_lq, 'dataroot_lq'))
+    _check_pairs(options, [name for name in gt if names.lq(name, 0) not in lq], 'has no LQ image of its name')
+    _check_pairs(options, lq - {names.lq(name, 0) for name in gt}, 'has no GT image of its name')
+    return [(name, UNKNOWN) for name in gt]
+
+
+def _files(root: str, key: str) -> list[str]:
+    try:
+        with os.scandir(root) as entries:
+            return [entry.name for entry in entries if not entry.name.startswith('.') and entry.is_file()]
+    except OSError as error:
+        raise ConfigError(
+            Problem(f'{BLOCK}.{key}: {root} cannot be listed: {error.strerror}', 'allowed: a folder of images')
+        ) from None
+
+
+def _check_pairs(options: TrainSetOptions, single: Iterable[str], wrong: str) -> None:
+    problems = [
+        Problem(
+            f'{name} {wrong}',
+            f'allowed: pairs of images in {options.dataroot_lq} and {options.dataroot_gt}',
+            f'check {BLOCK}.filename_tmpl, or restore the other image',
+        )
+        for name in sorted(single)
+    ]
+    if problems:
+        raise DataError(*first_of(problems, 'such images'))
+
+
+def _size_in(line: str) -> Size:
+    match = SHAPE.search(line)
+    return (int(match[1]), int(match[2])) if match else UNKNOWN

@@ -1,0 +1,123 @@
+"""One side of a data set, GT, LQ or flow, kept as image files: finding, loading, decoding, and what can go wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, NoReturn, cast
+
+import cv2
+import numpy as np
+
+from mg_basicsr.data.crops.crop import Pixels
+from mg_basicsr.data.listing.sequences import FrameSequence
+from mg_basicsr.data.listing.train_set import BLOCK, TrainSetOptions
+from mg_basicsr.data.sources.byte_files import ByteFiles, Folder, LmdbFolder
+from mg_basicsr.errors import DataError, Problem
+
+PNG_START = b'\x89PNG\r\n\x1a\n'
+HEADER_BYTES = 24  # of a PNG: signature, length and name of the first chunk, width, height
+
+
+class Expected(NamedTuple):
+    """Height and width in pixels that a frame must have, and why."""
+
+    height: int
+    width: int
+    reason: str
+
+
+def lq_size(sequence: FrameSequence, scale: int) -> Expected:
+    """Size of a sequence's LQ frames."""
+    reason = f'since its GT is {sequence.height}x{sequence.width} and scale is {scale}'
+    return Expected(sequence.height // scale, sequence.width // scale, reason)
+
+
+class EncodedSide:
+    """Frames of one side; `label` is its name in messages."""
+
+    def __init__(self, label: str, files: ByteFiles) -> None:
+        self._label = label
+        self._files = files
+
+    def decode(self, sequence: FrameSequence, name: str, expected: Expected | None, grey: bool = False) -> Pixels:
+        """The whole frame, uint8: (h, w, 3) in OpenCV's order BGR, or (h, w) if grey.
+
+        Raises:
+            DataError: the frame is missing, cannot be read or decoded, or is not of the expected size.
+        """
+        data = self._load(sequence, name)
+        try:
+            flag = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+        except cv2.error:  # no data at all, or a header with an absurd size
+            image = None
+        if image is None:
+            self._fail(sequence, name, f'cannot be decoded ({len(data)} bytes)', 'an undamaged image file')
+        if expected and image.shape[:2] != expected[:2]:
+            self._fail(
+                sequence,
+                name,
+                f'is {image.shape[0]}x{image.shape[1]} pixels (height x width)',
+                f'{expected.height}x{expected.width}, {expected.reason}',
+                f'check scale, {self._files.option} and {BLOCK}.meta_info_file',
+            )
+        return cast(Pixels, image)
+
+    def shape(self, sequence: FrameSequence, name: str) -> tuple[int, int]:
+        """Height and width of a frame in pixels: from its header if it is a PNG, else by decoding it.
+
+        Raises:
+            DataError: the frame is missing, or cannot be read or decoded.
+        """
+        head = self._load(sequence, name, HEADER_BYTES)
+        if head.startswith(PNG_START) and len(head) == HEADER_BYTES:
+            return int.from_bytes(head[20:24], 'big'), int.from_bytes(head[16:20], 'big')
+        height, width = self.decode(sequence, name, None).shape[:2]
+        return height, width
+
+    def missing(self, sequence: FrameSequence, names: Sequence[str]) -> list[Problem]:
+        """A problem if some of a sequence's frames do not exist, naming the first; none is read."""
+        try:
+            missing = self._files.missing(names)
+        except OSError as error:
+            return [self._problem(sequence, names[0], f'cannot be looked up: {error}', 'readable files')]
+        if not missing:
+            return []
+        return [self._missing(sequence, missing[0], f'{len(missing)} of {len(names)} frames are missing: ')]
+
+    def _load(self, sequence: FrameSequence, name: str, limit: int = -1) -> bytes:
+        try:
+            return self._files.read(name, limit)
+        except FileNotFoundError:
+            raise DataError(self._missing(sequence, name)) from None
+        except OSError as error:
+            reason = f'cannot be read: {error.strerror or error}'
+            raise DataError(self._problem(sequence, name, reason, 'a readable file')) from error
+
+    def _fail(self, sequence: FrameSequence, name: str, wrong: str, allowed: str, remedy: str = '') -> NoReturn:
+        raise DataError(self._problem(sequence, name, wrong, allowed, remedy))
+
+    def _missing(self, sequence: FrameSequence, name: str, count: str = '') -> Problem:
+        allowed = f'all frames of a clip of {sequence.frames}' if sequence.frames > 1 else 'every listed image'
+        problem = self._problem(sequence, name, 'does not exist', allowed, f'restore it, or check {self._files.option}')
+        return problem._replace(what=count + problem.what)
+
+    def _problem(self, sequence: FrameSequence, name: str, wrong: str, allowed: str, remedy: str = '') -> Problem:
+        frame = name.rpartition('/')[2]
+        clip = f' (clip {sequence.name}, frame {frame})' if sequence.frames > 1 else ''
+        return Problem(
+            f'{self._label} frame {self._files.place(name)}{clip} {wrong}',
+            f'allowed: {allowed}',
+            remedy or f'restore the file from its source, or remove it from {BLOCK}.meta_info_file',
+        )
+
+
+def open_side(options: TrainSetOptions, key: str, suffix: str = '') -> EncodedSide:
+    """The folder or LMDB that an option names: `dataroot_gt`, `dataroot_lq` or `dataroot_flow`.
+
+    Raises:
+        ConfigError: it does not exist.
+    """
+    root, option = getattr(options, key), f'{BLOCK}.{key}'
+    label = {'dataroot_gt': 'GT', 'dataroot_lq': 'LQ', 'dataroot_flow': 'Flow'}[key]
+    return EncodedSide(label, LmdbFolder(root, option) if options.backend == 'lmdb' else Folder(root, option, suffix))

@@ -1,0 +1,204 @@
+"""Which clips there are: in folders and LMDBs, in BasicSR's lists, in videos."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from mg_basicsr.data.crops.degradation import Degrade
+from mg_basicsr.data.listing.frame_names import REDS_FRAMES, VIMEO_FRAMES, FrameNames
+from mg_basicsr.data.listing.image_lists import list_images
+from mg_basicsr.data.listing.sequences import FrameSequence, first_of, read_lines, read_meta_file, reds_split
+from mg_basicsr.data.listing.train_set import TrainSetOptions
+from mg_basicsr.data.sources.byte_files import Folder, LmdbFolder
+from mg_basicsr.data.sources.image_files import EncodedSide, open_side
+from mg_basicsr.data.store.building.material import ImageFiles, VideoFile
+from mg_basicsr.data.store.building.video import inspect, split
+from mg_basicsr.data.store.format import is_name
+from mg_basicsr.errors import ConfigError, DataError, Problem
+
+IMAGES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
+LAYOUTS = ('reds', 'vimeo', 'images')
+
+
+class Making(NamedTuple):
+    """The scale, and how LQ is made where there is none."""
+
+    scale: int
+    degrade: Degrade | None = None
+
+
+@dataclass(frozen=True)
+class ListedFrames:
+    """Frames by the names of their files, alike for GT and LQ."""
+
+    frames: tuple[str, ...]
+
+    def lq(self, sequence: str, frame: int) -> str:
+        return self.frames[frame]
+
+    def gt(self, sequence: str, frame: int) -> str:
+        return self.frames[frame]
+
+
+def from_roots(gt: str, lq: str | None, making: Making, images: bool) -> list[ImageFiles]:
+    """What lies in folders or BasicSR's LMDBs: one clip per folder of frames, or (`images`) one per image.
+
+    A clip is called as its folder, below the root; an image as its file. Frames are in the order of the numbers in
+    their names. Sizes are those of first frames; where LQ is made, GT loses what is not a whole LQ pixel.
+
+    Raises:
+        ConfigError: a root does not exist.
+        DataError: there are no images, or a first frame cannot be read.
+    """
+    gt_side = _side('GT', gt, '--gt')
+    lq_side = _side('LQ', lq, '--lq') if lq else None
+    names = sorted(_names(gt), key=_in_order)
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(name if images else os.path.dirname(name), []).append(name)
+    if not groups or '' in groups:
+        what = f'--gt {gt}: {"images that are in no clip, such as " + groups[""][0] if groups else "no images"}'
+        remedy = 'use --layout images' if groups else 'give the folder of the clips, or an LMDB with its meta_info.txt'
+        raise DataError(Problem(what, 'allowed: one folder per clip, with its frames in it', remedy))
+    found = []
+    for name, frames in groups.items():
+        sequence = FrameSequence(name, len(frames), 0, 0)
+        height, width = gt_side.shape(sequence, frames[0])
+        cut = (0, 0) if lq_side else (height % making.scale, width % making.scale)
+        sequence = sequence._replace(height=height - cut[0], width=width - cut[1])
+        listed = ListedFrames(tuple(frames))
+        found.append(ImageFiles(sequence, listed, gt_side, lq_side, making.degrade, making.scale, cut))
+    return _checked(found)
+
+
+def from_options(options: TrainSetOptions, layout: str, degrade: Degrade | None) -> list[ImageFiles]:
+    """The sequences of a training set's meta file, so that the store serves any partition.
+
+    Those that the file's own partition keeps for validation are left out where they are not there.
+
+    Args:
+        options: The set's options.
+        layout: 'reds', 'vimeo' or 'images'.
+        degrade: Makes LQ, in place of the LQ root.
+
+    Raises:
+        ConfigError: a root or the list does not exist.
+        DataError: the list is damaged, or an image cannot be read.
+    """
+    suffix = '' if layout == 'images' else '.png'
+    names: FrameNames
+    sequences: Iterable[FrameSequence]
+    if layout == 'images':
+        sequences, names = list_images(options)
+    else:
+        sequences, names = read_meta_file(options.meta_info_file), REDS_FRAMES if layout == 'reds' else VIMEO_FRAMES
+    gt = open_side(options, 'dataroot_gt', suffix)
+    lq = None if degrade else open_side(options, 'dataroot_lq', suffix)
+    held_out: set[FrameSequence] = set()
+    if layout == 'reds' and options.val_partition:
+        held_out = set(sequences) - set(reds_split(sequences, options.val_partition, validation=False))
+    found = []
+    for sequence in sequences:
+        if sequence in held_out and gt.missing(sequence, [names.gt(sequence.name, 0)]):
+            continue
+        if not sequence.height:
+            height, width = gt.shape(sequence, names.gt(sequence.name, 0))
+            sequence = sequence._replace(height=height, width=width)
+        found.append(ImageFiles(sequence, names, gt, lq, degrade, options.scale))
+    return _checked(found)
+
+
+def from_videos(
+    paths: Sequence[str],
+    making: Making,
+    length: int,
+    parts: int = 1,
+    progress: Callable[[str, int], None] | None = None,
+) -> list[VideoFile]:
+    """Clips of `length` frames from the shots of videos, called `VIDEO/0000` and so on.
+
+    Args:
+        paths: The files.
+        making: The scale, and how LQ is made.
+        length: Frames of each clip.
+        parts: Pieces of material that a video is divided into, one for each process. Each is decoded from the start.
+        progress: Called with the path and the number of frames seen.
+
+    Raises:
+        ConfigError: it is not said how LQ is made.
+        DataError: a video cannot be decoded, or no shot is long enough.
+    """
+    degrade = making.degrade
+    if degrade is None:
+        what = '--gt: videos have no LQ side'
+        raise ConfigError(Problem(what, 'allowed: --degradation bicubic or bd', 'say how LQ is to be made'))
+    found = []
+    for path in paths:
+        video = inspect(path, partial(progress, path) if progress else None)
+        height, width = (edge - edge % making.scale for edge in (video.height, video.width))
+        starts = split(video, length)
+        share = max(1, -(-len(starts) // parts))
+        for first in range(0, max(1, len(starts)), share):
+            part = tuple(starts[first : first + share])
+            found.append(VideoFile(path, PurePosixPath(path).stem, part, length, height, width, degrade, first))
+    if not any(video.starts for video in found):
+        what = f'--clip-length {length}: no shot is as long'
+        raise DataError(Problem(what, 'allowed: a length that shots have', 'give a smaller number'))
+    _check_names([clip.name for video in found for clip in video.clips])
+    return found
+
+
+def _checked(found: list[ImageFiles]) -> list[ImageFiles]:
+    problems = [
+        Problem(
+            f'{part.sequence.name} has GT frames of {part.sequence.height}x{part.sequence.width} pixels, '
+            f'not divisible by scale: {part.scale}',
+            f'allowed: GT frames {part.scale} times as high and wide as the LQ frames',
+            'crop its frames, or check the scale',
+        )
+        for part in found
+        if part.sequence.height % part.scale or part.sequence.width % part.scale
+    ]
+    if problems:
+        raise DataError(*first_of(problems, 'of this kind'))
+    _check_names([part.sequence.name for part in found])
+    return found
+
+
+def _check_names(names: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if not is_name(name) or name in seen:
+            wrong = 'is the name of two clips' if name in seen else 'cannot be the name of a clip in a store'
+            raise DataError(Problem(f'{name!r} {wrong}', 'allowed: names of folders and files', 'rename it'))
+        seen.add(name)
+
+
+def _names(root: str) -> list[str]:
+    """Images of a root, named relative to it: files of a folder, keys of an LMDB."""
+    if root.rstrip('/').endswith('.lmdb'):
+        lines = read_lines(os.path.join(root, 'meta_info.txt'), '--gt')
+        return [os.path.splitext(line.split(' ')[0].strip())[0] for _, line in lines]
+    found = []
+    for folder, _, files in os.walk(root):
+        below = os.path.relpath(folder, root).replace(os.sep, '/')
+        here = '' if below == '.' else f'{below}/'
+        found += [f'{here}{file}' for file in files if file.lower().endswith(IMAGES) and not file.startswith('.')]
+    return found
+
+
+def _in_order(name: str) -> list[tuple[int, str]]:
+    """Sorts im2 before im10."""
+    parts = re.split(r'(\d+)', name)
+    return [(int(part), '') if part.isdecimal() else (0, part) for part in parts]
+
+
+def _side(label: str, root: str, option: str) -> EncodedSide:
+    files = LmdbFolder(root, option) if root.rstrip('/').endswith('.lmdb') else Folder(root, option)
+    return EncodedSide(label, files)

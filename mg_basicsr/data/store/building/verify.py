@@ -1,0 +1,49 @@
+"""Whether the files of a store are still what was written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from mg_basicsr.data.listing.sequences import first_of
+from mg_basicsr.data.store.building.writer import sha256
+from mg_basicsr.data.store.format import CONTINUE, clip_path, read_header, read_list
+from mg_basicsr.errors import DataError, Problem
+
+
+def verify(root: Path, progress: Callable[[int, int], None] | None = None) -> int:
+    """Reads all files and compares their checksums; returns the number of clips.
+
+    Args:
+        root: Folder of the store.
+        progress: Called with (clips done, clips) after each.
+
+    Raises:
+        DataError: files, or lines of the list, are damaged or missing; the first five, and how many more.
+    """
+    clips, problems = read_list(root, read_header(root))
+    for done, clip in enumerate(clips.values(), 1):
+        path = clip_path(root, clip.name)
+        wrong = _wrong(path, clip.sha256)
+        if wrong:
+            what = f'store {root}, clip {clip.name}: {path} {wrong}'
+            problems.append(Problem(what, 'allowed: the file that was written', f'delete it and {CONTINUE}'))
+        if progress:
+            progress(done, len(clips))
+    if problems:
+        raise DataError(*first_of(problems, 'of this kind'))
+    return len(clips)
+
+
+def _wrong(path: Path, expected: str) -> str:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        return f'cannot be read: {error.strerror}'
+    try:
+        return '' if sha256(descriptor) == expected else 'has changed: its checksum is not the one listed'
+    except OSError as error:
+        return f'cannot be read: {error.strerror}'
+    finally:
+        os.close(descriptor)

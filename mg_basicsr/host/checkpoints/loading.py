@@ -1,0 +1,122 @@
+"""Files as they are loaded: none runs code, and a training state is whole and belongs to the plan.
+
+All repositories load with `torch.load`, many of them in code of their own, so the hook is there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mg_basicsr.config.resolve import resolve
+from mg_basicsr.errors import ConfigError, Problem, TrainingError
+from mg_basicsr.host.run import Run
+from mg_basicsr.schedule.record import plan_changes, plan_record
+from mg_basicsr.training.checkpoints.files import STATE
+from mg_basicsr.training.checkpoints.resume_point import ResumePoint, find_resume_point
+from mg_basicsr.training.checkpoints.safe_loading import DamagedError, load_safely, name_of
+
+TOLD_CHANGES = 3  # stages that an error about an edited block lists
+
+
+def load(run: Run, read: Callable[..., Any], file: Any, map_location: Any) -> Any:
+    """`torch.load` while a run is active: no file runs code, and a training state is one that is whole.
+
+    Args:
+        run: The run.
+        read: `torch.load`, with `weights_only=True`.
+        file, map_location: Its arguments.
+
+    Raises:
+        TrainingError: the file would run code, is damaged, or does not belong to the plan.
+    """
+    if isinstance(file, (str, os.PathLike)) and Path(file).suffix == STATE:
+        return load_state(run, read, Path(file))
+    try:
+        return load_safely(file, lambda: read(file, map_location))
+    except DamagedError as error:
+        raise TrainingError(
+            Problem(
+                f'{name_of(file)}: damaged or not a checkpoint: {error}',
+                'needed: a file that torch.save has written',
+                'copy or download it again',
+            )
+        ) from None
+
+
+def load_state(run: Run, read: Callable[..., Any], path: Path) -> dict[str, Any]:
+    """The training state to resume from: that of a file, or an older one if the host has only picked the newest.
+
+    It is read into main memory: optimisers take from there what they want on the device.
+
+    Raises:
+        TrainingError, ConfigError: there is none that is whole, it runs code, or the plan is not the one of the state.
+    """
+    point = find_resume_point(path, lambda file: read(file, 'cpu'), fall_back=not _named_by_user(run, path))
+    total = run.plan.total_iter
+    if point.record is not None:
+        _keep_global_batch(run, point.record['plan']['base_batch_size'])
+        _check_plan(run, point)
+    elif point.iteration > total:
+        raise TrainingError(
+            Problem(
+                f'{point.path}: saved after iteration {point.iteration:,}, but the plan has {total:,}',
+                f'allowed: a state of iteration {total:,} or before',
+                _begin_anew(point),
+            )
+        )
+    run.resume_point = point
+    return point.state
+
+
+def _named_by_user(run: Run, path: Path) -> bool:
+    """Whether the options name this file, so that no other may be taken in its place."""
+    section = run.file.options.get('path')
+    named = section.get('resume_state') if isinstance(section, dict) else None
+    same = isinstance(named, str) and os.path.realpath(os.path.expanduser(named)) == os.path.realpath(path)
+    return same and not run.auto_resume
+
+
+def _keep_global_batch(run: Run, clips: int) -> None:
+    """On another number of ranks the batch stays the recorded one, unless the block itself says what it is."""
+    base = run.settings.baseline.clips
+    if run.settings.block.base_batch_size is not None or base == clips:
+        return
+    options = run.file.options
+    block = {**options['multigrid'], 'base_batch_size': clips}
+    file = replace(run.file, options={**options, 'multigrid': block})
+    try:
+        run.settings = resolve(file, run.plan.world_size)
+    except ConfigError as error:
+        problem = error.problems[0]
+        raise ConfigError(
+            problem._replace(what=f'{problem.what} (the run began with {clips} clips per iteration)')
+        ) from None
+    run.notes.append(f'{clips} clips per iteration are kept from the checkpoint (batch_size_per_gpu x ranks: {base})')
+
+
+def _check_plan(run: Run, point: ResumePoint) -> None:
+    assert point.record is not None
+    settings = run.settings
+    current = plan_record(settings.plan, settings.baseline, settings.seed, run.grid)
+    changes = plan_changes(point.record['plan'], current)
+    if changes:
+        more = f'; and {len(changes) - TOLD_CHANGES} more' if len(changes) > TOLD_CHANGES else ''
+        raise ConfigError(
+            Problem(
+                f'multigrid: not the plan of {point.path}: {"; ".join(changes[:TOLD_CHANGES])}{more}',
+                'allowed when resuming: the plan that the run began with, on any number of ranks',
+                _begin_anew(point),
+            )
+        )
+
+
+def _begin_anew(point: ResumePoint) -> str:
+    names = ', '.join(
+        f'path.pretrain_{name.removesuffix(f"_{point.iteration}.pth").replace("net_", "network_", 1)}: {file}'
+        for name, file in sorted(point.networks.items())
+    )
+    return f'for a new run from these weights: another name, and {names}'

@@ -1,0 +1,144 @@
+"""What is put back into a model when it is resumed, beside what the host puts back itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mg_basicsr.atomic_files import remove_partials
+from mg_basicsr.errors import MultigridError, Problem, TrainingError
+from mg_basicsr.host.checkpoints.saving import FOLDERS, reason_of
+from mg_basicsr.host.log import logger
+from mg_basicsr.host.run import Run
+from mg_basicsr.training import networks
+from mg_basicsr.training.checkpoints.resume_point import KEY, ResumePoint
+
+
+def load_network(
+    run: Run, original: Callable[..., Any], model: Any, net: Any, path: Any, *args: Any, **kwargs: Any
+) -> None:
+    """The host's own loading, from where the file is.
+
+    Raises:
+        TrainingError: the file has no such weights, or they are those of another network.
+    """
+    path = network_path(run, model, path)
+    try:
+        original(model, net, path, *args, **kwargs)
+    except (LookupError, RuntimeError) as error:
+        is_misfit = isinstance(error, LookupError) or 'Error(s) in loading state_dict' in str(error)
+        if not is_misfit:
+            raise
+        reason = f'no {error} in it' if isinstance(error, LookupError) else ' '.join(str(error).split())[:300]
+        raise TrainingError(
+            Problem(
+                f'{path}: does not fit the network: {reason}',
+                'needed: weights of the network that the options describe, under the key that path.param_key_... names',
+                'put the options of the network back, name another file, or set path.strict_load_...: false',
+            )
+        ) from None
+
+
+def network_path(run: Run, model: Any, path: Any) -> Any:
+    """Where a network that BasicSR wants to load is: those of the state being resumed lie beside it.
+
+    BasicSR looks in the folder of the experiment, which is another one if the experiment got a new name.
+    """
+    point, folders = run.resume_point, model.opt['path']
+    if point is None or not isinstance(path, (str, os.PathLike)) or not folders.get('models'):
+        return path
+    file = Path(path)
+    belongs = file.name in point.networks and file.absolute().parent == Path(folders['models']).absolute()
+    return str(point.networks[file.name]) if belongs else path
+
+
+def resume_training(run: Run, original: Callable[..., Any], model: Any, state: Mapping[str, Any]) -> None:
+    """The host's own resuming, then everything that it leaves out.
+
+    Raises:
+        TrainingError: the state does not fit the model, or a part of it cannot be put back.
+    """
+    initial = [[group.get('initial_lr') for group in optimizer.param_groups] for optimizer in model.optimizers]
+    try:
+        original(model, state)
+    except MultigridError:
+        raise
+    except (AssertionError, LookupError, ValueError) as error:
+        where = run.resume_point.path if run.resume_point else 'the training state'
+        raise TrainingError(
+            Problem(
+                f'{where}: does not fit the model: {reason_of(error)}',
+                'needed: the networks and optimisers that the run began with',
+                'put the options file back, or begin a new run from the weights (path.pretrain_network_g)',
+            )
+        ) from None
+    for note in run.notes:
+        logger().info(f'multigrid: {note}')
+    record = state.get(KEY)
+    if record is None:
+        _continue_stock(model, state, initial)
+    if run.resume_point is None:
+        return
+    _restore_networks(run.resume_point, model)
+    if record is not None:
+        networks.freeze(networks.networks_of(model), record['frozen'])
+        _restore_best_metrics(model, record['best_metrics'])
+        _restore_parts(run, record['parts'])
+    run.writer.newest = run.resume_point.iteration
+    for damaged in run.resume_point.skipped:
+        logger().warning(f'multigrid: a newer checkpoint is damaged and was left out: {damaged}')
+    logger().info(f'multigrid: resumed from {run.resume_point.path}')
+    if run.rank == 0:
+        for folder in FOLDERS:
+            remove_partials(Path(model.opt['path'][folder]))
+
+
+def _continue_stock(model: Any, state: Mapping[str, Any], initial: list[list[Any]]) -> None:
+    """A checkpoint of BasicSR's own: its iteration is the clock, and the rates are those of the options file."""
+    logger().warning(
+        f"multigrid: a checkpoint of BasicSR's own (iteration {int(state['iter']):,}) is continued under the plan: "
+        'not bit-exact, since its clips and random numbers were drawn in another way'
+    )
+    for optimizer, rates in zip(model.optimizers, initial, strict=True):
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group['initial_lr'] = rate if rate is not None else group['lr']
+    train = model.opt['train']
+    for label, network in networks.networks_of(model).items():
+        frozen = networks.frozen_by_options(network, train, int(state['iter'])) if label == 'net_g' else []
+        if frozen:
+            networks.freeze({label: network}, {label: frozen})
+
+
+def _restore_networks(point: ResumePoint, model: Any) -> None:
+    """Weights and averages as saved, also where a repository loads them in another way or not at all."""
+    import torch
+
+    ignored = model.opt['path'].get('ignore_resume_networks') or ()
+    own = networks.networks_of(model)
+    for name, file in point.networks.items():
+        label = name.removesuffix(f'_{point.iteration}.pth')
+        if label not in own or label.replace('net_', 'network_', 1) in ignored:
+            continue
+        saved = torch.load(file, map_location='cpu', weights_only=True)
+        for key, attribute in (('params', label), ('params_ema', label + networks.EMA)):
+            if attribute in own and key in saved and not networks.load_weights(own[attribute], saved[key]):
+                logger().warning(f'multigrid: {file}: {key} do not fit {attribute}, which stays as the host loaded it')
+
+
+def _restore_best_metrics(model: Any, saved: Any) -> None:
+    """Best results of the validation sets, if they have the metrics that the options ask for now."""
+    metrics = (model.opt.get('val') or {}).get('metrics') or {}
+    kept = {name: results for name, results in (saved or {}).items() if results.keys() == metrics.keys()}
+    if kept:
+        model.best_metric_results = kept
+
+
+def _restore_parts(run: Run, saved: Mapping[str, Any]) -> None:
+    for name in sorted(run.parts.keys() | saved.keys()):
+        if name in run.parts and name in saved:
+            run.parts[name].load_state_dict(saved[name])
+        else:
+            where = 'the checkpoint' if name in run.parts else 'this run'
+            logger().warning(f'multigrid: {name}: {where} has none; nothing is restored')

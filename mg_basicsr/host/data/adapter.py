@@ -1,0 +1,124 @@
+"""Makes any registered BasicSR dataset obey a SampleRequest.
+
+Somebody else's class reads as it likes, so it is told the shape in the ways that are common, and what it delivers is
+checked: a larger crop or a longer clip is cut, with the same random place for every tensor of the sample; a smaller one
+is an error.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+
+from mg_basicsr.data.sampling.permutation import mix
+from mg_basicsr.data.sampling.request import SampleRequest
+from mg_basicsr.errors import DataError, Problem
+from mg_basicsr.training.seeding import isolated_seed
+
+_CUT = 4  # the stream of random numbers for cutting, beside the dataset's own
+
+
+class AdaptedDataset(Dataset[Any]):
+    """A BasicSR dataset under a plan.
+
+    Its random choices come from the request's seed: Python's, NumPy's and torch's generators are set for the sample and
+    put back afterwards.
+
+    Args:
+        base: The dataset, with its options in `base.opt` if it has any.
+        scale: GT size / LQ size.
+    """
+
+    def __init__(self, base: Any, scale: int) -> None:
+        self.base = base
+        self.scale = scale
+
+    def __len__(self) -> int:
+        return len(self.base)
+
+    def clip_name(self, index: int) -> str:
+        """What is known of a key without the dataset's help, for messages."""
+        return f'{index} of {type(self.base).__name__}'
+
+    def __getitem__(self, request: SampleRequest | int) -> dict[str, Any]:
+        """The sample, in the requested shape; for a bare index, as the dataset delivers it.
+
+        Raises:
+            DataError: the dataset delivers a smaller crop or a shorter clip than requested.
+        """
+        if not isinstance(request, SampleRequest):
+            return dict(self.base[request])
+        with isolated_seed(request.seed), told_size(self.base, request.gt_size):
+            sample = self.base[request.index]
+        return cut(sample, request, self.scale, type(self.base).__name__)
+
+
+@contextmanager
+def told_size(base: Any, gt_size: int) -> Iterator[None]:
+    """`opt['gt_size']` for one sample: nearly every BasicSR dataset reads it per item."""
+    opt = getattr(base, 'opt', None)
+    if not isinstance(opt, MutableMapping) or 'gt_size' not in opt:
+        yield
+        return
+    before = opt['gt_size']
+    opt['gt_size'] = gt_size
+    try:
+        yield
+    finally:
+        opt['gt_size'] = before
+
+
+def cut(sample: dict[str, Any], request: SampleRequest, scale: int, name: str) -> dict[str, Any]:
+    """Cuts `lq`, `gt` and every other tensor of the same frames and size to the requested shape.
+
+    Tensors are (c, h, w) for images, (t, c, h, w) for clips. A tensor is taken to run along the clip's frames if it has
+    as many as `lq`, and to be an image if its last two edges are those of `lq` or `gt`.
+    """
+    lq, gt = sample['lq'], sample['gt']
+    lq_size = request.gt_size // scale
+    _check(lq, request.frames, lq_size, f'{name}: lq')
+    _check(gt, 1 if gt.ndim < lq.ndim else request.frames, request.gt_size, f'{name}: gt')
+    if gt.ndim < lq.ndim and lq.shape[0] != request.frames:
+        raise DataError(
+            Problem(
+                f'multigrid.temporal: {name} gives one GT frame for {lq.shape[0]} frames',
+                'allowed: [1.0], a sliding-window network takes a fixed number of frames',
+                'set multigrid.temporal: [1.0]',
+            )
+        )
+    place = random.Random(mix(request.seed, _CUT))
+    frames = lq.shape[0] if lq.ndim == 4 else 1
+    first = place.randint(0, frames - request.frames) if lq.ndim == 4 else 0
+    top = place.randint(0, lq.shape[-2] - lq_size)
+    left = place.randint(0, lq.shape[-1] - lq_size)
+    edges = {tuple(lq.shape[-2:]): 1, tuple(gt.shape[-2:]): scale}
+
+    def cut_one(value: Any) -> Any:
+        if not torch.is_tensor(value) or value.ndim < 1:
+            return value
+        if lq.ndim == 4 and value.shape[0] == frames:
+            value = value[first : first + request.frames]
+        factor = edges.get(tuple(value.shape[-2:])) if value.ndim >= 3 else None
+        if factor:
+            y, x, size = top * factor, left * factor, lq_size * factor
+            value = value[..., y : y + size, x : x + size]
+        return value.contiguous()
+
+    return {key: cut_one(value) for key, value in sample.items()}
+
+
+def _check(value: torch.Tensor, frames: int, size: int, what: str) -> None:
+    delivered = value.shape[0] if value.ndim == 4 else 1
+    if delivered < frames or min(value.shape[-2:]) < size:
+        raise DataError(
+            Problem(
+                f'{what}: {tuple(value.shape)} for a request of {frames} frames of {size} x {size} pixels',
+                'needed: at least the shape of the largest stage',
+                'set datasets.train.gt_size and num_frame to what the dataset delivers',
+            )
+        )

@@ -1,0 +1,173 @@
+"""The loader that takes the place of the host's: one endless epoch, from the model's iteration to the plan's last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from math import prod
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from mg_basicsr.data.datasets.clip_dataset import ClipDataset
+from mg_basicsr.data.loading.batch_dataset import BAD_CLIPS, Guarded
+from mg_basicsr.data.loading.batches import as_delivered, pixels_to_float
+from mg_basicsr.data.loading.shared_ring import Ring, RingBatch
+from mg_basicsr.data.loading.side_stream import SideStream
+from mg_basicsr.data.loading.workers import start_worker
+from mg_basicsr.data.sampling.sampler import MultigridSampler
+from mg_basicsr.errors import DataError, MultigridError, Problem
+from mg_basicsr.host.data.adapter import AdaptedDataset
+from mg_basicsr.host.data.datasets import planned_dataset
+from mg_basicsr.host.log import logger
+from mg_basicsr.host.run import Run
+from mg_basicsr.schedule.plan import Plan
+
+PREFETCH = 2  # batches that each worker is ahead
+
+
+class PlannedBatch(dict[str, Any]):
+    """A mini-batch of one rank, to be trained on in `parts` passes of equal size."""
+
+    def __init__(self, batch: dict[str, Any], parts: int) -> None:
+        super().__init__(batch)
+        self.parts = parts
+        self.copied: torch.cuda.Event | None = None  # where the copy to the device runs beside the step before
+
+
+class PlannedLoader:
+    """What a BasicSR prefetcher iterates over.
+
+    Whatever the host's epoch arithmetic says (it uses ceil where its loader delivers floor), the batches are those of
+    iterations i .. total_iter, i being the model's. Prefetchers call `iter()` in their constructor and again in
+    `reset()`: an iterator therefore starts when its first batch is asked for, not when it is made, and a batch that was
+    delivered but not trained on is delivered again.
+
+    After the last batch comes one empty mapping, until it has reached the train loop. Loops that only end on
+    `current_iter > total_iter` would otherwise wait for data for ever; every loop checks that before it looks into the
+    batch. It is not enough to make it once: a prefetcher that fetches ahead may drop it on `reset()`.
+    """
+
+    def __init__(self, run: Run, loader: Any, fetches_ahead: bool = False) -> None:
+        self.run = run
+        run.loader = self
+        self.dataset = planned_dataset(loader.dataset, run.dataset, run.settings.baseline.scale)
+        self.sampler = MultigridSampler(run.plan, len(self.dataset), run.settings.seed, run.rank, grid=run.grid)
+        self._batches: Iterator[Any] | None = None
+        self._last: tuple[int, Any] | None = None
+        self._ended = False
+        self._bad_clips: set[str] = set()
+        # a generator of its own: starting workers must not draw from the one that training uses
+        generator = torch.Generator().manual_seed(run.settings.seed)
+        workers = int(getattr(loader, 'num_workers', 0))
+        as_float = not run.settings.block.uint8_transfer
+        self.ring: Ring | None = None
+        if workers and not as_float and isinstance(self.dataset, ClipDataset):
+            self.ring = Ring(workers * PREFETCH + 1, largest_batch(run.plan, self.dataset))
+        on_gpu = torch.device(getattr(run.model, 'device', 'cpu')).type == 'cuda'
+        self.side = SideStream(run.model.device) if on_gpu and fetches_ahead else None
+        self.loader = DataLoader(
+            Guarded(self.dataset, as_float, as_float or not on_gpu, self.ring, self._skipped_errors()),
+            batch_sampler=self.sampler,
+            num_workers=workers,
+            collate_fn=as_delivered,
+            worker_init_fn=start_worker,
+            prefetch_factor=PREFETCH if workers else None,
+            generator=generator,
+        )
+
+    def __len__(self) -> int:
+        return self.run.plan.total_iter
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        total = self.run.plan.total_iter
+        for iteration in range(self.run.iteration, total):
+            with self.side.beside() if self.side else nullcontext() as copied:
+                batch = PlannedBatch(self._batch(iteration), self.run.plan(iteration).accumulate)
+            batch.copied = copied
+            yield batch
+        if not self._ended:
+            yield {}
+
+    def hand_over(self, batch: Any) -> None:
+        """A batch has come to the train loop: what is computed from now on waits until it is on the device."""
+        if batch == {}:
+            self.end()
+        elif self.side and getattr(batch, 'copied', None):
+            self.side.hand_over(batch, batch.copied)
+
+    def end(self) -> None:
+        """The train loop has been told the end: nothing comes after it, and the workers can go."""
+        self._ended = True
+        self._batches = self._last = None
+        if self._bad_clips:
+            names = ', '.join(sorted(self._bad_clips))
+            logger().error(f'multigrid: {len(self._bad_clips)} bad clips were skipped: {names}')
+
+    def _batch(self, iteration: int) -> dict[str, Any]:
+        """The batch of a 0-based iteration; the workers go on where they are if it is the next one."""
+        last, batch = self._last or (None, {})
+        if iteration == last:
+            return batch
+        if self._batches is None or last is None or iteration != last + 1:
+            self._batches = None  # its workers have gone before others write to the ring
+            self.sampler.start = iteration
+            self._batches = iter(self.loader)
+        batch = next(self._batches)
+        if isinstance(batch, DataError):
+            raise DataError(*batch.problems, self._how_to_go_on())
+        if isinstance(batch, MultigridError):
+            raise batch
+        if self.ring and isinstance(batch, RingBatch):
+            batch = self.ring.batch(batch)
+        self._tell_bad_clips(batch.pop(BAD_CLIPS, {}))
+        batch = to_device(batch, getattr(self.run.model, 'device', 'cpu'))
+        self._last = (iteration, batch)
+        return batch
+
+    def _skipped_errors(self) -> tuple[type[Exception], ...]:
+        """What counts as a bad clip: of our datasets, what they call so; of somebody else's class, any exception."""
+        if self.run.settings.block.on_bad_frame == 'error':
+            return ()
+        return (Exception,) if isinstance(self.dataset, AdaptedDataset) else (DataError,)
+
+    def _tell_bad_clips(self, bad: dict[str, str]) -> None:
+        for name, wrong in bad.items():
+            if name not in self._bad_clips:
+                self._bad_clips.add(name)
+                # an error, since BasicSR's loggers of the other ranks tell nothing less
+                logger().error(
+                    f'multigrid: clip {name} is skipped, another one takes its place '
+                    f'(bad clips on this rank since the start: {len(self._bad_clips)}). {wrong}'
+                )
+
+    def _how_to_go_on(self) -> Problem:
+        return Problem(
+            f'multigrid.on_bad_frame: {self.run.settings.block.on_bad_frame} ends the run here',
+            'allowed: error, or skip_clip, which trains on another clip instead',
+            f'`mg-basicsr check -opt {self.run.file.path}` looks for more; then start again with --auto_resume',
+        )
+
+
+def to_device(batch: dict[str, Any], device: torch.device | str) -> dict[str, Any]:
+    """uint8 crops travel as they are and become BasicSR's float32 on the device, equal to the bit."""
+    device = torch.device(device)
+
+    def moved(pixels: torch.Tensor) -> torch.Tensor:
+        # from pinned memory a copy does not wait for the steps that the device has yet to do
+        return pixels.pin_memory().to(device, non_blocking=True) if device.type == 'cuda' else pixels
+
+    pixels = {
+        key: moved(value) for key, value in batch.items() if torch.is_tensor(value) and value.dtype == torch.uint8
+    }
+    return pixels_to_float({**batch, **pixels})
+
+
+def largest_batch(plan: Plan, dataset: ClipDataset) -> int:
+    """Bytes of the pixels of a rank's largest mini-batch."""
+    sizes = []
+    for batch in {batch for stage in plan.stages for batch in stage.batches}:
+        shapes = dataset.shapes(batch.shape.frames, batch.shape.size)
+        sizes.append(batch.clips_per_rank * batch.accumulate * sum(map(prod, shapes.values())))
+    return max(sizes)

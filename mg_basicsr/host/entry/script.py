@@ -1,0 +1,29 @@
+"""Runs a script as `python script.py` would, with our hooks already in place, in this process and in its workers."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+
+# environment variable that tells spawned workers which script is the main module
+SCRIPT = 'MG_BASICSR_SCRIPT'
+
+
+def run_script(script: Path) -> None:
+    """Executes the script as `__main__`; its folder comes first on the path, and sys.argv is already the script's.
+
+    Workers that are spawned re-import the main module. Its spec names `mg_basicsr.host.entry.worker_main`, which
+    imports this package and then the script: otherwise the script would import basicsr there without our shims.
+    """
+    path = script.resolve()
+    sys.path[0] = str(path.parent)
+    os.environ[SCRIPT] = str(path)
+    main = ModuleType('__main__')
+    main.__file__ = os.path.abspath(script)  # as Python has it: a link is followed for the path alone
+    main.__spec__ = ModuleSpec('mg_basicsr.host.entry.worker_main', None)
+    main.__builtins__ = __builtins__  # type: ignore[attr-defined]
+    sys.modules['__main__'] = main
+    exec(compile(path.read_bytes(), str(path), 'exec'), main.__dict__)

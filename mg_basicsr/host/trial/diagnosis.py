@@ -1,0 +1,151 @@
+"""Which option to change when a network does not take a shape: found by trying others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+
+from mg_basicsr.config.block import Block
+from mg_basicsr.config.resolve import Settings
+from mg_basicsr.errors import Problem
+from mg_basicsr.schedule.plan import RankBatch, Stage, divisors
+from mg_basicsr.training.trial.steps import Failure
+
+# (clips of a pass on one rank, frames, GT size) -> whether the network takes them
+Takes = Callable[[int, int, int], bool]
+
+MULTIPLES = (8, 16, 32, 64)  # of LQ sizes: windows and pyramids of networks
+LARGER_MACHINE = 'or a smaller network, or a machine with more memory'
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Finds out what in a shape made a step fail.
+
+    Attributes:
+        settings: The run's.
+        stage: The first stage that has the shape; None for the file without the block.
+        batch: The shape that failed.
+        takes: Tries another.
+    """
+
+    settings: Settings
+    stage: Stage | None
+    batch: RankBatch
+    takes: Takes
+
+    def problem(self, failure: Failure) -> Problem:
+        """Stage, shape, the network's own words, and what to change."""
+        shape, base = self.batch.shape, self.settings.baseline
+        name = f'stage {self.stage.index + 1}' if self.stage else 'the file without the block'
+        what = (
+            f'{name}: {self.batch.clips_per_rank} clips x {shape.frames} frames x {shape.size} px '
+            f'(LQ {shape.size // base.scale}) on one rank: {failure.message}'
+        )
+        if failure.final:
+            return Problem(what, 'the device does not answer any more, so no other shape was tried', 'look at its log')
+        return Problem(what, *(self._memory() if failure.out_of_memory else self._refusal()))
+
+    def _memory(self) -> tuple[str, str]:
+        """The most clips of the full shape whose passes fit."""
+        shape, base = self.batch.shape, self.settings.baseline
+        share = self.batch.clips_per_rank * self.batch.accumulate
+        for most in _halves(self.settings.max_clips):
+            budget = most * base.frames * base.size**2
+            clips = max(d for d in divisors(share) if d == 1 or d * shape.frames * shape.size**2 <= budget)
+            if clips < self.batch.clips_per_rank and self.takes(clips, shape.frames, shape.size):
+                return (
+                    f'out of memory; {clips} of these clips fit',
+                    f'set multigrid.max_clips: {most} (the same batch in more passes)',
+                )
+        if self._above_baseline:
+            return 'out of memory; a single clip does not fit', f'{self._smaller_top_stage}, {LARGER_MACHINE}'
+        return (
+            'out of memory; a single clip does not fit',
+            f'set a smaller datasets.train.gt_size or num_frame, {LARGER_MACHINE}',
+        )
+
+    def _refusal(self) -> tuple[str, str]:
+        """Compares with the full shape, which is the file's own, and with what lies between."""
+        shape, base = self.batch.shape, self.settings.baseline
+        if not self.takes(1, base.frames, base.size):
+            return (
+                "the file's own shape fails too, so the multigrid block is not the cause",
+                'correct the network, the losses or the data set: BasicSR would fail as well',
+            )
+        if self._above_baseline:
+            return 'the shape of the file itself works', self._smaller_top_stage
+        by_size = shape.size != base.size and not self.takes(1, base.frames, shape.size)
+        by_frames = shape.frames != base.frames and not self.takes(1, shape.frames, base.size)
+        if by_size or by_frames:
+            return self._larger_size() if by_size else self._longer_clip()
+        if not self.takes(1, shape.frames, shape.size):
+            return self._larger_size()
+        return (
+            'a single clip of this shape works, and so does the shape of the file',
+            f'set multigrid.max_clips: {max(1, self.settings.max_clips // 2)}, or another batch_size',
+        )
+
+    def _larger_size(self) -> tuple[str, str]:
+        block, base, shape = self.settings.block, self.settings.baseline, self.batch.shape
+        lq, full = shape.size // base.scale, base.size // base.scale
+
+        def works(size: int) -> bool:
+            return self.takes(1, shape.frames, size * base.scale)
+
+        for multiple in MULTIPLES:
+            if self._has('lq_multiple') and lq % multiple and lq > multiple and works(lq // multiple * multiple):
+                return f'LQ {lq // multiple * multiple} works', f'set multigrid.lq_multiple: {multiple}'
+        between = range(lq // block.lq_multiple * block.lq_multiple + block.lq_multiple, full, block.lq_multiple)
+        least = _first(between, works) or full
+        told = f'this network takes LQ {least}' if least < full else f'this network takes the full size, LQ {full}'
+        if block.preset == 'stages' and self.stage:
+            return told, f'set multigrid.stages[{self.stage.index}].gt_size: {least * base.scale}'
+        if least < full and self._has('min_lq_size'):
+            return told, f'set multigrid.min_lq_size: {least}'
+        return told, 'set multigrid.spatial: [1.0]' if self._has('spatial') else f'plan no size below {least}'
+
+    def _longer_clip(self) -> tuple[str, str]:
+        block, base, shape = self.settings.block, self.settings.baseline, self.batch.shape
+        step = 2 if base.mirrored else 1
+        between = range(shape.frames + step, base.frames, step)
+        least = _first(between, lambda frames: self.takes(1, frames, shape.size)) or base.frames
+        told = f'this network takes {least} frames'
+        if block.preset == 'stages' and self.stage:
+            return told, f'set multigrid.stages[{self.stage.index}].frames: {least}'
+        if least < base.frames and self._has('min_frames'):
+            return told, f'set multigrid.min_frames: {least}'
+        return told, 'set multigrid.temporal: [1.0]' if self._has('temporal') else f'plan no clip below {least} frames'
+
+    @property
+    def _above_baseline(self) -> bool:
+        shape, base = self.batch.shape, self.settings.baseline
+        return shape.size > base.size or shape.frames > base.frames
+
+    @property
+    def _smaller_top_stage(self) -> str:
+        if self.settings.block.preset == 'stages' and self.stage:
+            return f'make multigrid.stages[{self.stage.index}] smaller'
+        return 'make multigrid.extra smaller, or remove it'
+
+    def _has(self, key: str) -> bool:
+        preset = self.settings.block.preset
+        return any(spec.name == key and preset in spec.metadata['presets'] for spec in fields(Block))
+
+
+def _halves(number: int) -> list[int]:
+    """A number // 2, // 4, ... down to 1; [1] for 1, since a smaller shape's share may still be divided further."""
+    found = []
+    while number > 1:
+        number //= 2
+        found.append(number)
+    return found or [1]
+
+
+def _first(ascending: Sequence[int], works: Callable[[int], bool]) -> int | None:
+    """The first value that works, if all after it do; None where not even the last does."""
+    low, high = 0, len(ascending)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if works(ascending[middle]) else (middle + 1, high)
+    return ascending[low] if low < len(ascending) else None

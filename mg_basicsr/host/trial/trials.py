@@ -1,0 +1,131 @@
+"""Training steps on trial with the host's own model: its feed_data, its optimize_parameters, clips of the run's set."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+from torch.utils.data import default_collate
+
+from mg_basicsr.data.datasets.clip_dataset import ClipDataset
+from mg_basicsr.data.sampling.sampler import request_at
+from mg_basicsr.errors import Problem, TrainingError
+from mg_basicsr.host.data.adapter import AdaptedDataset
+from mg_basicsr.host.data.loader import PlannedBatch, to_device
+from mg_basicsr.host.run import Run
+from mg_basicsr.host.trial.diagnosis import Diagnosis
+from mg_basicsr.schedule.plan import Plan, RankBatch, Stage
+from mg_basicsr.schedule.shape import BatchShape
+from mg_basicsr.training.trial.steps import Failure, Step, attempt
+
+# From an iteration, 1-based, to the arguments of optimize_parameters
+Arguments = Callable[[int], tuple[tuple[Any, ...], dict[str, Any]]]
+
+
+def distinct_batches(plan: Plan) -> list[tuple[Stage, RankBatch]]:
+    """Every shape of the plan once, with the first stage that has it: the largest pass first."""
+    found: dict[RankBatch, Stage] = {}
+    for stage in plan.stages:
+        for batch in stage.batches:
+            found.setdefault(batch, stage)
+    return sorted(((stage, batch) for batch, stage in found.items()), key=lambda item: -_pixels_of_pass(item[1]))
+
+
+def _pixels_of_pass(batch: RankBatch) -> int:
+    return batch.shape.pixels // batch.shape.clips * batch.clips_per_rank
+
+
+class Trials:
+    """Makes steps of any shape, inside `on_trial`.
+
+    Args:
+        run: The run, its model built.
+        dataset: Gives the clips.
+        arguments: Those of the model's optimize_parameters.
+    """
+
+    def __init__(self, run: Run, dataset: ClipDataset | AdaptedDataset, arguments: Arguments) -> None:
+        self.run = run
+        self.device = torch.device(getattr(run.model, 'device', 'cpu'))
+        self._arguments = arguments
+        # a dataset that is not ours may change as it is read: the run's is to begin as it is
+        self._dataset = dataset if isinstance(dataset, ClipDataset) else copy.deepcopy(dataset)
+        self._clip = cache(self._read)
+
+    def step(self, batch: RankBatch, most_passes: int) -> Step:
+        """A training step of a shape, in at most this many of its passes.
+
+        What the other passes' clips take on the device is set aside. The iteration is the run's last, so that parts of
+        the network that are frozen at its beginning are trained, as they will be.
+        """
+        model, shape = self.run.model, batch.shape
+        passes = min(batch.accumulate, most_passes)
+        clips = default_collate([self._clip(shape.frames, shape.size)] * (batch.clips_per_rank * passes))
+        args, kwargs = self._arguments(self.run.plan.total_iter)
+
+        def step() -> None:
+            fed = PlannedBatch(to_device(clips, self.device), passes)
+            rest = (batch.accumulate - passes) * batch.clips_per_rank
+            aside = [tensor.new_empty(rest, *tensor.shape[1:]) for tensor in fed.values() if torch.is_tensor(tensor)]
+            model.feed_data(fed)
+            model.optimize_parameters(*args, **kwargs)
+            del aside
+
+        return step
+
+    def takes(self, clips: int, frames: int, size: int) -> bool:
+        """Whether the network takes one pass of a shape."""
+        single = RankBatch(BatchShape(clips * self.run.plan.world_size, frames, size), clips, 1)
+        return attempt(self.step(single, 1), self.device) is None
+
+    def error(self, stage: Stage | None, batch: RankBatch, failure: Failure) -> TrainingError:
+        """A shape that failed, and what to do about it."""
+        return TrainingError(Diagnosis(self.run.settings, stage, batch, self.takes).problem(failure))
+
+    def _read(self, frames: int, size: int) -> dict[str, Any]:
+        seed = self.run.settings.seed
+        return self._dataset[request_at(0, num_keys=len(self._dataset), seed=seed, frames=frames, gt_size=size)]
+
+
+def arguments_as_called(current: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
+    """What the train loop has passed at iteration `current`, with that number replaced."""
+
+    def at(iteration: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        def other(value: Any) -> Any:
+            return iteration if type(value) is int and value == current else value
+
+        return tuple(map(other, args)), {name: other(value) for name, value in kwargs.items()}
+
+    return at
+
+
+def arguments_by_name(model: Any) -> Arguments:
+    """Without a train loop: the iteration, and a gradient scaler where the model takes one.
+
+    Raises:
+        TrainingError: the model wants something else.
+    """
+    _, *parameters = inspect.signature(type(model).optimize_parameters).parameters.values()
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    unknown = [name for name in needed if name not in ('current_iter', 'iteration', 'step', 'scaler')]
+    if unknown:
+        raise TrainingError(
+            Problem(
+                f'model_type: optimize_parameters of {type(model).__name__} wants {", ".join(unknown)}',
+                'known here: current_iter, scaler',
+                'train it: every shape is tried at the start of training too',
+            )
+        )
+    scaler = _scaler(model) if 'scaler' in needed else None
+    return lambda iteration: (tuple(scaler if name == 'scaler' else iteration for name in needed), {})
+
+
+def _scaler(model: Any) -> Any:
+    on_gpu = torch.device(model.device).type == 'cuda'
+    if hasattr(torch.amp, 'GradScaler'):
+        return torch.amp.GradScaler('cuda', enabled=on_gpu)
+    return torch.cuda.amp.GradScaler(enabled=on_gpu)  # torch < 2.3

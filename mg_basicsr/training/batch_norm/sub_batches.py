@@ -1,0 +1,191 @@
+"""Batch norm whose statistics stay those of a standard sub-batch while the number of clips varies.
+
+Method: Wu, Girshick, He, Feichtenhofer, Krähenbühl, "A Multigrid Method for Efficiently Training Video Models" (CVPR
+2020). A mini-batch of n sub-batches is normalised as n mini-batches would be, each with its own statistics; weight and
+bias are shared. At evaluation the layer is plain batch norm with the statistics of all of them: the mean of the means,
+and the mean of the variances plus the variance of the means.
+
+Networks fold frames into the first axis, (b * t, c, h, w), clip by clip, or keep it for clips, (b, c, t, h, w). Equal
+contiguous shares of that axis are whole clips in both cases. Frames of all clips in turn, (t * b, ...), are not served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mg_basicsr.errors import Problem, TrainingError
+from mg_basicsr.training.batch_norm.rank_statistics import batch_norm_across_ranks
+
+
+class SubBatchForward:
+    """Takes the place of one layer's `forward`. Module class, parameters and state-dict keys stay as they are.
+
+    The layer's own `running_mean` and `running_var` are at all times the statistics of all sub-batches together, so
+    that evaluation, checkpoints and copies of the network need to know nothing of this.
+
+    Attributes:
+        layer: A BatchNorm1d, 2d or 3d.
+        parts: Sub-batches in a mini-batch, >= 1.
+        group: Process group whose ranks share one sub-batch; None for a sub-batch within the rank.
+        running: (2, parts, c): running means and variances of each sub-batch; None for a single one, whose are the
+            layer's, and for layers that keep none.
+    """
+
+    def __init__(self, layer: _BatchNorm) -> None:
+        self.layer = layer
+        self.parts = 1
+        self.group: Any = None
+        self.running: Tensor | None = None
+        layer.forward = self  # type: ignore[assignment]
+        layer.register_load_state_dict_post_hook(self._loaded)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), 'group': None}  # copies of the network take no part in what the ranks exchange
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Batch norm of (n, c) or (n, c, ...); in training, over `parts` equal shares of the first axis.
+
+        Where n does not divide by `parts`, the largest smaller number that divides it is used.
+        """
+        layer = self.layer
+        if not layer.training or (self.parts == 1 and self.group is None):
+            return type(layer).forward(layer, x)
+        layer._check_input_dim(x)
+        if self.group is None:
+            normalised, statistics = batch_norm_of_shares(layer, x, share_count(len(x), self.parts))
+        else:
+            normalised, statistics = batch_norm_across_ranks(layer, x, self.group)
+        if layer.track_running_stats:
+            self._track(statistics)
+        return normalised
+
+    def restart(self, parts: int) -> None:
+        """`parts` sub-batches from here on, all starting from the layer's own statistics."""
+        layer = self.layer
+        self.parts = parts
+        self.running = None
+        if parts > 1 and layer.track_running_stats:
+            assert layer.running_mean is not None and layer.running_var is not None
+            both = torch.stack([layer.running_mean, layer.running_var])
+            self.running = both[:, None].repeat(1, parts, 1)
+
+    @torch.no_grad()
+    def _track(self, statistics: Tensor) -> None:
+        """Moves each sub-batch's running statistics towards the mini-batch's, (2, shares, c), and the layer's along."""
+        layer = self.layer
+        assert layer.running_mean is not None and layer.running_var is not None
+        assert layer.num_batches_tracked is not None
+        layer.num_batches_tracked.add_(1)
+        new = 1 / float(layer.num_batches_tracked) if layer.momentum is None else layer.momentum
+        own = torch.stack([layer.running_mean, layer.running_var])[:, None]
+        running = own if self.running is None else self.running.to(own.device)
+        shares = statistics.size(1)
+        if shares < self.parts:
+            statistics = statistics[:, [part * shares // self.parts for part in range(self.parts)]]
+        running = (1 - new) * running + new * statistics.to(running.dtype)
+        if self.running is not None:
+            self.running = running
+        means, variances = running
+        layer.running_mean.copy_(means.mean(0))
+        layer.running_var.copy_(variances.mean(0) + means.var(0, unbiased=False))
+
+    def _loaded(self, layer: nn.Module, keys: Any) -> None:
+        """The layer has been loaded from a checkpoint, which knows the statistics of all sub-batches together."""
+        self.restart(self.parts)
+
+
+class SubBatchNorm:
+    """Sub-batch norm in all batch norm layers of some networks, switched together.
+
+    Layers with a forward of their own (SyncBatchNorm, a fork's) are left as they are.
+
+    Args:
+        networks: The networks by name.
+    """
+
+    def __init__(self, networks: Mapping[str, nn.Module]) -> None:
+        self.parts = 1
+        self.layers = {
+            f'{network}.{name}': SubBatchForward(layer)
+            for network, module in networks.items()
+            for name, layer in module.named_modules()
+            if isinstance(layer, _BatchNorm) and has_plain_forward(layer)
+        }
+
+    def divide(self, parts: int, group: Any = None) -> None:
+        """Sub-batches of the mini-batches that follow. If their number changes, all start from the layer's statistics.
+
+        Args:
+            parts: Sub-batches in this rank's mini-batch, >= 1.
+            group: Process group whose ranks share one sub-batch (parts = 1), or None.
+        """
+        for layer in self.layers.values():
+            layer.group = group
+            if parts != self.parts:
+                layer.restart(parts)
+        self.parts = parts
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint of the networks does not hold: the statistics of each sub-batch, (2, parts, c) by layer."""
+        running = {name: layer.running for name, layer in self.layers.items() if layer.running is not None}
+        return {'parts': self.parts, 'running': running}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continues from `state_dict()`; the networks themselves have been loaded.
+
+        Raises:
+            TrainingError: the state is of other networks; nothing has been changed.
+        """
+        parts, running = int(state['parts']), state['running']
+        expected = {
+            name: (2, parts, layer.layer.num_features)
+            for name, layer in self.layers.items()
+            if parts > 1 and layer.layer.track_running_stats
+        }
+        found = {name: tuple(tensor.shape) for name, tensor in running.items()}
+        if found != expected:
+            wrong = min(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
+            raise TrainingError(
+                Problem(
+                    f'path.resume_state: batch norm statistics of {wrong} with shape {found.get(wrong)}',
+                    f'needed: shape {expected.get(wrong)}, as the network has it',
+                    'resume with the network that the state was saved of',
+                )
+            )
+        self.parts = parts
+        for name, layer in self.layers.items():
+            layer.restart(parts)
+            if layer.running is not None:
+                layer.running = running[name].to(layer.running)
+
+
+def has_plain_forward(layer: _BatchNorm) -> bool:
+    """Whether the layer's forward is that of torch; false for a layer that has been given sub-batches already."""
+    return type(layer).forward is _BatchNorm.forward and 'forward' not in vars(layer)
+
+
+def share_count(length: int, parts: int) -> int:
+    """The largest number of equal shares of `length`, at most `parts` (>= 1)."""
+    return next((n for n in range(min(parts, length), 0, -1) if length % n == 0), 1)
+
+
+def batch_norm_of_shares(layer: _BatchNorm, x: Tensor, shares: int) -> tuple[Tensor, Tensor]:
+    """Training-mode batch norm of each of `shares` equal, contiguous shares of x, (n, c, ...), by itself.
+
+    Returns:
+        The normalised x; and (2, shares, c), the shares' means and unbiased variances, without a gradient.
+    """
+    kind = next(tensor for tensor in (layer.running_mean, layer.weight, x) if tensor is not None)
+    statistics = torch.zeros(2, shares, layer.num_features, dtype=kind.dtype, device=x.device)
+    normalised = [
+        # momentum 1: what torch keeps as running statistics are this share's
+        functional.batch_norm(share, mean, variance, layer.weight, layer.bias, True, 1.0, layer.eps)
+        for share, mean, variance in zip(x.chunk(shares), *statistics, strict=True)
+    ]
+    return torch.cat(normalised), statistics

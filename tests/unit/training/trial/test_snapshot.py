@@ -1,0 +1,171 @@
+"""What a snapshot puts back: everything that training code is known to keep, to the bit."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections import OrderedDict, deque
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from mg_basicsr.training.trial.snapshot import Snapshot, on_trial
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+        self.tied = self.conv.weight
+        self.norm = nn.BatchNorm2d(3)
+        self.is_mirror_extended = False
+        self.hidden = torch.zeros(3)
+        self.history: list[Any] = [torch.zeros(2)]
+        self.numbers = np.zeros(3)
+        self.own = random.Random(1)
+        self.drawn = np.random.default_rng(1)
+        self.noise = torch.Generator().manual_seed(1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.is_mirror_extended = True
+        self.hidden += 1
+        self.history[0] += 1
+        self.history.append('more')
+        self.numbers += 1
+        self.own.random(), self.drawn.random(), torch.rand(1, generator=self.noise)
+        self.late = x
+        y: torch.Tensor = self.norm(self.conv(x + torch.rand_like(x) * random.random() * np.random.rand()))
+        return y
+
+
+class Model:
+    """As BasicSR's are made."""
+
+    def __init__(self, used_before: bool) -> None:
+        self.opt = {'dist': False, 'train': {'fix_flow': 3}}
+        self.net_g = Net()
+        self.net_g_ema = copy.deepcopy(self.net_g.conv)
+        self.optimizer_g = torch.optim.Adam(self.net_g.parameters(), 0.1)
+        self.optimizers = [self.optimizer_g]
+        self.schedulers = [torch.optim.lr_scheduler.StepLR(self.optimizer_g, 1)]
+        self.log_dict: OrderedDict[str, float] = OrderedDict()
+        self.recent: deque[int] = deque([1, 2], maxlen=2)
+        self.names = {'a'}
+        self.plain = SimpleNamespace(count=0)
+        self.feed = self.plain_method
+        if used_before:
+            self.step()
+
+    def plain_method(self) -> None:
+        """A bound method, kept on the instance."""
+
+    def step(self) -> None:
+        self.optimizer_g.zero_grad()
+        self.output = self.net_g(torch.rand(2, 3, 8, 8))
+        self.output.square().mean().backward()
+        self.optimizer_g.step()
+        with torch.no_grad():
+            self.net_g_ema.weight.lerp_(self.net_g.conv.weight, 0.5)
+        self.log_dict['l_pix'] = 1.0
+        self.recent.append(3)
+        self.names.add('b')
+        self.plain.count += 1
+        self.opt['train']['fix_flow'] = 0
+        self.net_g.norm.requires_grad_(False)
+        self.net_g.eval()
+
+
+def contents(model: Model) -> Any:
+    """All that the model consists of, as values."""
+    net = model.net_g
+    return copy.deepcopy(
+        [
+            net.state_dict(), model.net_g_ema.state_dict(), model.optimizer_g.state_dict(), net.training,
+            [(p.requires_grad, None if p.grad is None else p.grad.clone()) for p in net.parameters()],
+            net.is_mirror_extended, net.hidden, net.history, net.numbers.tolist(), net.own.getstate(),
+            net.drawn.bit_generator.state, net.noise.get_state(), sorted(vars(net)), sorted(vars(model)),
+            model.log_dict, model.recent, model.names, model.plain.count, model.opt,
+            random.getstate(), str(np.random.get_state()), torch.get_rng_state(),
+        ]
+    )  # fmt: skip
+
+
+def same(first: Any, second: Any) -> bool:
+    if torch.is_tensor(first):
+        return torch.equal(first, second)
+    if isinstance(first, dict):
+        return list(first) == list(second) and all(same(first[key], second[key]) for key in first)
+    if isinstance(first, (list, tuple)):
+        return len(first) == len(second) and all(map(same, first, second))
+    return bool(first == second)
+
+
+def test_everything_is_put_back() -> None:
+    for used_before in (False, True):
+        model = Model(used_before)
+        before = contents(model)
+        parameters = list(model.net_g.parameters())
+        with on_trial(model):
+            model.step()
+            model.step()
+            assert not same(contents(model), before)
+        assert same(contents(model), before)
+        assert all(a is b for a, b in zip(parameters, model.net_g.parameters(), strict=True))
+        assert model.net_g.tied is model.net_g.conv.weight
+
+
+def test_weights_stay_as_they_are_during_a_trial() -> None:
+    model = Model(False)
+    before = model.net_g.conv.weight.clone()
+    with on_trial(model):
+        model.step()
+        assert torch.equal(model.net_g.conv.weight, before)
+
+
+def test_arguments_are_put_back_too() -> None:
+    scaler: list[int] = []
+    with on_trial(Model(False), scaler):
+        scaler.append(1)
+    assert scaler == []
+
+
+def test_views_expanded_and_replaced_tensors() -> None:
+    base = torch.arange(6.0)
+    kept = {'view': base[2:4], 'wide': base[:1].expand(4), 'other': torch.ones(2), 'empty': torch.empty(0)}
+    other = kept['other']
+    snapshot = Snapshot(kept)
+    base.zero_()
+    other.data = torch.zeros(3)
+    kept['view'] = torch.zeros(1)
+    snapshot.restore()
+    assert base.tolist() == [0, 1, 2, 3, 4, 5]
+    assert kept['view'].data_ptr() == base[2:].data_ptr()
+    assert kept['other'] is other and other.tolist() == [1, 1]
+
+
+def test_cycles_and_bound_methods_are_followed_once() -> None:
+    model = Model(False)
+    loop: list[Any] = [model.plain_method]
+    loop.append(loop)
+    snapshot = Snapshot(loop)
+    model.plain.count = 7
+    loop.clear()
+    snapshot.restore()
+    assert model.plain.count == 0 and loop[1] is loop
+
+
+def test_keys_that_are_tensors_are_put_back() -> None:
+    """The state of an optimiser that has stepped before, as after a resume, whose parameters have been replaced."""
+    first, second = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))
+    state: dict[Any, Any] = {first: {'step': 5}, second: {'step': 6}}
+    snapshot = Snapshot(state)
+    twins = [nn.Parameter(torch.ones(3)) for _ in range(2)]
+    values = list(state.values())
+    state.clear()
+    state.update(zip(twins, values, strict=True))
+    values[0]['step'] = 7
+    snapshot.restore()
+    assert [id(key) for key in state] == [id(first), id(second)] and state[first] == {'step': 5}
