@@ -13,14 +13,24 @@ EXIT_CODE = 2
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong: what it is, what would be right, what to do about it."""
+    """One thing that is wrong, as it is printed: `option: what`, then `allowed` and `remedy` on lines of their own.
 
+    Attributes:
+        option: What the problem is about: a dotted option path (`multigrid.spatial`), a flag of the command line, or a
+            file; empty if it is none of these.
+        what: What is wrong with it, with its value.
+        allowed: What is allowed, or needed.
+        remedy: What to do.
+    """
+
+    option: str
     what: str
     allowed: str = ''
     remedy: str = ''
 
     def __str__(self) -> str:
-        return '\n  '.join(line for line in self if line)
+        what = f'{self.option}: {self.what}' if self.option else self.what
+        return '\n  '.join(line for line in (what, self.allowed, self.remedy) if line)
 
 
 class MultigridError(Exception):

@@ -32,10 +32,10 @@ def run(arguments: argparse.Namespace) -> int:
     source, output = arguments.opt, arguments.output
     file = load_options(source)
     if file.has_block:
-        what = f'multigrid: {source} has the block already'
-        raise ConfigError(Problem(what, 'allowed: a file without it', 'edit it there'))
+        what = f'{source} has the block already'
+        raise ConfigError(Problem('multigrid', what, 'allowed: a file without it', 'edit it there'))
     if output.exists():
-        raise ConfigError(Problem(f'-o {output}: exists already', 'allowed: a new file', 'give another name'))
+        raise ConfigError(Problem(f'-o {output}', 'exists already', 'allowed: a new file', 'give another name'))
     lists = suggested(file.options) if arguments.preset == 'progressive' else {}
     keys = {'preset': arguments.preset, **lists}
     settings = resolve(load_options(source, [f'multigrid:{key}={value}' for key, value in keys.items()]))
@@ -44,7 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     if text is None:
         raise ConfigError(
             Problem(
-                f'-opt {source}: a section cannot be added at its end',
+                f'-opt {source}',
+                'a section cannot be added at its end',
                 'allowed: one YAML document, one `key: value` under another',
                 'add this to it by hand: multigrid: {' + ', '.join(f'{key}: {keys[key]}' for key in keys) + '}',
             )
@@ -53,8 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
         with output.open('xb') as stream:
             stream.write(text)
     except OSError as error:
-        what = f'-o {output}: {error.strerror}'
-        raise ConfigError(Problem(what, 'needed: a path to write to', 'give another name')) from None
+        raise ConfigError(
+            Problem(f'-o {output}', f'{error.strerror}', 'needed: a path to write to', 'give another name')
+        ) from None
     speedup = describe(settings.plan, settings.baseline)['ideal_speedup']
     print(f'wrote {output}: {len(settings.plan.stages)} stages, ideal speed-up {speedup:.2f}x')
     return 0

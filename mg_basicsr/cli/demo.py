@@ -123,7 +123,7 @@ def execute(command: list[str], root: Path, show: Callable[[str], None] = lambda
         last = [*last[-9:], line.rstrip()]
         show(line)
     if process.wait():
-        raise TrainingError(Problem(f'{" ".join(command)}: exit code {process.returncode}', '\n  '.join(last)))
+        raise TrainingError(Problem(' '.join(command), f'exit code {process.returncode}', '\n  '.join(last)))
 
 
 def newest_log(arm: Arm) -> Path:

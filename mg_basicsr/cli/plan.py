@@ -54,7 +54,7 @@ def draw(settings: Settings, path: Path) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, 'strerror', None) or str(error)
         raise ConfigError(
-            Problem(f'--plot {path}: {reason}', 'allowed: a PNG in a folder that exists', 'give another path')
+            Problem(f'--plot {path}', f'{reason}', 'allowed: a PNG in a folder that exists', 'give another path')
         ) from None
 
 

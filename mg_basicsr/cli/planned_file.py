@@ -23,5 +23,5 @@ def load_file(arguments: argparse.Namespace) -> OptionsFile:
     """
     if arguments.world_size is not None and arguments.world_size < 1:
         remedy = 'give the number of processes that will train'
-        raise ConfigError(Problem(f'--world-size: {arguments.world_size}', 'allowed: an integer >= 1', remedy))
+        raise ConfigError(Problem('--world-size', f'{arguments.world_size}', 'allowed: an integer >= 1', remedy))
     return load_options(arguments.opt, arguments.force_yml)

@@ -71,28 +71,30 @@ def check(arguments: argparse.Namespace) -> None:
     """Raises ConfigError for arguments that don't go together."""
     problems = []
     if bool(arguments.opt) == bool(arguments.gt):
-        problems.append(Problem('either -opt or --gt', 'allowed: one of them', 'say what the store is made from'))
+        problems.append(
+            Problem('-opt', 'either this or --gt', 'allowed: one of them', 'say what the store is made from')
+        )
     if arguments.gt and not arguments.lq and not arguments.degradation:
         problems.append(
-            Problem('--gt: LQ is missing', 'allowed: --lq DIR, or --degradation bicubic or bd', 'give one of them')
+            Problem('--gt', 'LQ is missing', 'allowed: --lq DIR, or --degradation bicubic or bd', 'give one of them')
         )
     if arguments.lq and (arguments.degradation or arguments.opt):
         other = '--degradation' if arguments.degradation else '-opt'
-        problems.append(Problem(f'--lq and {other} exclude each other', 'allowed: one of them', 'leave one out'))
+        problems.append(Problem('--lq', f'excludes {other}', 'allowed: one of them', 'leave one out'))
     for option, value, least in (
         ('--scale', arguments.scale, 1),
         ('--clip-length', arguments.clip_length, 1),
         ('--workers', arguments.workers, 1),
     ):
         if value is not None and value < least:
-            problems.append(Problem(f'{option}: {value}', f'allowed: an integer of at least {least}', 'change it'))
+            problems.append(Problem(option, f'{value}', f'allowed: an integer of at least {least}', 'change it'))
     if arguments.gt and not arguments.output:
-        problems.append(Problem('-o is missing', 'allowed: a folder for the store', 'give one'))
+        problems.append(Problem('-o', 'missing', 'allowed: a folder for the store', 'give one'))
     videos = arguments.gt is not None and all(is_video(path) for path in arguments.gt)
     if arguments.gt and len(arguments.gt) > 1 and not videos:
-        problems.append(Problem('--gt: more than one path', 'allowed: one folder or LMDB, or videos', 'give one'))
+        problems.append(Problem('--gt', 'more than one path', 'allowed: one folder or LMDB, or videos', 'give one'))
     if arguments.clip_length and not videos:
-        problems.append(Problem('--clip-length is for videos', 'allowed: with --gt VIDEO', 'leave it out'))
+        problems.append(Problem('--clip-length', 'for videos only', 'allowed: with --gt VIDEO', 'leave it out'))
     if problems:
         raise ConfigError(*problems)
 
@@ -116,12 +118,12 @@ def collect(arguments: argparse.Namespace, console: Console) -> tuple[Path, Head
         options, layout = training_set(file)
         scale = options.scale
         if arguments.scale not in (None, scale):
-            what = f'--scale: {arguments.scale}, but scale: {scale} in {arguments.opt}'
-            raise ConfigError(Problem(what, f'allowed: {scale}', 'leave it out'))
+            what = f'{arguments.scale}, but scale: {scale} in {arguments.opt}'
+            raise ConfigError(Problem('--scale', what, f'allowed: {scale}', 'leave it out'))
         output = output or store_path(file.options)
         if not output:
-            what = f'-o is missing, and {arguments.opt} names no store'
-            raise ConfigError(Problem(what, 'allowed: a folder for the store', 'give -o, or set multigrid.store'))
+            what = f'missing, and {arguments.opt} names no store'
+            raise ConfigError(Problem('-o', what, 'allowed: a folder for the store', 'give -o, or set multigrid.store'))
         material = from_options(options, layout, degradation(method, scale))
     else:
         scale = arguments.scale or 4
@@ -167,7 +169,8 @@ def need(root: Path, header: Header, material: Sequence[Material], console: Cons
         compress = '' if header.codec != 'raw' else ', or add --compress, which takes about half'
         raise DataError(
             Problem(
-                f'-o {root}: {about}{_size(needed)} needed, {_size(free)} free',
+                f'-o {root}',
+                f'{about}{_size(needed)} needed, {_size(free)} free',
                 'allowed: a disk with space for the whole store',
                 f'make space, or give another folder{compress}',
             )

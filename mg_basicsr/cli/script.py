@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     script: Path = arguments.script
     if not script.is_file():
-        raise ConfigError(Problem(f'run {script}: no such file', 'needed: the path of a training script'))
+        raise ConfigError(Problem(f'run {script}', 'no such file', 'needed: the path of a training script'))
     sys.argv[:] = [str(script), *arguments.arguments]
     prepare(parse_command_line(arguments.arguments))
     run_script(script)

@@ -35,7 +35,8 @@ def parse_baseline(file: Section, train_set: Section, train: Section, clips: int
     size = train_set.read('gt_size', host_integer(1), scale)
     if size % scale:
         file.problems.add(
-            f'datasets.train.gt_size: {size} is not a multiple of scale {scale}',
+            'datasets.train.gt_size',
+            f'{size} is not a multiple of scale {scale}',
             f'allowed: a multiple of {scale}',
             f'set it to {size // scale * scale or scale}',
         )
@@ -88,7 +89,8 @@ def _per_period(scheduler: Section, key: str, count: int, default: int, of: str 
     if len(values) == count:
         return values
     scheduler.problems.add(
-        f'{scheduler.path}.{key}: {len(values)} values for {count} {of}',
+        f'{scheduler.path}.{key}',
+        f'{len(values)} values for {count} {of}',
         f'allowed: as many as {of}',
         'make the two lists equally long',
     )
@@ -99,7 +101,8 @@ def check_host_curve(path: str, base: Baseline, problems: Problems) -> None:
     """Notes that the option at `path` asks for the file's own schedule where that is not known."""
     if base.host_curve is UNKNOWN_CURVE:
         problems.add(
-            f'{path}: host, but train.scheduler.type is none that is known',
+            path,
+            'host, but train.scheduler.type is none that is known',
             'allowed: CosineAnnealingRestartLR | CosineAnnealingRestartCyclicLR | MultiStepLR | MultiStepRestartLR',
             'use one of these, or another curve',
         )

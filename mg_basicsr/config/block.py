@@ -82,7 +82,8 @@ STAGE_KEYS = {**EXTRA_KEYS, 'clips': reads(CLIPS), 'lr': reads(_lr), 'short_cycl
 def _stages(path: str, value: Any, problems: Problems) -> tuple[StageEntry, ...] | None:
     if not isinstance(value, list) or not value:
         problems.add(
-            f'{path}: missing' if value is None else f'{path}: {shown(value)} is not a list of stages',
+            path,
+            'missing' if value is None else f'{shown(value)} is not a list of stages',
             'allowed: a list of {iters, frames, gt_size, clips, lr: [first, last, curve]}',
             'paste what `mg-basicsr plan --yaml` prints',
         )
@@ -168,8 +169,8 @@ def parse_block(section: Any, problems: Problems) -> Block | None:
     A value of `~` means the default.
     """
     if not isinstance(section, Mapping):
-        what = f'multigrid: {shown(section)} is not a section'
-        problems.add(what, 'allowed: keys such as preset', 'write preset: lin2022 below it')
+        what = f'{shown(section)} is not a section'
+        problems.add('multigrid', what, 'allowed: keys such as preset', 'write preset: lin2022 below it')
         return None
     known = {spec.name: spec for spec in fields(Block)}
     problems.unknown_keys('multigrid', section, known)
@@ -187,7 +188,8 @@ def parse_block(section: Any, problems: Problems) -> Block | None:
     for name in values:
         if preset not in known[name].metadata['presets']:
             problems.add(
-                f'multigrid.{name}: not used by preset {preset} (value {shown(section[name])})',
+                f'multigrid.{name}',
+                f'not used by preset {preset} (value {shown(section[name])})',
                 'used by: ' + ', '.join(known[name].metadata['presets']),
                 'remove it',
             )
@@ -208,7 +210,8 @@ def _settle_lr_schedule(values: dict[str, Any], problems: Problems) -> None:
     asked = values.setdefault('lr_schedule', allowed[0])
     if asked not in allowed:
         problems.add(
-            f'multigrid.lr_schedule: {asked!r} is not one of preset {values["preset"]}',
+            'multigrid.lr_schedule',
+            f'{asked!r} is not one of preset {values["preset"]}',
             'allowed: ' + ' | '.join(allowed),
             'choose another, or remove it',
         )

@@ -43,14 +43,16 @@ def check_grid(block: Block, base: Baseline, problems: Problems) -> None:
     """Notes a stride where there are no frames to leave out, and a degradation that this scale does not have."""
     if block.temporal_stride and base.fixed_frames:
         problems.add(
-            f'multigrid.temporal_stride: true, but clips have {base.frames} frames at every stage',
+            'multigrid.temporal_stride',
+            f'true, but clips have {base.frames} frames at every stage',
             'allowed: with datasets of clips that can be shorter, such as REDSRecurrentDataset',
             'remove it',
         )
     scales = {'bicubic': base.scale > 1, 'bd': base.scale == BD_SCALE}
     if block.degradation and not scales[block.degradation]:
         problems.add(
-            f'multigrid.degradation: {block.degradation} with scale: {base.scale}',
+            'multigrid.degradation',
+            f'{block.degradation} with scale: {base.scale}',
             f'allowed: bicubic with a scale above 1, bd with scale {BD_SCALE}',
             'remove it, or correct scale',
         )

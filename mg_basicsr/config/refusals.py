@@ -27,12 +27,15 @@ def check_supported(options: Mapping[str, Any], problems: Problems) -> None:
     model = options.get(key)
     if model in FROZEN_SHAPE_MODELS:
         problems.add(
-            f'{key}: {model} keeps a pool of degraded pairs of the first shape that it sees',
+            key,
+            f'{model} keeps a pool of degraded pairs of the first shape that it sees',
             'allowed: models that take each batch as it comes',
             'train it without the multigrid block',
         )
     if key == 'base_model' and not isinstance(model, str):
-        problems.add('base_model: missing', 'needed: the model class to wrap', 'write for example VideoRecurrentModel')
+        problems.add(
+            'base_model', 'missing', 'needed: the model class to wrap', 'write for example VideoRecurrentModel'
+        )
     datasets = options.get('datasets')
     train_set = datasets.get('train') if isinstance(datasets, Mapping) else None
     if not isinstance(train_set, Mapping):
@@ -41,7 +44,8 @@ def check_supported(options: Mapping[str, Any], problems: Problems) -> None:
     if own:
         value = shown(train_set[own[0]])
         problems.add(
-            f"datasets.train.{own[0]}: {value} is a schedule of the file's own beside the multigrid block",
+            f'datasets.train.{own[0]}',
+            f"{value} is a schedule of the file's own beside the multigrid block",
             'allowed: one schedule of shapes',
             f'remove {" and ".join(own)} or the multigrid block; preset progressive takes such lists in the block',
         )
@@ -52,7 +56,8 @@ def check_static_graph(options: Mapping[str, Any], specs: Sequence[StageSpec], p
     frames = sorted({shape.frames for spec in specs for shape in spec.shapes})
     if options.get('use_static_graph') and len(frames) > 1:
         problems.add(
-            f'use_static_graph: true, but the plan has clips of {frames} frames',
+            'use_static_graph',
+            f'true, but the plan has clips of {frames} frames',
             'allowed: one clip length with a static graph',
             'set multigrid.temporal: [1.0], or use_static_graph: false',
         )
@@ -63,7 +68,8 @@ def check_frozen_phases(frozen: Mapping[str, int], total: int, problems: Problem
     for name, value in frozen.items():
         if value >= total:
             problems.add(
-                f'train.{name}: {value}, but the plan has {total} iterations',
+                f'train.{name}',
+                f'{value}, but the plan has {total} iterations',
                 f'allowed: less than {total}; it counts iterations and is not scaled by the batch',
                 f'set train.{name}: {max(1, total // 60)}',
             )
@@ -81,7 +87,8 @@ def check_unused_parameters(
     for name, value in frozen.items():
         if value:
             problems.add(
-                f'find_unused_parameters: false, but train.{name}: {value} freezes part of the network at first',
+                'find_unused_parameters',
+                f'false, but train.{name}: {value} freezes part of the network at first',
                 f'allowed: true on {world_size} ranks, which otherwise wait for the gradients of the frozen part',
                 f'set find_unused_parameters: true, or train.{name}: ~',
             )
@@ -97,7 +104,8 @@ def check_ranks(block: Block, specs: Sequence[StageSpec], world_size: int, probl
             told.add(path)
             multiple = -(-clips // world_size) * world_size
             problems.add(
-                f'{path}: {clips} clips cannot be divided among {world_size} ranks',
+                path,
+                f'{clips} clips cannot be divided among {world_size} ranks',
                 f'allowed: {"numbers that make " if block.preset == "progressive" else ""}a multiple of {world_size}',
                 f'{"raise it" if block.preset == "progressive" else f"set it to {multiple}"}, '
                 'or use another number of ranks',
@@ -109,7 +117,8 @@ def check_most_clips(block: Block, specs: Sequence[StageSpec], problems: Problem
     for n, shape in ((n, shape) for n, spec in enumerate(specs) for shape in spec.shapes):
         if shape.clips > MOST_CLIPS:
             problems.add(
-                f'{_origin(block, n, shape)[0]}: {shape.clips} clips in stage {n + 1}',
+                _origin(block, n, shape)[0],
+                f'{shape.clips} clips in stage {n + 1}',
                 f'allowed: at most {MOST_CLIPS} clips per step',
                 'use larger shapes or a smaller batch',
             )

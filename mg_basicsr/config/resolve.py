@@ -86,7 +86,8 @@ def resolve(file: OptionsFile, world_size: int | None = None) -> Settings:
     world_size = default_world_size(options) if world_size is None else world_size
     if not file.has_block:
         problems.add(
-            f'multigrid: {file.path} has no such section',
+            'multigrid',
+            f'{file.path} has no such section',
             remedy='add `multigrid: {preset: lin2022}`; without it, training is BasicSR as it is',
         )
         problems.raise_if_any()

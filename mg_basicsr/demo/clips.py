@@ -95,4 +95,4 @@ def _empty_folder(folder: Path) -> Path:
 
 def _write_png(path: Path, image: Image) -> None:
     if not cv2.imwrite(str(path), image, _PNG):
-        raise DataError(Problem(f'{path}: cannot be written', remedy='free some space, or choose another folder'))
+        raise DataError(Problem(str(path), 'cannot be written', remedy='free some space, or choose another folder'))

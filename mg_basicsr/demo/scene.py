@@ -84,13 +84,15 @@ def load_photographs(names: Sequence[str]) -> dict[str, Image]:
     spec = importlib.util.find_spec('skimage')
     if spec is None or spec.origin is None:
         what = 'scikit-image is not installed; the demonstration clips are made from the photographs in its wheel'
-        raise DataError(Problem(what, remedy='pip install scikit-image'))
+        raise DataError(Problem('', what, remedy='pip install scikit-image'))
     folder = Path(spec.origin).parent / 'data'
     pictures: dict[str, Any] = {name: cv2.imread(str(folder / name), cv2.IMREAD_COLOR) for name in names}
     missing = [name for name, picture in pictures.items() if picture is None]
     if missing:
-        what = f'{folder}: no readable photograph {", ".join(missing)}'
-        raise DataError(Problem(what, 'the files of scikit-image 0.22 and newer', 'pip install --upgrade scikit-image'))
+        what = f'no readable photograph {", ".join(missing)}'
+        raise DataError(
+            Problem(f'{folder}', what, 'the files of scikit-image 0.22 and newer', 'pip install --upgrade scikit-image')
+        )
     return pictures
 
 

@@ -130,7 +130,7 @@ def check(file: OptionsFile, world_size: int | None, tell: Tell) -> Report:
 def _check_validation_sets(options: Mapping[str, Any]) -> None:
     """Raises ConfigError for folders that do not exist."""
     problems = [
-        Problem(f'datasets.{name}.{key}: {section[key]} does not exist', 'allowed: an existing folder', 'correct it')
+        Problem(f'datasets.{name}.{key}', f'{section[key]} does not exist', 'allowed: an existing folder', 'correct it')
         for name, section in options['datasets'].items()
         if name != 'train' and isinstance(section, Mapping)
         for key in ('dataroot_gt', 'dataroot_lq')
@@ -149,7 +149,7 @@ def _host_options(run: Run) -> dict[str, Any]:
         if error.name != 'basicsr':
             raise
         what = 'basicsr is not installed in this environment'
-        raise ConfigError(Problem(what, 'needed: BasicSR', 'pip install --no-build-isolation basicsr')) from None
+        raise ConfigError(Problem('', what, 'needed: BasicSR', 'pip install --no-build-isolation basicsr')) from None
     arguments = sys.argv
     sys.argv = ['check', '-opt', str(run.file.path)]
     try:
@@ -160,7 +160,8 @@ def _host_options(run: Run) -> dict[str, Any]:
     if options['num_gpu'] and not torch.cuda.is_available():
         raise ConfigError(
             Problem(
-                f'num_gpu: {options["num_gpu"]}, but torch finds no GPU on this machine',
+                'num_gpu',
+                f'{options["num_gpu"]}, but torch finds no GPU on this machine',
                 'allowed: 0 for the CPU',
                 'check on the machine that is to train, or add --force_yml num_gpu=0',
             )
@@ -193,7 +194,7 @@ def _built(option: str, build: Callable[[Any], Any], options: Any) -> Any:
     except Exception as error:
         message = ' '.join(f'{type(error).__name__}: {error}'.split())
         raise TrainingError(
-            Problem(f'{option}: BasicSR cannot build it: {message[:300]}', remedy='correct it: training would fail too')
+            Problem(option, f'BasicSR cannot build it: {message[:300]}', remedy='correct it: training would fail too')
         ) from None
 
 

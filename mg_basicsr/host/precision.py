@@ -36,7 +36,8 @@ def use_precision(run: Run, model: Any) -> None:
     if not networks:
         raise TrainingError(
             Problem(
-                f'multigrid.precision: {name}, but {type(model).__name__} has no network under a name net_...',
+                'multigrid.precision',
+                f'{name}, but {type(model).__name__} has no network under a name net_...',
                 'allowed: float32 for this model',
                 'remove multigrid.precision',
             )
@@ -65,7 +66,8 @@ def refuse_own_handling(model: Any, precision: str) -> None:
     if reason:
         raise TrainingError(
             Problem(
-                f'multigrid.precision: {precision} cannot be used with model_type {type(model).__name__}: {reason}',
+                'multigrid.precision',
+                f'{precision} cannot be used with model_type {type(model).__name__}: {reason}',
                 'allowed: float32 for this model',
                 'remove multigrid.precision',
             )
@@ -96,7 +98,8 @@ def check_device(device: str, precision: str) -> None:
     except (RuntimeError, UserWarning) as error:
         raise TrainingError(
             Problem(
-                f'multigrid.precision: {precision} is not available on this {device} device: {error}',
+                'multigrid.precision',
+                f'{precision} is not available on this {device} device: {error}',
                 'allowed: float32, or what torch.autocast has there',
                 f'use {"float16" if precision == "bfloat16" and device == "cuda" else "float32"}',
             )

@@ -26,7 +26,8 @@ def MultigridModel(opt: dict[str, Any]) -> Any:
     if base_model not in MODEL_REGISTRY or base_model == MultigridModel.__name__:
         raise ConfigError(
             Problem(
-                f'base_model: {base_model} is not a registered model',
+                'base_model',
+                f'{base_model} is not a registered model',
                 'allowed: ' + ', '.join(sorted(set(MODEL_REGISTRY.keys()) - {MultigridModel.__name__})),
                 'name the model class that MultigridModel wraps',
             )

@@ -31,12 +31,14 @@ def degradation(name: str, scale: int) -> Degrade | None:
         return None
     if name == 'bd':
         if scale != BD_SCALE:
-            what = f'--degradation bd: not defined for scale {scale}'
-            raise ConfigError(Problem(what, f'allowed: scale {BD_SCALE}', 'use --degradation bicubic'))
+            what = f'bd is not defined for scale {scale}'
+            raise ConfigError(Problem('--degradation', what, f'allowed: scale {BD_SCALE}', 'use --degradation bicubic'))
         return bd
     if importlib.util.find_spec('basicsr') is None:
-        what = "--degradation bicubic uses BasicSR's imresize, and basicsr is not installed"
-        raise ConfigError(Problem(what, remedy='pip install mg-basicsr[basicsr], or use --degradation bd'))
+        what = "bicubic uses BasicSR's imresize, and basicsr is not installed"
+        raise ConfigError(
+            Problem('--degradation', what, remedy='pip install mg-basicsr[basicsr], or use --degradation bd')
+        )
     return partial(bicubic, scale=scale)
 
 
@@ -63,12 +65,13 @@ def training_set(file: OptionsFile) -> tuple[TrainSetOptions, str]:
     datasets = file.options.get('datasets')
     block = datasets.get('train') if isinstance(datasets, Mapping) else None
     if not isinstance(block, Mapping):
-        raise ConfigError(Problem(f'{BLOCK} is missing in {file.path}', 'allowed: a training set', 'add it'))
+        raise ConfigError(Problem(BLOCK, f'missing in {file.path}', 'allowed: a training set', 'add it'))
     layout = LAYOUT_OF.get(str(block.get('type')))
     if layout is None:
         raise ConfigError(
             Problem(
-                f'{BLOCK}.type: {block.get("type")} reads its files itself and cannot use a store',
+                f'{BLOCK}.type',
+                f'{block.get("type")} reads its files itself and cannot use a store',
                 f'allowed: {", ".join(LAYOUT_OF)}',
                 'prepare a store from folders with --gt and --lq',
             )

@@ -61,7 +61,10 @@ def load_options(path: str | Path, force_yml: Sequence[str] = ()) -> OptionsFile
     except OSError as error:
         raise ConfigError(
             Problem(
-                f'-opt {path}: {error.strerror}', 'needed: a file that can be read', 'give the path of an options file'
+                f'-opt {path}',
+                f'{error.strerror}',
+                'needed: a file that can be read',
+                'give the path of an options file',
             )
         ) from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8
@@ -69,11 +72,11 @@ def load_options(path: str | Path, force_yml: Sequence[str] = ()) -> OptionsFile
         line = f', line {where.line + 1}, column {where.column + 1}' if where else ''
         reason = getattr(error, 'problem', None) or ' '.join(str(error).split())
         raise ConfigError(
-            Problem(f'-opt {path}{line}: {reason}', 'allowed: a file in YAML, in UTF-8', 'mend it there')
+            Problem(f'-opt {path}{line}', f'{reason}', 'allowed: a file in YAML, in UTF-8', 'mend it there')
         ) from None
     if not isinstance(options, dict):
         raise ConfigError(
-            Problem(f'-opt {path}: no options in it', 'allowed: a BasicSR options file', 'give the path of one')
+            Problem(f'-opt {path}', 'no options in it', 'allowed: a BasicSR options file', 'give the path of one')
         )
     apply_overrides(options, force_yml)
     return OptionsFile(path, tuple(force_yml), options)
@@ -93,7 +96,8 @@ def apply_overrides(options: dict[str, Any], force_yml: Sequence[str]) -> None:
         if not equals or not key:
             raise ConfigError(
                 Problem(
-                    f'--force_yml {entry}: no key and value in it',
+                    f'--force_yml {entry}',
+                    'no key and value in it',
                     'allowed: section:key=value',
                     'for example train:total_iter=1000',
                 )
@@ -107,7 +111,8 @@ def apply_overrides(options: dict[str, Any], force_yml: Sequence[str]) -> None:
             path = '.'.join(sections)
             raise ConfigError(
                 Problem(
-                    f'--force_yml {entry}: the options file has no section {path}',
+                    f'--force_yml {entry}',
+                    f'the options file has no section {path}',
                     'allowed: keys in sections that the file has, or in multigrid',
                     'check the spelling',
                 )

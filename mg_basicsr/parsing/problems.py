@@ -18,8 +18,8 @@ class Problems:
     def __init__(self) -> None:
         self.found: list[Problem] = []
 
-    def add(self, what: str, allowed: str = '', remedy: str = '') -> None:
-        self.found.append(Problem(what, allowed, remedy))
+    def add(self, option: str, what: str, allowed: str = '', remedy: str = '') -> None:
+        self.found.append(Problem(option, what, allowed, remedy))
 
     def raise_if_any(self) -> None:
         """Raises:
@@ -33,12 +33,12 @@ class Problems:
         try:
             return parser(value)
         except NotYetError as error:
-            what, remedy = f'{path}: {shown(value)} is not available in this version', 'choose another, or remove it'
-            self.add(what, f'allowed: {error}', remedy)
+            what = f'{shown(value)} is not available in this version'
+            self.add(path, what, f'allowed: {error}', 'choose another, or remove it')
         except ValueError as error:
-            what = f'{path}: missing' if value is None else f'{path}: {shown(value)} is not allowed'
+            what = 'missing' if value is None else f'{shown(value)} is not allowed'
             remedy = remedy or ('set' if value is None else 'correct') + ' it in the options file'
-            self.add(what, f'allowed: {error}', remedy)
+            self.add(path, what, f'allowed: {error}', remedy)
         return fallback
 
     def unknown_keys(self, path: str, section: Mapping[Any, Any], known: Iterable[str]) -> None:
@@ -50,8 +50,8 @@ class Problems:
             near = difflib.get_close_matches(str(key), names, n=1, cutoff=0.5)
             remedy = f'did you mean {path}.{near[0]}?' if near else 'remove it'
             name = key if isinstance(key, str) and key and key.isprintable() else repr(key)
-            what = f'{path}.{name}: no such option (value {shown(section[key])})'
-            self.add(what, 'allowed: ' + ', '.join(names), remedy)
+            what = f'no such option (value {shown(section[key])})'
+            self.add(f'{path}.{name}', what, 'allowed: ' + ', '.join(names), remedy)
 
 
 Reader = Callable[[str, Any, Problems], Any]
@@ -71,8 +71,8 @@ def read_section(
         The parsed values by key; None if any problem was noted.
     """
     if not isinstance(section, Mapping):
-        what = f'{path}: {shown(section)} is not a section'
-        problems.add(what, 'allowed: a section with ' + ', '.join(keys), 'correct it in the options file')
+        what = f'{shown(section)} is not a section'
+        problems.add(path, what, 'allowed: a section with ' + ', '.join(keys), 'correct it in the options file')
         return None
     before = len(problems.found)
     problems.unknown_keys(path, section, keys)

@@ -31,8 +31,8 @@ class Section:
             return Section(path, None, self.problems)
         found = self.values.get(key)
         if not isinstance(found, Mapping):
-            what = f'{path}: missing' if found is None else f'{path}: {shown(found)} is not a section'
-            self.problems.add(what, 'needed: the section as in BasicSR options files', 'copy it from one of them')
+            what = 'missing' if found is None else f'{shown(found)} is not a section'
+            self.problems.add(path, what, 'needed: the section as in BasicSR options files', 'copy it from one of them')
             found = None
         return Section(path, found, self.problems)
 

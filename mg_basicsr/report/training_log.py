@@ -49,7 +49,7 @@ def read_log(path: Path) -> TrainingLog:
     """
     log = parse_log(path.read_text(encoding='utf-8', errors='replace').splitlines())
     if not log.iterations:
-        raise DataError(Problem(f'{path}: no iteration in it', 'needed: the train_*.log of a run that has trained'))
+        raise DataError(Problem(str(path), 'no iteration in it', 'needed: the train_*.log of a run that has trained'))
     return log
 
 

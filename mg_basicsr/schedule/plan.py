@@ -183,7 +183,8 @@ def split_clips(shape: BatchShape, world_size: int, budget: int) -> RankBatch:
     if rest or share == 0:
         raise ConfigError(
             Problem(
-                f'multigrid.batch_size: {shape.clips} clips cannot be divided among {world_size} ranks',
+                'multigrid.batch_size',
+                f'{shape.clips} clips cannot be divided among {world_size} ranks',
                 f'allowed: a multiple of {world_size}',
                 f'set batch_size and base_batch_size, or use a number of ranks that divides {shape.clips}',
             )

@@ -44,7 +44,8 @@ def fuse(optimizer: torch.optim.Optimizer) -> None:
         name = type(optimizer).__name__
         raise TrainingError(
             Problem(
-                f'multigrid.fused_optimizer: true, but {name} has no fused form on {parameter.device.type}',
+                'multigrid.fused_optimizer',
+                f'true, but {name} has no fused form on {parameter.device.type}',
                 f'allowed: what torch {torch.__version__} can fuse ({str(error).splitlines()[0]})',
                 'set multigrid.fused_optimizer: false, or train.optim_g.type: Adam',
             )
@@ -137,7 +138,8 @@ def compile_parts(network: nn.Module, shapes: int) -> list[str]:
         last = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         raise TrainingError(
             Problem(
-                f'multigrid.compile: true, but torch.compile does not work here ({last[0].strip()})',
+                'multigrid.compile',
+                f'true, but torch.compile does not work here ({last[0].strip()})',
                 'needed: a C++ compiler on a CPU; Triton and a C compiler on a GPU',
                 'install one, or set multigrid.compile: false',
             )

@@ -115,7 +115,8 @@ def refuse_indivisible(model: Any) -> None:
     if reason:
         raise TrainingError(
             Problem(
-                f'model_type: {name} cannot take a step in several passes: {reason}',
+                'model_type',
+                f'{name} cannot take a step in several passes: {reason}',
                 'allowed: one pass per step for this model',
                 'raise multigrid.max_clips to what a rank takes per step, use more ranks, or a smaller batch_size',
             )

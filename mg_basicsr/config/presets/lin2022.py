@@ -25,7 +25,8 @@ def lin2022_specs(block: Block, base: Baseline, problems: Problems) -> list[Stag
     parts = len(sizes) * len(frames) if hierarchical else len(sizes)
     if total < parts:
         problems.add(
-            f'train.total_iter: {base.total_iter}, which gives {total} iterations for {parts} stages',
+            'train.total_iter',
+            f'{base.total_iter}, which gives {total} iterations for {parts} stages',
             f'allowed: at least {parts} after scaling by base_batch_size / batch_size',
             'train longer, or with fewer stages',
         )
@@ -60,7 +61,8 @@ def _paired(sizes: list[int], frames: list[int], problems: Problems) -> tuple[li
     longest = max(len(sizes), len(frames))
     if {len(sizes), len(frames)} - {1, longest}:
         problems.add(
-            f'multigrid.order: synchronous with {len(sizes)} sizes {sizes} and {len(frames)} clip lengths {frames}',
+            'multigrid.order',
+            f'synchronous with {len(sizes)} sizes {sizes} and {len(frames)} clip lengths {frames}',
             'allowed: spatial and temporal of equal length',
             'give lists of equal length, or order: hierarchical',
         )
@@ -74,19 +76,22 @@ def _check_extra(extra: ExtraStage, base: Baseline, problems: Problems) -> None:
     path = 'multigrid.extra'
     if extra.gt_size % base.scale or extra.gt_size < base.size:
         problems.add(
-            f'{path}.gt_size: {extra.gt_size}',
+            f'{path}.gt_size',
+            f'{extra.gt_size}',
             f'allowed: a multiple of scale {base.scale}, at least datasets.train.gt_size {base.size}',
             f'set it to {max(base.size, extra.gt_size // base.scale * base.scale)}',
         )
     if base.fixed_frames and extra.frames != base.frames:
         problems.add(
-            f'{path}.frames: {extra.frames}',
+            f'{path}.frames',
+            f'{extra.frames}',
             f'allowed: {base.frames}, the dataset gives clips of no other length',
             f'set it to {base.frames}',
         )
     elif extra.frames < base.frames or (base.mirrored and extra.frames % 2):
         problems.add(
-            f'{path}.frames: {extra.frames}',
+            f'{path}.frames',
+            f'{extra.frames}',
             f'allowed: {"even numbers, as the clips are mirrored, " if base.mirrored else ""}at least {base.frames}',
             f'set it to {max(base.frames, extra.frames + 1)}',
         )
@@ -98,7 +103,8 @@ def _sizes(block: Block, base: Baseline, problems: Problems) -> list[int]:
     sizes = [planned_size('multigrid.spatial', value, block, base, problems, larger) for value in block.spatial]
     if sizes[-1] != base.size:
         problems.add(
-            f'multigrid.spatial: the last value, {block.spatial[-1]}, gives {sizes[-1]} GT pixels',
+            'multigrid.spatial',
+            f'the last value, {block.spatial[-1]}, gives {sizes[-1]} GT pixels',
             f'allowed: the last stage has the full size, {base.size}',
             'end the list with 1.0',
         )
@@ -110,7 +116,8 @@ def _frames(block: Block, base: Baseline, problems: Problems) -> list[int]:
     values = block.temporal or ((1.0,) if base.fixed_frames else TEMPORAL_CYCLE)
     if base.fixed_frames and {frames_asked(value, base) for value in values} != {base.frames}:
         problems.add(
-            f'multigrid.temporal: {list(values)}, but this dataset gives {base.frames} frames for one GT frame',
+            'multigrid.temporal',
+            f'{list(values)}, but this dataset gives {base.frames} frames for one GT frame',
             'allowed: [1.0], sliding windows and images have a fixed number of frames',
             'remove temporal',
         )
@@ -119,7 +126,8 @@ def _frames(block: Block, base: Baseline, problems: Problems) -> list[int]:
     lengths = [planned_frames('multigrid.temporal', value, block, base, problems, longer) for value in values]
     if lengths[-1] != base.frames:
         problems.add(
-            f'multigrid.temporal: the last value, {values[-1]}, gives {lengths[-1]} frames',
+            'multigrid.temporal',
+            f'the last value, {values[-1]}, gives {lengths[-1]} frames',
             f'allowed: the last stage has the full length, {base.frames}',
             'end the list with 1.0',
         )

@@ -26,7 +26,8 @@ def progressive_specs(block: Block, base: Baseline, problems: Problems) -> list[
     lengths = {name: len(getattr(block, name)) for name in LISTS}
     if len(set(lengths.values())) > 1:
         problems.add(
-            'multigrid.gt_sizes: ' + ', '.join(f'{count} {name}' for name, count in lengths.items()),
+            'multigrid.gt_sizes',
+            ', '.join(f'{count} {name}' for name, count in lengths.items()),
             'allowed: three lists of equal length',
             'give each stage a size, a mini-batch and its iterations',
         )
@@ -51,13 +52,15 @@ def _check_sizes(block: Block, base: Baseline, problems: Problems) -> None:
     for n, size in enumerate(block.gt_sizes):
         if size % base.scale or size > base.size:
             problems.add(
-                f'multigrid.gt_sizes[{n}]: {size}',
+                f'multigrid.gt_sizes[{n}]',
+                f'{size}',
                 f'allowed: multiples of scale {base.scale}, up to datasets.train.gt_size {base.size}',
                 f'set it to {min(base.size, size // base.scale * base.scale or base.scale)}',
             )
     if block.gt_sizes[-1] < base.size:
         problems.add(
-            f'multigrid.gt_sizes: the last is {block.gt_sizes[-1]}',
+            'multigrid.gt_sizes',
+            f'the last is {block.gt_sizes[-1]}',
             f'allowed: the last stage has the full size, datasets.train.gt_size {base.size}',
             f'end the list with it, or set datasets.train.gt_size: {block.gt_sizes[-1]}',
         )
@@ -69,7 +72,8 @@ def _clips(block: Block, n: int, base: Baseline, problems: Problems) -> int:
     clips = Fraction(mini * base.clips, base.clips_per_rank)
     if clips.denominator > 1:
         problems.add(
-            f'multigrid.mini_batch_sizes[{n}]: {mini}, which is {float(clips):g} clips '
+            f'multigrid.mini_batch_sizes[{n}]',
+            f'{mini}, which is {float(clips):g} clips '
             f'with base_batch_size {base.clips} and batch_size_per_gpu {base.clips_per_rank}',
             'allowed: mini-batches per GPU that are whole numbers of clips, all ranks together',
             'set base_batch_size to batch_size_per_gpu x the number of GPUs that the lists were made for',

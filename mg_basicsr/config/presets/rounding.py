@@ -13,7 +13,8 @@ def planned_clips(block: Block, base: Baseline, problems: Problems) -> int:
     """Clips per optimiser step of the full shape, all ranks together."""
     if block.batch_size is not None and block.base_batch_size is None:
         problems.add(
-            f'multigrid.batch_size: {block.batch_size} without base_batch_size',
+            'multigrid.batch_size',
+            f'{block.batch_size} without base_batch_size',
             'needed: the clips per iteration that the lr and total_iter of the file were made for',
             f'add base_batch_size: {base.clips} if the file runs as it is on this number of ranks',
         )
@@ -36,14 +37,16 @@ def planned_size(
     gt_size = value if isinstance(value, int) else fraction_of(value, base.size)
     if gt_size > base.size:
         problems.add(
-            f'{path}: {value} is above datasets.train.gt_size {base.size}',
+            path,
+            f'{value} is above datasets.train.gt_size {base.size}',
             f'allowed: fractions up to 1.0, or GT pixels up to {base.size}',
             larger,
         )
         gt_size = base.size
     elif isinstance(value, int) and value % base.scale:
         problems.add(
-            f'{path}: {value} GT pixels are not a multiple of scale {base.scale}',
+            path,
+            f'{value} GT pixels are not a multiple of scale {base.scale}',
             f'allowed: multiples of {base.scale}',
             f'use {value // base.scale * base.scale or base.scale}',
         )
@@ -66,7 +69,8 @@ def planned_frames(
     frames = frames_asked(value, base)
     if frames > base.frames or (base.mirrored and frames % 2):
         problems.add(
-            f'{path}: {value} frames of clips with {base.frames}',
+            path,
+            f'{value} frames of clips with {base.frames}',
             f'allowed: fractions up to 1.0, or {"even " if base.mirrored else ""}frames up to {base.frames}',
             longer if frames > base.frames else f'use {frames + 1}',
         )
@@ -79,7 +83,8 @@ def check_lengths(specs: list[StageSpec], base: Baseline, problems: Problems) ->
     if any(spec.iters < 1 for spec in specs):
         total = sum(spec.iters for spec in specs)
         problems.add(
-            f'train.total_iter: {base.total_iter}, which gives {total} iterations for {len(specs)} stages',
+            'train.total_iter',
+            f'{base.total_iter}, which gives {total} iterations for {len(specs)} stages',
             'allowed: enough for one iteration in each stage',
             'train longer, or with fewer stages',
         )

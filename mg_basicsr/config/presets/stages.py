@@ -19,7 +19,8 @@ def stages_specs(block: Block, base: Baseline, problems: Problems) -> list[Stage
         shapes = _shapes(entry, base)
         if entry.short_cycle and (entry.frames or entry.gt_size or entry.clips):
             problems.add(
-                f'{path}.short_cycle: beside frames, gt_size or clips',
+                f'{path}.short_cycle',
+                'beside frames, gt_size or clips',
                 'allowed: a short cycle tells all three of each shape',
                 'remove the others, or short_cycle',
             )
@@ -42,16 +43,18 @@ def _shapes(entry: StageEntry, base: Baseline) -> tuple[BatchShape, ...]:
 def _check_shape(path: str, shape: BatchShape, base: Baseline, problems: Problems) -> None:
     if shape.size % base.scale:
         problems.add(
-            f'{path}.gt_size: {shape.size} is not a multiple of scale {base.scale}',
+            f'{path}.gt_size',
+            f'{shape.size} is not a multiple of scale {base.scale}',
             f'allowed: multiples of {base.scale}',
             f'set it to {shape.size // base.scale * base.scale or base.scale}',
         )
     if base.fixed_frames and shape.frames != base.frames:
         problems.add(
-            f'{path}.frames: {shape.frames}',
+            f'{path}.frames',
+            f'{shape.frames}',
             f'allowed: {base.frames}, the dataset gives clips of no other length',
             f'set it to {base.frames}, or remove it',
         )
     elif base.mirrored and shape.frames % 2:
         allowed = 'allowed: even numbers, as the clips are mirrored'
-        problems.add(f'{path}.frames: {shape.frames}', allowed, f'set it to {shape.frames + 1}')
+        problems.add(f'{path}.frames', f'{shape.frames}', allowed, f'set it to {shape.frames + 1}')

@@ -46,7 +46,8 @@ def _long_cycle(block: Block, base: Baseline, problems: Problems) -> list[tuple[
         path = f'multigrid.long_cycle[{n}]'
         if base.fixed_frames and frames_asked(time, base) != base.frames:
             problems.add(
-                f'{path}: {time} of the frames, but this dataset gives {base.frames} frames and no other number',
+                path,
+                f'{time} of the frames, but this dataset gives {base.frames} frames and no other number',
                 'allowed: 1.0, sliding windows and images have a fixed number of frames',
                 f'set it to [1.0, {size}]',
             )
@@ -56,7 +57,8 @@ def _long_cycle(block: Block, base: Baseline, problems: Problems) -> list[tuple[
     full = (base.frames, base.size)
     if shapes and shapes[-1] != full:
         problems.add(
-            f'multigrid.long_cycle: the last entry gives {shapes[-1][0]} frames of {shapes[-1][1]} GT pixels',
+            'multigrid.long_cycle',
+            f'the last entry gives {shapes[-1][0]} frames of {shapes[-1][1]} GT pixels',
             f'allowed: the last is the full shape, {base.frames} frames of {base.size}',
             'end the list with [1.0, 1.0]',
         )
@@ -73,7 +75,8 @@ def _lr_steps(block: Block, base: Baseline, problems: Problems) -> list[LrStep]:
         milestones = block.lr_steps.milestones
         if milestones[-1] >= total or any(after <= before for before, after in pairwise(milestones)):
             problems.add(
-                f'multigrid.lr_steps: {list(milestones)}',
+                'multigrid.lr_steps',
+                f'{list(milestones)}',
                 f'allowed: iterations of the file in ascending order, below train.total_iter {total}',
                 'give them as for the run without the block',
             )
@@ -87,14 +90,16 @@ def _lr_steps(block: Block, base: Baseline, problems: Problems) -> list[LrStep]:
     steps = [step for n, step in enumerate(steps) if n == 0 or step.factor != steps[n - 1].factor]
     if any(step.factor <= 0 for step in steps):
         problems.add(
-            f'train.scheduler: its rate falls to {min(step.factor for step in steps):g} times train.optim_g.lr',
+            'train.scheduler',
+            f'its rate falls to {min(step.factor for step in steps):g} times train.optim_g.lr',
             'allowed: steps to rates above 0',
             'give lr_steps, or other restart_weights or gamma',
         )
         return [LrStep(0, 1.0)]
     if block.finetune and len(steps) < 2:
         problems.add(
-            f'multigrid.finetune: true, but the rate has no step in {total} iterations',
+            'multigrid.finetune',
+            f'true, but the rate has no step in {total} iterations',
             'needed: a learning-rate step, the last of which is the fine-tuning',
             'give lr_steps, or finetune: false',
         )

@@ -13,6 +13,7 @@ def check_sliding_window(frames: int) -> None:
     if frames % 2 == 0:
         raise ConfigError(
             Problem(
+                f'{BLOCK}.num_frame',
                 f'a sliding window of {frames} frames has no center frame',
                 f'allowed: an odd number for {BLOCK}.num_frame and in multigrid.temporal',
                 f'use {frames - 1} or {frames + 1}',

@@ -45,7 +45,12 @@ class PairedImage(ClipDataset):
     def frames_needed(self, frames: int) -> int:
         if frames != 1:
             raise ConfigError(
-                Problem(f'images are clips of 1 frame, not {frames}', 'allowed: multigrid.temporal: [1.0]', 'set it so')
+                Problem(
+                    'multigrid.temporal',
+                    f'images are clips of 1 frame, not {frames}',
+                    'allowed: multigrid.temporal: [1.0]',
+                    'set it so',
+                )
             )
         return 1
 
@@ -96,7 +101,8 @@ def _refuse_conversions(options: TrainSetOptions) -> None:
         raise ConfigError(
             *(
                 Problem(
-                    f'{BLOCK}.{key}: {getattr(options, key)!r} cannot be applied to uint8 crops',
+                    f'{BLOCK}.{key}',
+                    f'{getattr(options, key)!r} cannot be applied to uint8 crops',
                     'allowed: images as they are, RGB in 0..1',
                     f'set {BLOCK}.type: MultigridDataset and base_type: PairedImageDataset',
                 )

@@ -38,7 +38,8 @@ class _REDSClips(ClipDataset):
         if options.num_frame is None:
             raise ConfigError(
                 Problem(
-                    f'{BLOCK}.num_frame is missing',
+                    f'{BLOCK}.num_frame',
+                    'missing',
                     'allowed: the number of frames of a clip',
                     f'set {BLOCK}.num_frame in the options file',
                 )

@@ -21,7 +21,8 @@ KNOWN_DEGRADATIONS = ('bicubic', 'bd')
 def unknown_degradation(where: str) -> Problem:
     """Why GT cannot be resampled: nothing says how LQ would follow."""
     return Problem(
-        f'multigrid.spatial_stride: true, but how LQ was made from GT is not known for {where}',
+        'multigrid.spatial_stride',
+        f'true, but how LQ was made from GT is not known for {where}',
         'allowed: with degradation bicubic or bd, in the block or in the header of the store',
         'set multigrid.degradation if the LQ frames were made so, or remove spatial_stride',
     )

@@ -24,22 +24,25 @@ def misfit(sequence: FrameSequence, shape: ClipShape, scale: int, listed_in: str
     divisible = sequence.height % scale == 0 == sequence.width % scale
     if long_enough and divisible and shape.gt_size <= smaller:
         return None
-    what = f'{listed_in}: {sequence.name} has'
+    what = f'{sequence.name} has'
     size = f'GT frames of {sequence.height}x{sequence.width} pixels'
     remove = f'or remove it from {BLOCK}.meta_info_file'
     if not long_enough:
         return Problem(
+            listed_in,
             f'{what} {sequence.frames} frames, too short for clips of {shape.frames}',
             f'allowed: at least {shape.needed} frames',
             f'ask for fewer frames, {remove}',
         )
     if not divisible:
         return Problem(
+            listed_in,
             f'{what} {size}, not divisible by scale: {scale}',
             f'allowed: GT frames {scale} times as high and wide as the LQ frames',
             f'crop its frames, {remove}',
         )
     return Problem(
+        listed_in,
         f'{what} {size}, smaller than crops of {shape.gt_size}',
         f'allowed: crops of at most {smaller}',
         f'lower {BLOCK}.gt_size, {remove}',

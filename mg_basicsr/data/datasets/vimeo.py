@@ -61,6 +61,7 @@ class Vimeo90KRecurrent(_VimeoClips):
         if frames % 2:
             raise ConfigError(
                 Problem(
+                    'multigrid.temporal',
                     f'a mirrored clip cannot have {frames} frames',
                     f'allowed: an even number in multigrid.temporal, as {BLOCK}.flip_sequence is true',
                     f'use {frames + 1}',

@@ -67,7 +67,7 @@ def list_images(options: TrainSetOptions) -> tuple[ImageList, ImageNames | Image
         images = _from_folders(options, names)
     if not images:
         listed = options.meta_info_file or options.dataroot_gt
-        raise DataError(Problem(f'{listed} lists no image', 'allowed: at least one'))
+        raise DataError(Problem(listed, 'lists no image', 'allowed: at least one'))
     return ImageList(images), ImageKeys() if options.backend == 'lmdb' else names
 
 
@@ -79,7 +79,8 @@ def _from_lmdbs(options: TrainSetOptions) -> list[tuple[str, Size]]:
         if not root.endswith('.lmdb'):
             raise ConfigError(
                 Problem(
-                    f'{BLOCK}.{key}: {root} is not named like an LMDB',
+                    f'{BLOCK}.{key}',
+                    f'{root} is not named like an LMDB',
                     'allowed: a folder whose name ends in .lmdb',
                     f'correct the path, or set {BLOCK}.io_backend.type: disk',
                 )
@@ -106,13 +107,14 @@ def _files(root: str, key: str) -> list[str]:
             return [entry.name for entry in entries if not entry.name.startswith('.') and entry.is_file()]
     except OSError as error:
         raise ConfigError(
-            Problem(f'{BLOCK}.{key}: {root} cannot be listed: {error.strerror}', 'allowed: a folder of images')
+            Problem(f'{BLOCK}.{key}', f'{root} cannot be listed: {error.strerror}', 'allowed: a folder of images')
         ) from None
 
 
 def _check_pairs(options: TrainSetOptions, single: Iterable[str], wrong: str) -> None:
     problems = [
         Problem(
+            '',
             f'{name} {wrong}',
             f'allowed: pairs of images in {options.dataroot_lq} and {options.dataroot_gt}',
             f'check {BLOCK}.filename_tmpl, or restore the other image',

@@ -84,7 +84,9 @@ def read_meta_file(path: str | None) -> list[FrameSequence]:
     if problems:
         raise DataError(*first_of(problems, 'damaged lines'))
     if not sequences:
-        raise DataError(Problem(f'{path} lists no sequence', 'allowed: at least one line such as 000 100 (720,1280,3)'))
+        raise DataError(
+            Problem(str(path), 'lists no sequence', 'allowed: at least one line such as 000 100 (720,1280,3)')
+        )
     return sequences
 
 
@@ -96,7 +98,7 @@ def read_lines(path: str | None, option: str = f'{BLOCK}.meta_info_file') -> Ite
         DataError: it cannot be read as text.
     """
     if not path:
-        raise ConfigError(Problem(f'{option} is missing', 'allowed: the path of a list of sequences', f'set {option}'))
+        raise ConfigError(Problem(option, 'missing', 'allowed: the path of a list of sequences', f'set {option}'))
     try:
         with open(path, encoding='utf-8') as file:
             for number, line in enumerate(file, 1):
@@ -105,13 +107,14 @@ def read_lines(path: str | None, option: str = f'{BLOCK}.meta_info_file') -> Ite
     except FileNotFoundError:
         raise ConfigError(
             Problem(
-                f'{option}: {path} does not exist',
+                option,
+                f'{path} does not exist',
                 'allowed: a list of frames, its path relative to the working directory or absolute',
                 'correct the path (the lists for REDS and Vimeo-90K are in basicsr/data/meta_info of BasicSR)',
             )
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        problem = Problem(f'{path} cannot be read: {error}', 'allowed: a text file', f'check {option}')
+        problem = Problem(path, f'cannot be read: {error}', 'allowed: a text file', f'check {option}')
         raise DataError(problem) from error
 
 
@@ -126,7 +129,8 @@ def reds_split(sequences: Iterable[FrameSequence], partition: str | None, valida
     if partition not in REDS_VALIDATION:
         raise ConfigError(
             Problem(
-                f'{option}: {partition!r} is not known' if partition else f'{option} is missing',
+                option,
+                f'{partition!r} is not known' if partition else 'missing',
                 f'allowed: {", ".join(PARTITIONS)}',
                 f'set {option} in the options file',
             )
@@ -137,7 +141,8 @@ def reds_split(sequences: Iterable[FrameSequence], partition: str | None, valida
         kind = 'validation' if validation else 'training'
         raise DataError(
             Problem(
-                f'no {kind} clip is left with {option}: {partition}',
+                option,
+                f'{partition} leaves no {kind} clip',
                 f'needed: clips in the meta file that are {"" if validation else "not "}among {sorted(held_out)}',
                 f'check {BLOCK}.meta_info_file, val_partition and test_mode',
             )
@@ -148,12 +153,13 @@ def reds_split(sequences: Iterable[FrameSequence], partition: str | None, valida
 def first_of(problems: list[Problem], noun: str) -> list[Problem]:
     """At most MOST_PROBLEMS of them, and a last line that tells how many more there are."""
     rest = len(problems) - MOST_PROBLEMS
-    return problems if rest <= 0 else [*problems[:MOST_PROBLEMS], Problem(f'and {rest} more {noun}')]
+    return problems if rest <= 0 else [*problems[:MOST_PROBLEMS], Problem('', f'and {rest} more {noun}')]
 
 
 def _damaged_line(path: str | None, number: int, line: str) -> Problem:
     return Problem(
-        f'{path}, line {number}: {line.strip()[:80]!r} is not a sequence',
+        f'{path}, line {number}',
+        f'{line.strip()[:80]!r} is not a sequence',
         'allowed: name, number of frames (>= 1) and GT shape, such as 000 100 (720,1280,3)',
         'correct or remove the line',
     )

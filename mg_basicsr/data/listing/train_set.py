@@ -108,7 +108,8 @@ class TrainSetOptions:
 def gt_size_problem(gt_size: int, scale: int) -> Problem:
     """A GT crop that is not a whole number of LQ pixels."""
     return Problem(
-        f'{BLOCK}.gt_size: {gt_size} is not a multiple of scale: {scale}',
+        f'{BLOCK}.gt_size',
+        f'{gt_size} is not a multiple of scale: {scale}',
         'allowed: a positive multiple of the scale, so that GT and LQ crops show the same pixels',
         f'use {max(scale, gt_size // scale * scale)}',
     )
@@ -122,8 +123,8 @@ class _Reader:
         self.problems: list[Problem] = []
 
     def _wrong(self, at: str, value: object, allowed: str) -> None:
-        what = f'{at} is missing' if value is None else f'{at}: {value!r} cannot be used'
-        self.problems.append(Problem(what, f'allowed: {allowed}', f'set {at} in the options file'))
+        what = 'missing' if value is None else f'{value!r} cannot be used'
+        self.problems.append(Problem(at, what, f'allowed: {allowed}', f'set {at} in the options file'))
 
     def text(self, key: str, default: str | None = '') -> str:
         """A string; without a default (the empty one) it has to be there."""

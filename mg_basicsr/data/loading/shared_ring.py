@@ -66,7 +66,8 @@ def _check_space(needed: int) -> None:
     if needed > free:
         raise TrainingError(
             Problem(
-                f'{SHARED_MEMORY}: {needed / 1e6:.0f} MB needed for mini-batches, {free / 1e6:.0f} MB free',
+                SHARED_MEMORY,
+                f'{needed / 1e6:.0f} MB needed for mini-batches, {free / 1e6:.0f} MB free',
                 'needed: space for the largest mini-batch, workers x 2 + 1 times',
                 'set datasets.train.num_worker_per_gpu lower, or give a container more (docker run --shm-size=8g)',
             )

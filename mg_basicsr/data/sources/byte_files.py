@@ -40,7 +40,8 @@ class Folder:
         if not os.path.isdir(root):
             raise ConfigError(
                 Problem(
-                    f'{option}: {root} is not a folder',
+                    option,
+                    f'{root} is not a folder',
                     'allowed: an existing folder, relative to the working directory or absolute',
                     'correct the path, or prepare the data set',
                 )
@@ -76,7 +77,8 @@ class LmdbFolder:
         if not os.path.isfile(os.path.join(root, 'data.mdb')):
             raise ConfigError(
                 Problem(
-                    f'{option}: {root} is not an LMDB folder',
+                    option,
+                    f'{root} is not an LMDB folder',
                     'allowed: an existing folder with a data.mdb in it',
                     f'correct the path, or set {BLOCK}.io_backend.type: disk for a folder of image files',
                 )
@@ -133,7 +135,8 @@ def _lmdb() -> Any:
     except ImportError:
         raise ConfigError(
             Problem(
-                f'{BLOCK}.io_backend.type: lmdb needs the package lmdb, which is not installed',
+                f'{BLOCK}.io_backend.type',
+                'lmdb needs the package lmdb, which is not installed',
                 remedy='pip install lmdb',
             )
         ) from None

@@ -106,6 +106,7 @@ class EncodedSide:
         frame = name.rpartition('/')[2]
         clip = f' (clip {sequence.name}, frame {frame})' if sequence.frames > 1 else ''
         return Problem(
+            '',
             f'{self._label} frame {self._files.place(name)}{clip} {wrong}',
             f'allowed: {allowed}',
             remedy or f'restore the file from its source, or remove it from {BLOCK}.meta_info_file',

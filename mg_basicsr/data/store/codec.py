@@ -59,5 +59,5 @@ def _zstandard() -> Any:
         import zstandard
     except ImportError:
         what = 'a compressed store needs the package zstandard, which is not installed'
-        raise ConfigError(Problem(what, remedy='pip install zstandard')) from None
+        raise ConfigError(Problem('', what, remedy='pip install zstandard')) from None
     return zstandard

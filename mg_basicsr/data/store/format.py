@@ -101,6 +101,7 @@ def read_header(root: Path) -> Header:
     except OSError as error:
         raise DataError(
             Problem(
+                '',
                 f'{root} is not a store: {path} cannot be read ({error.strerror})',
                 'allowed: a folder made by `mg-basicsr prepare`',
                 'correct the path, or prepare the store',
@@ -113,7 +114,8 @@ def read_header(root: Path) -> Header:
     if version > VERSION:
         raise DataError(
             Problem(
-                f'{path}: version {version}, made by a later version of mg-basicsr',
+                str(path),
+                f'version {version}, made by a later version of mg-basicsr',
                 f'allowed: version {VERSION}',
                 f'update mg-basicsr, or {ANEW}',
             )
@@ -169,7 +171,9 @@ def read_list(root: Path, header: Header) -> tuple[dict[str, Clip], list[Problem
             clips[clip.name] = clip._replace(geometry=geometry)
         else:
             shown = line[:80].decode(errors='replace')
-            problems.append(Problem(f'{path}, line {number} is damaged: {shown!r}', 'allowed: a listed clip', CONTINUE))
+            problems.append(
+                Problem('', f'{path}, line {number} is damaged: {shown!r}', 'allowed: a listed clip', CONTINUE)
+            )
     return clips, problems
 
 
@@ -218,7 +222,7 @@ def _is(value: object, least: int, most: int) -> bool:
 
 def _fail(path: Path, wrong: str, allowed: str = '') -> NoReturn:
     allowed = f'allowed: {allowed}' if allowed else ''
-    raise DataError(Problem(f'{path} {wrong}', allowed, f'restore the file, or {ANEW}'))
+    raise DataError(Problem('', f'{path} {wrong}', allowed, f'restore the file, or {ANEW}'))
 
 
 def list_size(root: Path) -> int:

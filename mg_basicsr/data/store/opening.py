@@ -33,7 +33,8 @@ def open_store(path: str | Path, options: TrainSetOptions, sequences: Iterable[F
     if store.header.scale != options.scale:
         raise ConfigError(
             Problem(
-                f'scale: {options.scale}, but the store {path} has scale {store.header.scale}',
+                'scale',
+                f'{options.scale}, but the store {path} has scale {store.header.scale}',
                 f'allowed: {store.header.scale}',
                 'correct it, or prepare a store of this scale in another folder',
             )

@@ -105,14 +105,15 @@ class StoreFrames:
     def _listed(self, sequence: FrameSequence) -> Clip:
         clip = self._clips.get(sequence.name)
         if clip is None:
-            what = f'{self.root}: clip {sequence.name} is not in the store'
+            what = f'clip {sequence.name} is not in the store'
             damaged = ', whose list is damaged' if self._damaged else ''
             allowed = f'allowed: sequences among the {len(self._clips)} listed in {self.root / LIST}'
-            raise DataError(*self._damaged[:1], Problem(what + damaged, allowed, CONTINUE))
+            raise DataError(*self._damaged[:1], Problem(f'{self.root}', what + damaged, allowed, CONTINUE))
         if sequence != clip.sequence and (sequence.height or sequence.frames != clip.geometry.frames):
             raise DataError(
                 Problem(
-                    f'{self.root}: clip {sequence.name} has {_shape(clip.sequence)} in the store',
+                    f'{self.root}',
+                    f'clip {sequence.name} has {_shape(clip.sequence)} in the store',
                     f'allowed: {_shape(sequence)}, as in the list of the training set',
                     'correct the meta file, or prepare the store again, in another folder',
                 )
@@ -172,8 +173,9 @@ class StoreFrames:
 
     def _problem(self, name: str, wrong: str, allowed: str = 'a file as `mg-basicsr prepare` wrote it') -> Problem:
         path = clip_path(self.root, name)
-        what = f'store {self.root}, clip {name}: {path} {wrong}'
-        return Problem(what, f'allowed: {allowed}', f'delete it and {CONTINUE}')
+        return Problem(
+            f'store {self.root}, clip {name}', f'{path} {wrong}', f'allowed: {allowed}', f'delete it and {CONTINUE}'
+        )
 
 
 def _shape(sequence: FrameSequence) -> str:

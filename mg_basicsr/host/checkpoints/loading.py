@@ -40,7 +40,8 @@ def load(run: Run, read: Callable[..., Any], file: Any, map_location: Any) -> An
     except DamagedError as error:
         raise TrainingError(
             Problem(
-                f'{name_of(file)}: damaged or not a checkpoint: {error}',
+                name_of(file),
+                f'damaged or not a checkpoint: {error}',
                 'needed: a file that torch.save has written',
                 'copy or download it again',
             )
@@ -63,7 +64,8 @@ def load_state(run: Run, read: Callable[..., Any], path: Path) -> dict[str, Any]
     elif point.iteration > total:
         raise TrainingError(
             Problem(
-                f'{point.path}: saved after iteration {point.iteration:,}, but the plan has {total:,}',
+                str(point.path),
+                f'saved after iteration {point.iteration:,}, but the plan has {total:,}',
                 f'allowed: a state of iteration {total:,} or before',
                 _begin_anew(point),
             )
@@ -107,7 +109,8 @@ def _check_plan(run: Run, point: ResumePoint) -> None:
         more = f'; and {len(changes) - TOLD_CHANGES} more' if len(changes) > TOLD_CHANGES else ''
         raise ConfigError(
             Problem(
-                f'multigrid: not the plan of {point.path}: {"; ".join(changes[:TOLD_CHANGES])}{more}',
+                'multigrid',
+                f'not the plan of {point.path}: {"; ".join(changes[:TOLD_CHANGES])}{more}',
                 'allowed when resuming: the plan that the run began with, on any number of ranks',
                 _begin_anew(point),
             )

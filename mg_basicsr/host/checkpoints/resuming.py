@@ -34,7 +34,8 @@ def load_network(
         reason = f'no {error} in it' if isinstance(error, LookupError) else ' '.join(str(error).split())[:300]
         raise TrainingError(
             Problem(
-                f'{path}: does not fit the network: {reason}',
+                str(path),
+                f'does not fit the network: {reason}',
                 'needed: weights of the network that the options describe, under the key that path.param_key_... names',
                 'put the options of the network back, name another file, or set path.strict_load_...: false',
             )
@@ -69,7 +70,8 @@ def resume_training(run: Run, original: Callable[..., Any], model: Any, state: M
         where = run.resume_point.path if run.resume_point else 'the training state'
         raise TrainingError(
             Problem(
-                f'{where}: does not fit the model: {reason_of(error)}',
+                str(where),
+                f'does not fit the model: {reason_of(error)}',
                 'needed: the networks and optimisers that the run began with',
                 'put the options file back, or begin a new run from the weights (path.pretrain_network_g)',
             )

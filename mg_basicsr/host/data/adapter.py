@@ -86,7 +86,8 @@ def cut(sample: dict[str, Any], request: SampleRequest, scale: int, name: str) -
     if gt.ndim < lq.ndim and lq.shape[0] != request.frames:
         raise DataError(
             Problem(
-                f'multigrid.temporal: {name} gives one GT frame for {lq.shape[0]} frames',
+                'multigrid.temporal',
+                f'{name} gives one GT frame for {lq.shape[0]} frames',
                 'allowed: [1.0], a sliding-window network takes a fixed number of frames',
                 'set multigrid.temporal: [1.0]',
             )
@@ -117,7 +118,8 @@ def _check(value: torch.Tensor, frames: int, size: int, what: str) -> None:
     if delivered < frames or min(value.shape[-2:]) < size:
         raise DataError(
             Problem(
-                f'{what}: {tuple(value.shape)} for a request of {frames} frames of {size} x {size} pixels',
+                what,
+                f'{tuple(value.shape)} for a request of {frames} frames of {size} x {size} pixels',
                 'needed: at least the shape of the largest stage',
                 'set datasets.train.gt_size and num_frame to what the dataset delivers',
             )

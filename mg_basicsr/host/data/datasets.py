@@ -64,7 +64,8 @@ def our_dataset(
 
 def _no_store_for(name: str, store: str) -> Problem:
     return Problem(
-        f'multigrid.store: {store}, but datasets.train.type {name} reads by code of its own',
+        'multigrid.store',
+        f'{store}, but datasets.train.type {name} reads by code of its own',
         'allowed: ' + ', '.join(sorted({known for known, _ in KNOWN})),
         'remove store, or use one of these types',
     )
@@ -108,7 +109,8 @@ def MultigridDataset(opt: dict[str, Any]) -> AdaptedDataset:
     if base_type not in DATASET_REGISTRY or base_type == MultigridDataset.__name__:
         raise ConfigError(
             Problem(
-                f'datasets.train.base_type: {base_type} is not a registered dataset',
+                'datasets.train.base_type',
+                f'{base_type} is not a registered dataset',
                 'allowed: ' + ', '.join(sorted(DATASET_REGISTRY.keys())),
                 'name the dataset class that MultigridDataset adapts',
             )

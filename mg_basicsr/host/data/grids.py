@@ -25,7 +25,8 @@ def known_degradation(told: str | None, header: Header | None = None) -> str | N
     if told and stored and told != stored:
         raise ConfigError(
             Problem(
-                f'multigrid.degradation: {told}, but the LQ frames of the store were made by {stored}',
+                'multigrid.degradation',
+                f'{told}, but the LQ frames of the store were made by {stored}',
                 f'allowed: {stored}, which the store tells by itself',
                 'remove it',
             )
@@ -58,7 +59,8 @@ def run_grid(file: OptionsFile, settings: Settings, dataset: ClipDataset | None)
     if block.spatial_stride and options.dataroot_flow:
         raise ConfigError(
             Problem(
-                f'multigrid.spatial_stride: true, but {BLOCK}.dataroot_flow gives flow for LQ frames as they are',
+                'multigrid.spatial_stride',
+                f'true, but {BLOCK}.dataroot_flow gives flow for LQ frames as they are',
                 'allowed: datasets without flow files',
                 f'remove {BLOCK}.dataroot_flow or spatial_stride',
             )
@@ -68,7 +70,8 @@ def run_grid(file: OptionsFile, settings: Settings, dataset: ClipDataset | None)
 
 def _reads_by_itself(key: str, name: str) -> Problem:
     return Problem(
-        f'multigrid.{key}: true, but {BLOCK}.type {name} reads by code of its own',
+        f'multigrid.{key}',
+        f'true, but {BLOCK}.type {name} reads by code of its own',
         "allowed: with BasicSR's REDS, Vimeo-90K and PairedImage types, and ours for them",
         f'remove {key}, or use one of these types',
     )

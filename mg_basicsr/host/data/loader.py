@@ -144,7 +144,8 @@ class PlannedLoader:
 
     def _how_to_go_on(self) -> Problem:
         return Problem(
-            f'multigrid.on_bad_frame: {self.run.settings.block.on_bad_frame} ends the run here',
+            'multigrid.on_bad_frame',
+            f'{self.run.settings.block.on_bad_frame} ends the run here',
             'allowed: error, or skip_clip, which trains on another clip instead',
             f'`mg-basicsr check -opt {self.run.file.path}` looks for more; then start again with --auto_resume',
         )

@@ -20,6 +20,7 @@ def train() -> None:
             raise
         raise ConfigError(
             Problem(
+                '',
                 'basicsr is not installed in this environment',
                 'needed: BasicSR, or a repository that carries its own',
                 'pip install --no-build-isolation basicsr, or mg-basicsr run path/to/train.py -opt ...',

@@ -103,17 +103,13 @@ def resolve_with_data(file: OptionsFile, world_size: int) -> tuple[Settings, Cli
             store, degradation = (settings.block.store, settings.block.degradation) if settings else (None, None)
             dataset = our_dataset(train_set, file.options.get('scale', 1), store, degradation)
     except MultigridError as error:
-        told = {_option_of(problem) for problem in problems}
-        problems += [problem for problem in error.problems if _option_of(problem) not in told]
+        told = {problem.option for problem in problems if problem.option}
+        problems += [problem for problem in error.problems if problem.option not in told]
     if problems or settings is None:
         raise ConfigError(*problems)
     if dataset is not None:
         check_data(dataset, settings)
     return settings, dataset
-
-
-def _option_of(problem: Problem) -> str:
-    return problem.what.split()[0].rstrip(':')
 
 
 def fail(error: MultigridError) -> NoReturn:
@@ -188,7 +184,8 @@ def _refuse_data_parallel(file: OptionsFile) -> None:
     if gpus > 1:
         raise ConfigError(
             Problem(
-                f'num_gpu: {gpus} GPUs in one process (DataParallel)',
+                'num_gpu',
+                f'{gpus} GPUs in one process (DataParallel)',
                 'allowed: one process per GPU',
                 f'torchrun --nproc_per_node={gpus} -m mg_basicsr train -opt {file.path} --launcher pytorch',
             )

@@ -81,6 +81,7 @@ def try_every_shape(run: Run, arguments: Arguments, *kept: Any) -> None:
     if run.loader is None:
         raise TrainingError(
             Problem(
+                '',
                 'the train loop has made no prefetcher of BasicSR, so its mini-batches are not those of the plan',
                 'needed: basicsr.data.prefetch_dataloader.CPUPrefetcher or CUDAPrefetcher around the loader',
                 'use one, as the train.py of BasicSR does, or remove the multigrid block',
@@ -114,6 +115,6 @@ def _agree(run: Run, error: MultigridError | None) -> None:
         torch.distributed.all_gather_object(told, str(error) if error else None)
         failed = next((rank for rank, text in enumerate(told) if text), None)
         if error is None and failed is not None:
-            error = TrainingError(Problem(f'rank {failed} cannot train: see its message'))
+            error = TrainingError(Problem(f'rank {failed}', 'cannot train: see its message'))
     if error is not None:
         raise error

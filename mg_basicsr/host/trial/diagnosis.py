@@ -39,12 +39,14 @@ class Diagnosis:
         shape, base = self.batch.shape, self.settings.baseline
         name = f'stage {self.stage.index + 1}' if self.stage else 'the file without the block'
         what = (
-            f'{name}: {self.batch.clips_per_rank} clips x {shape.frames} frames x {shape.size} px '
+            f'{self.batch.clips_per_rank} clips x {shape.frames} frames x {shape.size} px '
             f'(LQ {shape.size // base.scale}) on one rank: {failure.message}'
         )
         if failure.final:
-            return Problem(what, 'the device does not answer any more, so no other shape was tried', 'look at its log')
-        return Problem(what, *(self._memory() if failure.out_of_memory else self._refusal()))
+            return Problem(
+                name, what, 'the device does not answer any more, so no other shape was tried', 'look at its log'
+            )
+        return Problem(name, what, *(self._memory() if failure.out_of_memory else self._refusal()))
 
     def _memory(self) -> tuple[str, str]:
         """The most clips of the full shape whose passes fit."""

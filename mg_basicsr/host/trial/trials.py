@@ -115,7 +115,8 @@ def arguments_by_name(model: Any) -> Arguments:
     if unknown:
         raise TrainingError(
             Problem(
-                f'model_type: optimize_parameters of {type(model).__name__} wants {", ".join(unknown)}',
+                'model_type',
+                f'optimize_parameters of {type(model).__name__} wants {", ".join(unknown)}',
                 'known here: current_iter, scaler',
                 'train it: every shape is tried at the start of training too',
             )

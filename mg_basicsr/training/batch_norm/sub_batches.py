@@ -153,7 +153,8 @@ class SubBatchNorm:
             wrong = min(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
             raise TrainingError(
                 Problem(
-                    f'path.resume_state: batch norm statistics of {wrong} with shape {found.get(wrong)}',
+                    'path.resume_state',
+                    f'batch norm statistics of {wrong} with shape {found.get(wrong)}',
                     f'needed: shape {expected.get(wrong)}, as the network has it',
                     'resume with the network that the state was saved of',
                 )

@@ -73,14 +73,16 @@ def find_resume_point(path: Path, read: Callable[[Path], Any], fall_back: bool) 
     if fall_back:
         raise TrainingError(
             Problem(
-                f'{path.parent}: no checkpoint is whole ({"; ".join(skipped)})',
+                str(path.parent),
+                f'no checkpoint is whole ({"; ".join(skipped)})',
                 'needed: one training state with the networks that were saved with it',
                 'bring a copy back, or move the experiment away to begin anew',
             )
         )
     raise TrainingError(
         Problem(
-            f'path.resume_state: {skipped[0]}',
+            'path.resume_state',
+            f'{skipped[0]}',
             f'allowed: a training state that is whole, with its networks in {_models(path)}',
             'name another one, or leave path.resume_state empty and use --auto_resume',
         )
@@ -137,7 +139,8 @@ def _check_format(path: Path, record: Any) -> None:
     if record['format'] != FORMAT:
         raise TrainingError(
             Problem(
-                f'{path}: written by mg_basicsr {record.get("version")}, in form {record["format"]}',
+                str(path),
+                f'written by mg_basicsr {record.get("version")}, in form {record["format"]}',
                 f'allowed: form {FORMAT}',
                 'resume with the version that wrote it',
             )

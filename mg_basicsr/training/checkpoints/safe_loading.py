@@ -41,7 +41,8 @@ def load_safely(file: Any, read: Callable[[], Any]) -> Any:
             raise DamagedError(_first_line(error)) from None
         raise TrainingError(
             Problem(
-                f'{name_of(file)}: not loaded, since it would run code: it wants {wanted}',
+                name_of(file),
+                f'not loaded, since it would run code: it wants {wanted}',
                 'allowed: tensors, numbers, text, lists and dictionaries (torch.load with weights_only=True)',
                 'if you trust it, load it by hand with weights_only=False and save only its tensors',
             )

@@ -117,8 +117,8 @@ class GradientGuard:
             other = ' or bfloat16' if self.precision == 'float16' else ''
             raise TrainingError(
                 Problem(
-                    f'multigrid.precision: {self.precision}: the gradient was not finite in {self.in_a_row} iterations '
-                    'in a row',
+                    'multigrid.precision',
+                    f'{self.precision}: the gradient was not finite in {self.in_a_row} iterations in a row',
                     'no step was taken in them: the weights and the checkpoints are good',
                     f'resume with multigrid.precision: float32{other}; if that fails too, look at lr and the data',
                 )

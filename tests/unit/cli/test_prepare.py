@@ -126,22 +126,22 @@ def test_made_lq(clips: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('arguments', 'told'),
     [
-        ('-o s', 'either -opt or --gt'),
-        ('-opt x.yml --gt GT --lq LQ -o s', 'either -opt or --gt'),
+        ('-o s', '-opt: either this or --gt'),
+        ('-opt x.yml --gt GT --lq LQ -o s', '-opt: either this or --gt'),
         ('--gt GT -o s', '--gt: LQ is missing'),
-        ('--gt GT --lq LQ', '-o is missing'),
-        ('--gt GT --lq LQ --degradation bd -o s', '--lq and --degradation exclude each other'),
+        ('--gt GT --lq LQ', '-o: missing'),
+        ('--gt GT --lq LQ --degradation bd -o s', '--lq: excludes --degradation'),
         ('--gt GT GT --lq LQ -o s', '--gt: more than one path'),
         ('--gt GT --lq LQ -o s --scale 0', '--scale: 0'),
-        ('--gt GT --lq LQ -o s --clip-length 5', '--clip-length is for videos'),
+        ('--gt GT --lq LQ -o s --clip-length 5', '--clip-length: for videos only'),
         ('--gt nowhere --lq LQ -o s', '--gt: nowhere is not a folder'),
         ('--gt GT --lq nowhere -o s', '--lq: nowhere is not a folder'),
         ('--gt nowhere.lmdb --lq LQ -o s', '--gt: nowhere.lmdb is not an LMDB folder'),
         ('--gt empty --lq LQ -o s', '--gt empty: no images'),
         ('--gt GT/000 --lq LQ -o s', 'images that are in no clip'),
-        ('--gt GT --degradation bd --scale 2 -o s', '--degradation bd: not defined for scale 2'),
+        ('--gt GT --degradation bd --scale 2 -o s', '--degradation: bd is not defined for scale 2'),
         ('--gt GT --lq LQ --scale 5 -o s', '000 has GT frames of 48x64 pixels, not divisible by scale: 5'),
-        ('--gt GT --lq LQ -o GT', '-o GT is not empty and not a store'),
+        ('--gt GT --lq LQ -o GT', '-o GT: not empty and not a store'),
         ('--gt film.mp4 --degradation bd -o s', 'video film.mp4 does not exist'),
         ('-opt nowhere.yml -o s', '-opt nowhere.yml'),
     ],
@@ -169,7 +169,7 @@ def test_mistakes_with_an_options_file(clips: Path, tmp_path: Path, capsys: pyte
         assert prepare('-opt', opt, '-o', tmp_path / 'store') == 2
         assert told in capsys.readouterr().err
     assert prepare('-opt', options_file(tmp_path / 'x.yml', clips)) == 2
-    assert '-o is missing' in capsys.readouterr().err
+    assert '-o: missing' in capsys.readouterr().err
 
 
 def test_a_disk_that_is_too_small(

@@ -144,8 +144,10 @@ def plan_or_refuse(path: Path, text: str) -> bool:
         settings = resolve(file)
     except MultigridError as error:
         assert error.problems
-        assert all(problem.what and len(str(problem).splitlines()) <= 3 for problem in error.problems)
-        assert all(PLACE.match(problem.what) for problem in error.problems), error
+        assert all(
+            str(problem).partition('\n')[0] and len(str(problem).splitlines()) <= 3 for problem in error.problems
+        )
+        assert all(PLACE.match(str(problem)) for problem in error.problems), error
         return False
     describe(settings.plan, settings.baseline)
     explicit_block(file.options['multigrid'], settings)

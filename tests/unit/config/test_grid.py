@@ -50,7 +50,7 @@ def test_refused(kind: str, keys: dict[str, Any], changes: dict[str, Any], what:
     with pytest.raises(ConfigError) as caught:
         resolved(stock(kind, {'preset': 'lin2022', **keys}, changes))
     (problem,) = caught.value.problems
-    assert what in problem.what and allowed in problem.allowed and problem.remedy
+    assert what in str(problem) and allowed in problem.allowed and problem.remedy
 
 
 @pytest.mark.parametrize(

@@ -89,18 +89,20 @@ def begin(root: Path, header: Header) -> None:
         found = read_header(root)
         if found != header:
             raise ConfigError(
-                Problem(f'-o {root} is another store: {found}', f'allowed: a store as asked for, {header}', ANEW)
+                Problem(f'-o {root}', f'another store: {found}', f'allowed: a store as asked for, {header}', ANEW)
             )
         return
     try:
         root.mkdir(parents=True, exist_ok=True)
         if any(not entry.name.startswith(HEADER) for entry in root.iterdir()):
-            what = f'-o {root} is not empty and not a store'
-            raise ConfigError(Problem(what, 'allowed: a store, or a new folder', 'give another folder'))
+            what = 'not empty and not a store'
+            raise ConfigError(Problem(f'-o {root}', what, 'allowed: a store, or a new folder', 'give another folder'))
         write_header(root, header)
     except OSError as error:
-        what = f'-o {root} cannot be written: {error.strerror}'
-        raise ConfigError(Problem(what, 'allowed: a folder on a disk with space', 'give another folder')) from None
+        what = f'cannot be written: {error.strerror}'
+        raise ConfigError(
+            Problem(f'-o {root}', what, 'allowed: a folder on a disk with space', 'give another folder')
+        ) from None
 
 
 def keep_whole(root: Path, header: Header, material: Sequence[Material]) -> set[str]:
@@ -145,7 +147,8 @@ def make(root: Path, header: Header, material: Material, wanted: Collection[str]
     except OSError as error:
         raise DataError(
             Problem(
-                f'-o {root} cannot be written: {error.strerror}',
+                f'-o {root}',
+                f'cannot be written: {error.strerror}',
                 'allowed: a disk with space for the whole store',
                 'make space and run `mg-basicsr prepare` again with the same arguments: it continues',
             )
@@ -183,7 +186,9 @@ def _run(
                     yield future.result()
         except BrokenProcessPool:
             what = 'a process that makes clips was killed, perhaps for want of memory'
-            raise DataError(Problem(what, remedy='run the command again with fewer --workers: it continues')) from None
+            raise DataError(
+                Problem('', what, remedy='run the command again with fewer --workers: it continues')
+            ) from None
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -211,8 +216,10 @@ def _lock(root: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            what = f'-o {root} is being built by another process'
-            raise ConfigError(Problem(what, 'allowed: one process at a time', 'wait until it ends')) from None
+            what = 'is being built by another process'
+            raise ConfigError(
+                Problem(f'-o {root}', what, 'allowed: one process at a time', 'wait until it ends')
+            ) from None
         yield
 
 

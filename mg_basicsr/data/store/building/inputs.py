@@ -63,9 +63,9 @@ def from_roots(gt: str, lq: str | None, making: Making, images: bool) -> list[Im
     for name in names:
         groups.setdefault(name if images else os.path.dirname(name), []).append(name)
     if not groups or '' in groups:
-        what = f'--gt {gt}: {"images that are in no clip, such as " + groups[""][0] if groups else "no images"}'
+        what = f'{"images that are in no clip, such as " + groups[""][0] if groups else "no images"}'
         remedy = 'use --layout images' if groups else 'give the folder of the clips, or an LMDB with its meta_info.txt'
-        raise DataError(Problem(what, 'allowed: one folder per clip, with its frames in it', remedy))
+        raise DataError(Problem(f'--gt {gt}', what, 'allowed: one folder per clip, with its frames in it', remedy))
     found = []
     for name, frames in groups.items():
         sequence = FrameSequence(name, len(frames), 0, 0)
@@ -136,8 +136,8 @@ def from_videos(
     """
     degrade = making.degrade
     if degrade is None:
-        what = '--gt: videos have no LQ side'
-        raise ConfigError(Problem(what, 'allowed: --degradation bicubic or bd', 'say how LQ is to be made'))
+        what = 'videos have no LQ side'
+        raise ConfigError(Problem('--gt', what, 'allowed: --degradation bicubic or bd', 'say how LQ is to be made'))
     found = []
     for path in paths:
         video = inspect(path, partial(progress, path) if progress else None)
@@ -148,8 +148,10 @@ def from_videos(
             part = tuple(starts[first : first + share])
             found.append(VideoFile(path, PurePosixPath(path).stem, part, length, height, width, degrade, first))
     if not any(video.starts for video in found):
-        what = f'--clip-length {length}: no shot is as long'
-        raise DataError(Problem(what, 'allowed: a length that shots have', 'give a smaller number'))
+        what = 'no shot is as long'
+        raise DataError(
+            Problem(f'--clip-length {length}', what, 'allowed: a length that shots have', 'give a smaller number')
+        )
     _check_names([clip.name for video in found for clip in video.clips])
     return found
 
@@ -157,6 +159,7 @@ def from_videos(
 def _checked(found: list[ImageFiles]) -> list[ImageFiles]:
     problems = [
         Problem(
+            '',
             f'{part.sequence.name} has GT frames of {part.sequence.height}x{part.sequence.width} pixels, '
             f'not divisible by scale: {part.scale}',
             f'allowed: GT frames {part.scale} times as high and wide as the LQ frames',
@@ -176,7 +179,7 @@ def _check_names(names: Sequence[str]) -> None:
     for name in names:
         if not is_name(name) or name in seen:
             wrong = 'is the name of two clips' if name in seen else 'cannot be the name of a clip in a store'
-            raise DataError(Problem(f'{name!r} {wrong}', 'allowed: names of folders and files', 'rename it'))
+            raise DataError(Problem('', f'{name!r} {wrong}', 'allowed: names of folders and files', 'rename it'))
         seen.add(name)
 
 

@@ -116,8 +116,10 @@ class VideoFile:
         for _ in range(self.frames):
             frame = next(video, None)
             if frame is None:
-                what = f'--gt: video {self.path} has become shorter'
-                raise DataError(Problem(what, 'allowed: the video as it was a moment ago', 'run the command again'))
+                what = f'video {self.path} has become shorter'
+                raise DataError(
+                    Problem('--gt', what, 'allowed: the video as it was a moment ago', 'run the command again')
+                )
             gt = _rgb(frame[: self.height, : self.width])
             yield Pair(gt, degraded(gt, self.degrade))
 

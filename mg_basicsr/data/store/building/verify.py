@@ -27,8 +27,14 @@ def verify(root: Path, progress: Callable[[int, int], None] | None = None) -> in
         path = clip_path(root, clip.name)
         wrong = _wrong(path, clip.sha256)
         if wrong:
-            what = f'store {root}, clip {clip.name}: {path} {wrong}'
-            problems.append(Problem(what, 'allowed: the file that was written', f'delete it and {CONTINUE}'))
+            problems.append(
+                Problem(
+                    f'store {root}, clip {clip.name}',
+                    f'{path} {wrong}',
+                    'allowed: the file that was written',
+                    f'delete it and {CONTINUE}',
+                )
+            )
         if progress:
             progress(done, len(clips))
     if problems:

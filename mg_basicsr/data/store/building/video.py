@@ -128,4 +128,4 @@ def split(video: Video, length: int) -> list[int]:
 def _problem(path: str, wrong: str, allowed: str) -> DataError:
     if not os.path.isfile(path):
         wrong = 'does not exist'
-    return DataError(Problem(f'--gt: video {path} {wrong}', f'allowed: {allowed}', 'convert it, or leave it out'))
+    return DataError(Problem('--gt', f'video {path} {wrong}', f'allowed: {allowed}', 'convert it, or leave it out'))

@@ -260,7 +260,7 @@ def test_windows_are_odd(reds: Path) -> None:
 
 
 def test_num_frame_is_needed(reds: Path) -> None:
-    with pytest.raises(ConfigError, match=r'datasets.train.num_frame is missing'):
+    with pytest.raises(ConfigError, match=r'datasets.train.num_frame: missing'):
         recurrent(reds, num_frame=None)
 
 
@@ -270,16 +270,16 @@ def test_all_that_is_wrong_with_the_sequences_is_told_up_to_five(tmp_path: Path)
     (tmp_path / 'meta.txt').write_text(''.join(f'{100 + i} 3 (64,64,3)\n' for i in range(8)))
     with pytest.raises(DataError) as error:
         recurrent(tmp_path).check(5, 16)
-    assert [problem.what.partition(': ')[2][:3] for problem in error.value.problems[:5]] == [
+    assert [str(problem).partition('\n')[0].partition(': ')[2][:3] for problem in error.value.problems[:5]] == [
         '100', '101', '102', '103', '104'
     ]  # fmt: skip
-    assert error.value.problems[5].what == 'and 3 more of this kind'
+    assert str(error.value.problems[5]).partition('\n')[0] == 'and 3 more of this kind'
     with pytest.raises(DataError) as error:
         recurrent(tmp_path).check_files(limit=4)
-    assert [what.partition(' (clip ')[2][:3] for what, *_ in error.value.problems[:5]] == [
+    assert [what.partition(' (clip ')[2][:3] for _, what, *_ in error.value.problems[:5]] == [
         '100', '100', '102', '102', '104'
     ]  # fmt: skip
-    assert error.value.problems[5].what == 'and 3 more of this kind'
+    assert str(error.value.problems[5]).partition('\n')[0] == 'and 3 more of this kind'
 
 
 @pytest.mark.parametrize(

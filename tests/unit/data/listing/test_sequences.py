@@ -64,7 +64,7 @@ def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
     with pytest.raises(DataError) as error:
         read_meta_file(str(meta))
     (problem,) = error.value.problems
-    assert problem.what.startswith(f'{meta}, line 2: {line!r}')
+    assert str(problem).startswith(f'{meta}, line 2: {line!r}')
 
 
 def test_many_damaged_lines_are_counted(tmp_path: Path) -> None:
@@ -72,13 +72,13 @@ def test_many_damaged_lines_are_counted(tmp_path: Path) -> None:
     meta.write_text('x\n' * 12)
     with pytest.raises(DataError) as error:
         read_meta_file(str(meta))
-    assert [problem.what for problem in error.value.problems][4:] == [
+    assert [str(problem).partition('\n')[0] for problem in error.value.problems][4:] == [
         f"{meta}, line 5: 'x' is not a sequence", 'and 7 more damaged lines'
     ]  # fmt: skip
 
 
 def test_no_meta_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r'^datasets.train.meta_info_file is missing'):
+    with pytest.raises(ConfigError, match=r'^datasets.train.meta_info_file: missing'):
         read_meta_file(None)
     with pytest.raises(ConfigError, match=r'^datasets.train.meta_info_file: .*no.txt does not exist'):
         read_meta_file(str(tmp_path / 'no.txt'))
@@ -88,9 +88,9 @@ def test_meta_files_that_are_none(tmp_path: Path) -> None:
     empty, binary = tmp_path / 'empty.txt', tmp_path / 'binary.txt'
     empty.write_text('\n')
     binary.write_bytes(b'\xff\xfe\x00')
-    with pytest.raises(DataError, match=r'empty.txt lists no sequence'):
+    with pytest.raises(DataError, match=r'empty.txt: lists no sequence'):
         read_meta_file(str(empty))
-    with pytest.raises(DataError, match=r'binary.txt cannot be read'):
+    with pytest.raises(DataError, match=r'binary.txt: cannot be read'):
         read_meta_file(str(binary))
     with pytest.raises(DataError, match=r'cannot be read'):
         read_meta_file(str(tmp_path))
@@ -113,12 +113,12 @@ def test_partitions(partition: str, held_out: list[str]) -> None:
 def test_a_partition_that_basicsr_does_not_know() -> None:
     with pytest.raises(ConfigError, match=r"datasets.train.val_partition: 'REDS5'"):
         reds_split(ALL, 'REDS5', validation=False)
-    with pytest.raises(ConfigError, match=r'datasets.train.val_partition is missing'):
+    with pytest.raises(ConfigError, match=r'datasets.train.val_partition: missing'):
         reds_split(ALL, None, validation=False)
 
 
 def test_a_partition_that_leaves_nothing() -> None:
-    with pytest.raises(DataError, match=r'no training clip is left with datasets.train.val_partition: REDS4'):
+    with pytest.raises(DataError, match=r'datasets.train.val_partition: REDS4 leaves no training clip'):
         reds_split(ALL[:1], 'REDS4', validation=False)
-    with pytest.raises(DataError, match=r'no validation clip is left'):
+    with pytest.raises(DataError, match=r'leaves no validation clip'):
         reds_split(ALL[1:2], 'REDS4', validation=True)

@@ -51,16 +51,16 @@ def test_it_can_be_pickled() -> None:
 @pytest.mark.parametrize(
     ('change', 'told'),
     [
-        ({'dataroot_gt': None}, 'datasets.train.dataroot_gt is missing'),
+        ({'dataroot_gt': None}, 'datasets.train.dataroot_gt: missing'),
         ({'dataroot_lq': 3}, 'datasets.train.dataroot_lq: 3'),
         ({'dataroot_lq': ''}, "datasets.train.dataroot_lq: ''"),
         ({'dataroot_flow': 3}, 'datasets.train.dataroot_flow: 3'),
         ({'io_backend': {'type': 'memcached'}}, "datasets.train.io_backend.type: 'memcached'"),
-        ({'io_backend': None}, 'datasets.train.io_backend.type is missing'),
+        ({'io_backend': None}, 'datasets.train.io_backend.type: missing'),
         ({'gt_size': 0}, 'datasets.train.gt_size: 0'),
         ({'gt_size': '64'}, "datasets.train.gt_size: '64'"),
         ({'gt_size': True}, 'datasets.train.gt_size: True'),
-        ({'gt_size': None}, 'datasets.train.gt_size is missing'),
+        ({'gt_size': None}, 'datasets.train.gt_size: missing'),
         ({'gt_size': 66}, 'datasets.train.gt_size: 66 is not a multiple of scale: 4'),
         ({'num_frame': 0}, 'datasets.train.num_frame: 0'),
         ({'num_frame': True}, 'datasets.train.num_frame: True'),
@@ -69,7 +69,7 @@ def test_it_can_be_pickled() -> None:
         ({'interval_list': [1, 0]}, 'datasets.train.interval_list: [1, 0]'),
         ({'interval_list': 2}, 'datasets.train.interval_list: 2'),
         ({'random_reverse': 1}, 'datasets.train.random_reverse: 1'),
-        ({'use_hflip': None}, 'datasets.train.use_hflip is missing'),
+        ({'use_hflip': None}, 'datasets.train.use_hflip: missing'),
         ({'use_rot': 'yes'}, "datasets.train.use_rot: 'yes'"),
         ({'filename_tmpl': '{}{}'}, "datasets.train.filename_tmpl: '{}{}'"),
         ({'filename_tmpl': '{'}, "datasets.train.filename_tmpl: '{'"),
@@ -80,7 +80,7 @@ def test_errors_name_option_and_value(change: dict[str, Any], told: str) -> None
     with pytest.raises(ConfigError) as error:
         TrainSetOptions.parse({**MINIMAL, **change}, 4)
     (problem,) = error.value.problems
-    assert problem.what.startswith(told)
+    assert str(problem).startswith(told)
     assert problem.allowed.startswith('allowed: ')
     assert problem.remedy
 
@@ -94,6 +94,6 @@ def test_scale_is_a_top_level_option(scale: object) -> None:
 def test_all_problems_are_told_at_once() -> None:
     with pytest.raises(ConfigError) as error:
         TrainSetOptions.parse({'gt_size': -1}, 4)
-    told = ' '.join(problem.what for problem in error.value.problems)
+    told = ' '.join(str(problem) for problem in error.value.problems)
     for key in ('dataroot_gt', 'dataroot_lq', 'gt_size', 'use_hflip', 'use_rot', 'io_backend.type'):
         assert f'datasets.train.{key}' in told

@@ -52,7 +52,7 @@ def batch_of(guarded: Guarded, requests: list[SampleRequest]) -> Any:
 
 
 def broken(index: int) -> DataError:
-    return DataError(Problem(f'{index} is broken'))
+    return DataError(Problem('', f'{index} is broken'))
 
 
 def test_a_replacement_is_a_function_of_the_request() -> None:
@@ -89,7 +89,7 @@ def test_a_fault_of_all_clips_is_an_error() -> None:
 
 
 def test_what_is_never_skipped() -> None:
-    mistake = ConfigError(Problem('gt_size'))
+    mistake = ConfigError(Problem('gt_size', ''))
     assert batch_of(Guarded(Squares({3: mistake}), skipped=(Exception,)), REQUESTS[:5]) is mistake
     error = broken(3)
     assert batch_of(Guarded(Squares({3: error})), REQUESTS[:5]) is error  # on_bad_frame: error

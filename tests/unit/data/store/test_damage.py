@@ -50,8 +50,8 @@ def assert_damaged(root: Path, told: str, remedy: str = CONTINUE) -> None:
     with pytest.raises(DataError) as error:
         read(root, '001', 37)
     problem = error.value.problems[-1]
-    assert str(root) in problem.what
-    assert 'clip 001' in problem.what
+    assert str(root) in str(problem).partition('\n')[0]
+    assert 'clip 001' in str(problem).partition('\n')[0]
     assert told in str(error.value)
     assert problem.allowed.startswith('allowed: ')
     assert remedy in problem.remedy
@@ -81,7 +81,7 @@ def test_header_values(store: Path, changes: dict[str, Any]) -> None:
     change_header(store, **changes)
     with pytest.raises(DataError, match='is damaged') as error:
         StoreFrames(store)
-    assert str(store / HEADER) in error.value.problems[0].what
+    assert str(store / HEADER) in str(error.value.problems[0]).partition('\n')[0]
     assert 'prepare the store again' in error.value.problems[0].remedy
 
 
@@ -177,7 +177,7 @@ def test_files(store: Path, damage: Callable[[Path], None]) -> None:
     assert_damaged(store, str(path))
     problems = StoreFrames(store).problems(FrameSequence('001', 37, 48, 64))
     assert len(problems) == 1
-    assert 'clip 001' in problems[0].what
+    assert 'clip 001' in str(problems[0]).partition('\n')[0]
     with pytest.raises(DataError, match='clip 001'):
         verify(store)
 
@@ -190,7 +190,7 @@ def test_another_byte_is_found_by_its_checksum(store: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(DataError, match='has changed: its checksum') as error:
         verify(store)
-    assert f'clip 001: {path}' in error.value.problems[0].what
+    assert f'clip 001: {path}' in str(error.value.problems[0]).partition('\n')[0]
     assert CONTINUE in error.value.problems[0].remedy
 
 
@@ -207,7 +207,7 @@ def test_random_bytes_in_a_compressed_clip(store: Path, seed: int) -> None:
     try:
         read(store, '001', 37)
     except DataError as error:
-        assert 'clip 001' in error.problems[0].what
+        assert 'clip 001' in str(error.problems[0]).partition('\n')[0]
 
 
 @pytest.mark.parametrize('whole', ['zstd'], indirect=True)

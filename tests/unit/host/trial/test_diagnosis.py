@@ -92,4 +92,4 @@ def test_the_file_without_the_block(tmp_path: Path) -> None:
     resolved = settings(tmp_path, LIN2022)
     _, batch = distinct_batches(resolved.plan)[0]
     problem = Diagnosis(resolved, None, batch, lambda b, t, s: False).problem(REFUSED)
-    assert problem.what.startswith('the file without the block: ')
+    assert str(problem).partition('\n')[0].startswith('the file without the block: ')

@@ -121,7 +121,7 @@ def test_a_damaged_pair_is_named_and_the_one_before_is_taken(experiment: Path, m
     with pytest.raises(TrainingError) as caught:
         find(experiment, fall_back=False)
     (problem,) = caught.value.problems
-    assert problem.what.startswith(f'path.resume_state: {experiment}/training_states/15.state: ')
+    assert str(problem).startswith(f'path.resume_state: {experiment}/training_states/15.state: ')
     assert problem.allowed and problem.remedy
 
 

@@ -44,7 +44,7 @@ def test_the_place_is_the_network_s_not_torch_s() -> None:
 
 def test_a_message_that_tells_what_to_do_stays() -> None:
     def step() -> None:
-        raise DataError(Problem('a frame is missing'))
+        raise DataError(Problem('', 'a frame is missing'))
 
     with pytest.raises(DataError, match='a frame is missing'):
         attempt(step, CPU)
