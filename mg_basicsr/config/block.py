@@ -19,7 +19,6 @@ from mg_basicsr.parsing.values import (
     integer,
     list_of,
     non_negative,
-    not_yet,
     positive,
     text,
 )
@@ -104,7 +103,10 @@ def key(
     reader: Reader | None = None,
 ) -> Any:
     """A key of the block: its parser (a reader where it has parts of its own), default, and the presets that use it."""
-    return field(default=default, metadata={'reader': reader or reads(parser or not_yet), 'presets': presets})
+    if reader is None:
+        assert parser is not None
+        reader = reads(parser)
+    return field(default=default, metadata={'reader': reader, 'presets': presets})
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from mg_basicsr.errors import ConfigError, Problem
-from mg_basicsr.parsing.values import NotYetError, Parser
+from mg_basicsr.parsing.values import Parser
 
 T = TypeVar('T')
 
@@ -32,9 +32,6 @@ class Problems:
         """`parser(value)`; on failure the problem is noted and `fallback` returned, so that the rest is checked too."""
         try:
             return parser(value)
-        except NotYetError as error:
-            what = f'{shown(value)} is not available in this version'
-            self.add(path, what, f'allowed: {error}', 'choose another, or remove it')
         except ValueError as error:
             what = 'missing' if value is None else f'{shown(value)} is not allowed'
             remedy = remedy or ('set' if value is None else 'correct') + ' it in the options file'

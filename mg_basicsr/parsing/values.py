@@ -5,7 +5,7 @@ A parser turns a value from YAML into its type or raises `ValueError` with what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 T = TypeVar('T')
@@ -13,10 +13,6 @@ Parser = Callable[[Any], T]
 
 LARGEST = 1e100  # far above any rate, and products of a few such numbers are still finite
 MOST_CLIPS = 1_000_000  # per optimiser step; what divides such a number is found at once
-
-
-class NotYetError(ValueError):
-    """A value that the design has and this version has not; the message is what is allowed in its place."""
 
 
 def number(value: Any) -> float:
@@ -93,23 +89,16 @@ def text(value: Any) -> str:
     return value
 
 
-def choice(*names: str, later: Sequence[str] = ()) -> Parser[str]:
-    """One of `names`; the names in `later` are known and refused as not available yet."""
+def choice(*names: str) -> Parser[str]:
+    """One of `names`."""
     allowed = ' | '.join(names)
 
     def parse(value: Any) -> str:
-        if isinstance(value, str) and value in later:
-            raise NotYetError(allowed)
         if not isinstance(value, str) or value not in names:
             raise ValueError(allowed)
         return value
 
     return parse
-
-
-def not_yet(value: Any) -> None:
-    """The parser of a key that this version does not have."""
-    raise NotYetError('only ~')
 
 
 def list_of(parser: Parser[T], allowed: str, *, empty: bool = False) -> Parser[tuple[T, ...]]:

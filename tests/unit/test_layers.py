@@ -15,13 +15,14 @@ MAX_LINES = 400
 
 # What each layer may import of the package besides itself. `package` is mg_basicsr/__init__.py, the user's one line at
 # the top of a train.py; `_version` and `__main__` are the files of these names.
-GROUND = {'_version', 'errors', 'atomic_files'}
+GROUND = {'_version', 'errors', 'atomic_files', 'patching'}
 READING = GROUND | {'parsing', 'schedule', 'dataset_types'}
 WORKING = READING | {'config', 'data', 'training', 'report'}
 MAY_IMPORT = {
     '_version': set[str](),
     'errors': set[str](),
     'atomic_files': set[str](),
+    'patching': {'errors'},
     'parsing': GROUND,
     'schedule': GROUND,
     'dataset_types': GROUND | {'parsing', 'schedule'},
@@ -32,10 +33,10 @@ MAY_IMPORT = {
     'demo': WORKING,
     'host': WORKING | {'demo'},
     'cli': WORKING | {'demo', 'host'},
-    'package': {'_version', 'errors', 'host'},
+    'package': {'_version', 'errors', 'patching', 'host'},
     '__main__': {'cli'},
 }
-STANDARD_LIBRARY_ONLY = {'_version', 'errors', 'schedule', 'atomic_files', '__main__'}
+STANDARD_LIBRARY_ONLY = {'_version', 'errors', 'schedule', 'atomic_files', 'patching', '__main__'}
 WITHOUT_TORCH = {'parsing', 'dataset_types', 'config'}
 
 

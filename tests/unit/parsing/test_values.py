@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from mg_basicsr.parsing.values import (
-    NotYetError,
     Parser,
     boolean,
     choice,
@@ -16,7 +15,6 @@ from mg_basicsr.parsing.values import (
     integer,
     list_of,
     non_negative,
-    not_yet,
     number,
     positive,
     text,
@@ -41,7 +39,7 @@ INTEGERS = list_of(integer(0), 'a list of integers')
         (non_negative, 0, 0.0),
         (boolean, False, False),
         (text, 'a', 'a'),
-        (choice('a', 'b', later=['c']), 'b', 'b'),
+        (choice('a', 'b'), 'b', 'b'),
         (INTEGERS, [1, 2.0], (1, 2)),
         (list_of(integer(0), 'a list', empty=True), [], ()),
         (fraction_or_count, 0.5, 0.5),
@@ -79,10 +77,3 @@ def test_refused_with_what_is_allowed(parser: Parser[Any], values: list[Any], al
         with pytest.raises(ValueError) as refused:
             parser(value)
         assert str(refused.value).startswith(allowed)
-        assert not isinstance(refused.value, NotYetError)
-
-
-def test_known_but_not_available() -> None:
-    for parser, value in ((choice('a', later=['c']), 'c'), (not_yet, 5)):
-        with pytest.raises(NotYetError):
-            parser(value)
