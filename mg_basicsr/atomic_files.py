@@ -1,4 +1,4 @@
-"""Files that are whole or not there, whenever the process is killed, the disk is full, or the machine stops.
+"""Atomic writes: a file is whole or absent, even if the process is killed, the disk is full, or the machine stops.
 
 A file is written under a temporary name in its own folder, synced, and then renamed over the old one, if any.
 """
@@ -15,13 +15,13 @@ PARTIAL = '.part'  # ending of files that are being written
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[int]:
-    """A descriptor to read and write; the file gets its name when the block ends without an error.
+    """Yield a descriptor to read and write; the file gets its name when the block ends without an error.
 
-    The temporary name is of this process, so that another one cannot write to the same file. After an error nothing of
-    it is left, and an older file of that name is as it was.
+    The temporary name holds the process id, so that no other process writes to the same file. After an error the
+    temporary file is removed, and an older file of that name is unchanged.
 
     Raises:
-        OSError: it cannot be written, for instance on a full disk.
+        OSError: the file cannot be written, for instance on a full disk.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f'{path.name}.{os.getpid()}{PARTIAL}')
@@ -40,13 +40,30 @@ def whole_file(path: Path) -> Iterator[int]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Writes a text file, whole or not at all."""
+    """Write a text file in UTF-8, whole or not at all.
+
+    Args:
+        path: The file; missing folders are made.
+        text: Its contents.
+
+    Raises:
+        OSError: the file cannot be written, for instance on a full disk.
+    """
     with whole_file(path) as descriptor:
         write_at(descriptor, 0, text.encode())
 
 
 def write_at(descriptor: int, offset: int, data: bytes | memoryview) -> None:
-    """Writes all bytes. Raises OSError, for instance on a full disk."""
+    """Write all bytes at a place of an open file.
+
+    Args:
+        descriptor: A file that is open for writing.
+        offset: First byte in the file.
+        data: The bytes, contiguous.
+
+    Raises:
+        OSError: not all of them can be written, for instance on a full disk.
+    """
     view = memoryview(data).cast('B')
     while len(view):
         written = os.pwrite(descriptor, view, offset)
@@ -55,7 +72,15 @@ def write_at(descriptor: int, offset: int, data: bytes | memoryview) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Adds a line. Several processes may do so at the same time: the system keeps appended writes apart."""
+    """Append a line to a file and sync it. Several processes may do so at the same time.
+
+    Args:
+        path: The file; made if absent.
+        line: The line with its end. It is written in one call, since the system keeps appended writes apart.
+
+    Raises:
+        OSError: it cannot be written whole.
+    """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     try:
         data = line.encode()
@@ -67,7 +92,7 @@ def append_line(path: Path, line: str) -> None:
 
 
 def remove_partials(root: Path) -> None:
-    """Removes, below a folder, what processes that were killed have left."""
+    """Remove the temporary files below a folder, left there by processes that were killed."""
     for folder, _, files in os.walk(root):
         for name in files:
             if name.endswith(PARTIAL):
@@ -75,7 +100,7 @@ def remove_partials(root: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes the names in a folder last, renamed and removed ones included."""
+    """Sync a folder, so that files made, renamed and removed in it stay so after a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

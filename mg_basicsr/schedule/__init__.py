@@ -1,4 +1,4 @@
-"""The schedule: pure functions of the iteration, in the standard library alone."""
+"""Training schedules as pure functions of the iteration. Needs nothing but the standard library."""
 
 from mg_basicsr.schedule.baseline import Baseline
 from mg_basicsr.schedule.plan import Plan, Stage, Step

@@ -1,4 +1,4 @@
-"""A plan as plain numbers: what `plan --json` prints and every table and plot is made from."""
+"""Description of a plan in plain numbers, for `plan --json`, tables and plots."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from mg_basicsr.schedule.plan import Plan, Stage
 
 
 def cost(plan: Plan, base: Baseline) -> float:
-    """GT pixels that the plan puts through the network (sum of clips*frames*size^2), relative to the baseline's."""
+    """Return the cost of a plan's run relative to the baseline's: the quotient of their GT pixels.
+
+    Args:
+        plan: The plan; its pixels are the sum of clips * frames * size^2 over all iterations.
+        base: The baseline.
+    """
     pixels = 0
     for stage in plan.stages:
         rounds, rest = divmod(stage.iters, len(stage.spec.shapes))
@@ -19,7 +24,14 @@ def cost(plan: Plan, base: Baseline) -> float:
 
 
 def describe(plan: Plan, base: Baseline) -> dict[str, Any]:
-    """The object of `plan --json`. Sizes in pixels, `start` 0-based, rates with warm-up and scaling included."""
+    """Return the object that `plan --json` prints.
+
+    Sizes are in pixels, `start` is 0-based, clips are those of all ranks; rates include warm-up and scaling.
+
+    Args:
+        plan: The plan.
+        base: The baseline to which cost and `lr_factor` are relative.
+    """
     relative = cost(plan, base)
     return {
         'total_iter': plan.total_iter,

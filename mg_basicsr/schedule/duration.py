@@ -1,4 +1,4 @@
-"""How long a run takes, from how long its iterations take."""
+"""Duration of a run, computed from the seconds that its iterations take."""
 
 from __future__ import annotations
 
@@ -11,22 +11,32 @@ Seconds = Callable[[RankBatch], float]
 
 
 def seconds_per_iter(stage: Stage, seconds: Seconds) -> float:
-    """Mean over the shapes that the stage takes in turn."""
+    """Return the mean seconds of a stage's iterations, over the shapes that it takes in turn.
+
+    Args:
+        stage: The stage.
+        seconds: Seconds of one iteration with a given mini-batch.
+    """
     return sum(seconds(batch) for batch in stage.batches) / len(stage.batches)
 
 
 def run_hours(plan: Plan, seconds: Seconds) -> float:
-    """Hours of all iterations of a plan."""
+    """Return the hours of all iterations of a plan.
+
+    Args:
+        plan: The plan.
+        seconds: Seconds of one iteration with a given mini-batch.
+    """
     return sum(stage.iters * seconds_per_iter(stage, seconds) for stage in plan.stages) / 3600
 
 
 def baseline_batch(base: Baseline, world_size: int, budget: int) -> RankBatch:
-    """The baseline's mini-batch divided as those of the plan are; a rank's share is rounded up to whole clips.
+    """Divide the baseline's mini-batch as `split_clips` does a plan's; a rank's share is rounded up to whole clips.
 
     Args:
-        base: The file without the block.
-        world_size: Ranks.
-        budget: Most GT pixels of one pass on one rank.
+        base: The baseline.
+        world_size: Number of ranks, >= 1.
+        budget: Most GT pixels (clips * frames * size^2) of one forward pass on one rank.
     """
     share = -(-base.clips // world_size)
     per_clip = base.frames * base.size**2
@@ -37,19 +47,21 @@ def baseline_batch(base: Baseline, world_size: int, budget: int) -> RankBatch:
 def predicted_seconds(
     compute: float, loading: float, *, workers: int, cores: int, ranks: int = 1, threads: int = 1
 ) -> float:
-    """Seconds of an iteration, of which a part may be waiting for data.
+    """Predict the seconds of an iteration, waiting for data included.
 
-    Workers load ahead, each a mini-batch of its own, while the step before is computed. So an iteration takes as long
-    as the slower of the two, and no less than the cores of the machine need for both together. Without workers one
-    comes after the other.
+    Each worker loads a mini-batch ahead while the step before is computed. So an iteration takes as long as the slower
+    of the two, and no less than the cores of the machine need for both together. Without workers the two are added.
 
     Args:
         compute: Seconds of the training step.
-        loading: Seconds that one worker takes for a rank's clips of one iteration.
-        workers: Workers of a rank.
+        loading: Seconds that one worker takes to load a rank's clips of one iteration.
+        workers: Worker processes per rank, >= 0.
         cores: CPU cores of the machine.
         ranks: Ranks on the machine.
-        threads: Cores that a rank's training step keeps busy; with a GPU one.
+        threads: Cores that a rank's training step keeps busy; 1 with a GPU.
+
+    Returns:
+        Seconds per iteration.
     """
     if not workers:
         return compute + loading

@@ -1,4 +1,4 @@
-"""Sampling grids: how far apart the frames and the pixels of a small mini-batch may lie in the material."""
+"""Sampling grids: strides between frames, and spans of crops, that small mini-batches may draw."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from mg_basicsr.schedule.shape import BatchShape
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Span and stride of clips (Wu et al., CVPR 2020, section 3): a small shape may show as much as the baseline's.
+    """Temporal and spatial strides of clips (Wu et al., CVPR 2020, section 3).
+
+    With them a small shape can show as long a time and as large an area as the baseline's.
 
     Attributes:
-        frames: The baseline's clip, as the network sees it.
-        size: The baseline's GT crop in pixels.
+        frames: Frames of the baseline's clip, as the network sees them.
+        size: Edge of the baseline's GT crop in pixels.
         temporal: A clip of t frames takes every k-th frame, k random in 1 .. frames // t.
         spatial: A crop of s pixels shows a random span of s .. size GT pixels, resampled.
     """
@@ -24,13 +26,13 @@ class Grid:
     spatial: bool = False
 
     def limits(self, shape: BatchShape) -> tuple[int, int]:
-        """Largest stride in frames (1: consecutive ones), and largest span in GT pixels (0: crops as they are).
+        """Return the largest stride in frames and the largest span in GT pixels for a shape.
 
-        Both count in what the clip's interval and the crop's own size are, so at the baseline's shape nothing is left
-        to draw. Mirrored clips have both their lengths doubled, which leaves the quotient as it is.
+        A stride of 1 means consecutive frames, a span of 0 crops without resampling; the baseline's own shape gets
+        both. In mirrored clips both lengths are doubled, which does not change their quotient.
         """
         stride = max(1, self.frames // shape.frames) if self.temporal else 1
         return stride, self.size if self.spatial and self.size > shape.size else 0
 
 
-OFF = Grid()  # consecutive frames, crops as they are
+OFF = Grid()  # consecutive frames, crops without resampling

@@ -1,12 +1,19 @@
 """Learning rates as pure functions of the iteration.
 
-A stage's curve gives a factor f(k), 1 at the stage's start and 0 at the floor; k counts iterations from the start.
+A stage's curve gives a factor f(k), 1 for the stage's full rate and 0 for the floor; k counts its iterations from 0.
 The rate of a parameter group is
 
     lr = warmup(i) * (floor + (first * initial_lr / base_lr - floor) * f(k))
 
 with `first` = the stage's starting rate (scaled by the batch, capped), `floor` = the minimum of the file's scheduler,
 `base_lr` = the file's rate. A group's own multiple (`flow_lr_mul`) is in its `initial_lr`.
+
+>>> curve = Cosine(100)
+>>> [round(curve(k), 3) for k in (0, 25, 50, 100, 150)]
+[1.0, 0.854, 0.5, 0.0, 0.0]
+>>> rate = Rate(warmup=warmup_factor(9, 20), first=4e-4, base_lr=2e-4, floor=1e-7, factor=curve(50))
+>>> f'{rate(2e-4):.3e}, a group at a tenth of the rate: {rate(2e-5):.3e}'
+'1.000e-04, a group at a tenth of the rate: 1.002e-05'
 """
 
 from __future__ import annotations
@@ -20,16 +27,16 @@ from typing import Protocol
 
 
 class Curve(Protocol):
-    """A stage's learning-rate factor."""
+    """Learning-rate factor of a stage as a function of its iteration."""
 
     def __call__(self, k: int) -> float:
-        """Factor at the stage's iteration k >= 0: 1 = the stage's full rate, 0 = the floor."""
+        """Return the factor at the stage's iteration k >= 0: 1 = the stage's full rate, 0 = the floor."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """f(k) = 1."""
+    """Constant factor f(k) = 1."""
 
     def __call__(self, k: int) -> float:
         return 1.0
@@ -40,7 +47,11 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class StepDown:
-    """f(k) = 1 for k < at, and `factor` from there on (the two halves of wu2020's fine-tuning)."""
+    """Step f(k) = 1 for k < at, and `factor` from there on (the two halves of wu2020's fine-tuning).
+
+    >>> [StepDown(at=10, factor=0.1)(k) for k in (0, 9, 10)]
+    [1.0, 1.0, 0.1]
+    """
 
     at: int
     factor: float
@@ -54,7 +65,11 @@ class StepDown:
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """f(k) = 1 - k / period, not below 0."""
+    """Line f(k) = 1 - k / period, not below 0.
+
+    >>> [Linear(4)(k) for k in (0, 1, 4, 9)]
+    [1.0, 0.75, 0.0, 0.0]
+    """
 
     period: int
 
@@ -67,7 +82,10 @@ class Linear:
 
 @dataclass(frozen=True, slots=True)
 class Cosine:
-    """f(k) = (1 + cos(pi * k / period)) / 2 (Loshchilov and Hutter 2017; lin2022's equation 1 as its text reads)."""
+    """Cosine f(k) = (1 + cos(pi * k / period)) / 2 up to `period`, then 0.
+
+    Source: Loshchilov and Hutter 2017; equation 1 of lin2022 as its text reads.
+    """
 
     period: int
 
@@ -80,10 +98,19 @@ class Cosine:
 
 @dataclass(frozen=True, slots=True)
 class CosineRestart:
-    """BasicSR's CosineAnnealingRestartLR as a function: a cosine per period, each times its restart weight.
+    """Cosine with restarts: BasicSR's CosineAnnealingRestartLR as a function.
 
-    Past the last period it stays at the minimum, where BasicSR would raise. `minima`: a minimum for each period, as a
-    factor like f itself (CosineAnnealingRestartCyclicLR, which Restormer's repository and those built on it have).
+    Past the last period the factor stays at the minimum, where BasicSR raises.
+
+    Attributes:
+        periods: Length of each period in iterations.
+        weights: Factor at the start of each period.
+        minima: Factor at the end of each period (CosineAnnealingRestartCyclicLR of Restormer's repository and those
+            built on it); empty for 0.
+
+    >>> curve = CosineRestart(periods=(100, 100), weights=(1.0, 0.5))
+    >>> [round(curve(k), 3) for k in (0, 50, 100, 101, 150, 200)]
+    [1.0, 0.5, 0.0, 0.5, 0.25, 0.0]
     """
 
     periods: tuple[int, ...]
@@ -102,7 +129,17 @@ class CosineRestart:
 
 @dataclass(frozen=True, slots=True)
 class MultiStep:
-    """BasicSR's MultiStepRestartLR as a function: times gamma at each milestone since the last restart."""
+    """Steps with restarts: BasicSR's MultiStepRestartLR as a function.
+
+    Attributes:
+        milestones: Iterations from which the factor is multiplied by `gamma`, ascending.
+        gamma: Factor per milestone.
+        restarts: Iterations from which only later milestones count, ascending.
+        weights: Factor at each restart.
+
+    >>> [MultiStep(milestones=(50, 75), gamma=0.5)(k) for k in (0, 49, 50, 75)]
+    [1.0, 1.0, 0.5, 0.25]
+    """
 
     milestones: tuple[int, ...]
     gamma: float
@@ -118,9 +155,13 @@ class MultiStep:
 
 @dataclass(frozen=True, slots=True)
 class HostCurve:
-    """The file's own schedule, read at `stride` times the run's iteration (`stride` = batch / base batch).
+    """The options file's own schedule, read at `stride` times the run's iteration.
 
-    `shift`, in iterations of the file, is added where earlier stages had other strides.
+    Attributes:
+        curve: The file's schedule as a function of the file's iteration.
+        start: First iteration of the stage in the run.
+        stride: Iterations of the file per iteration of the run: batch / base batch.
+        shift: Iterations of the file that are added where earlier stages had other strides.
     """
 
     curve: Curve
@@ -138,7 +179,15 @@ class HostCurve:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """The learning rate of one iteration, for any parameter group: call it with the group's initial rate."""
+    """Learning rate of one iteration for any parameter group. Call it with the group's initial rate.
+
+    Attributes:
+        warmup: Factor of the warm-up, in (0, 1].
+        first: Starting rate of the stage for a group at `base_lr`, absolute.
+        base_lr: The options file's rate, > 0.
+        floor: Rate at factor 0, absolute.
+        factor: The curve's value at this iteration.
+    """
 
     warmup: float
     first: float
@@ -151,14 +200,24 @@ class Rate:
 
 
 def warmup_factor(iteration: int, warmup_iter: int) -> float:
-    """Linear warm-up: min(1, (i + 1) / W) over the run's first W iterations; 1 without one (W <= 0)."""
+    """Return the factor of linear warm-up, min(1, (i + 1) / W).
+
+    Args:
+        iteration: Iteration i of the run, 0-based.
+        warmup_iter: Iterations W of the warm-up; no warm-up, and factor 1, where W <= 0.
+
+    >>> [warmup_factor(i, 4) for i in (0, 1, 3, 10)]
+    [0.25, 0.5, 1.0, 1.0]
+    """
     return min(1.0, (iteration + 1) / warmup_iter) if warmup_iter > 0 else 1.0
 
 
 def batch_lr_scale(multiple: float, rule: str) -> float:
-    """Factor on the rate when the mini-batch is `multiple` times larger.
+    """Return the factor on the learning rate for a mini-batch that is `multiple` times larger.
 
-    Rules: linear (Goyal et al. 2017; lin2022), sqrt (Malladi et al. 2022, for Adam), none.
+    Args:
+        multiple: Clips of the mini-batch relative to the baseline's, > 0.
+        rule: 'linear' (Goyal et al. 2017; lin2022), 'sqrt' (Malladi et al. 2022, for Adam) or 'none'.
     """
     return {'linear': multiple, 'sqrt': math.sqrt(multiple), 'none': 1.0}[rule]
 

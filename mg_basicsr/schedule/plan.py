@@ -1,4 +1,22 @@
-"""The plan: from an iteration to what is done in it. A pure function; nothing is counted or remembered.
+"""Plan of a run: a pure function from an iteration to its mini-batch shape, learning rate and clips.
+
+Nothing is counted or remembered, so a run resumes at iteration i by asking for it. A plan is made from stages:
+
+>>> from mg_basicsr.schedule.lr import Cosine
+>>> small, full = BatchShape(clips=8, frames=7, size=128), BatchShape(clips=8, frames=7, size=256)
+>>> specs = [StageSpec(iters, (shape,), 2e-4, 0.0, Cosine(iters)) for iters, shape in ((300, small), (100, full))]
+>>> budget = BatchShape(clips=4, frames=7, size=256).pixels
+>>> plan = build_plan(specs, world_size=1, budget=budget, warmup_iter=20, base_lr=2e-4)
+>>> plan.total_iter, plan.samples
+(400, 3200)
+
+Asked for an iteration, it gives the step: a pass of 4 clips of the full size fits the budget, so 8 clips take two.
+
+>>> step = plan(300)
+>>> step.stage.index, step.shape, step.batch.clips_per_rank, step.accumulate, step.position
+(1, BatchShape(clips=8, frames=7, size=256), 4, 2, 2400)
+>>> round(step.rate(2e-4), 6), round(plan(0).lr_factor, 6)
+(0.0002, 0.05)
 
 Iterations are 0-based here. A position is the number of clips drawn before a clip, by all ranks together.
 """
@@ -20,14 +38,14 @@ from mg_basicsr.schedule.shape import BatchShape
 
 @dataclass(frozen=True)
 class StageSpec:
-    """A stage as a preset describes it, before it is placed in the run and divided among the ranks.
+    """Stage as described by a preset, before it is placed in the run and divided among the ranks.
 
     Attributes:
         iters: Length in iterations.
         shapes: Shapes taken in turn, one per iteration (short cycle); usually one.
-        first_lr: Starting rate, absolute, for a parameter group at the options file's rate; warm-up is not in it.
+        first_lr: Starting rate, absolute, for a parameter group at the options file's rate, without warm-up.
         floor: Rate that the curve falls to, absolute.
-        curve: Factor between the two over the stage's iterations.
+        curve: Factor between the two (1: `first_lr`, 0: `floor`) as a function of the stage's iteration.
     """
 
     iters: int
@@ -39,7 +57,13 @@ class StageSpec:
 
 @dataclass(frozen=True)
 class RankBatch:
-    """A shape divided among ranks: clips = clips_per_rank x accumulate x world size."""
+    """Division of a shape among ranks: clips = clips_per_rank x accumulate x world size.
+
+    Attributes:
+        shape: The mini-batch of all ranks together.
+        clips_per_rank: Clips of one forward pass on one rank.
+        accumulate: Passes per optimiser step.
+    """
 
     shape: BatchShape
     clips_per_rank: int
@@ -48,13 +72,13 @@ class RankBatch:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage in its place.
+    """Stage placed in a run.
 
     Attributes:
         index: 0-based number of the stage.
         start: First iteration, 0-based.
         first_position: Clips drawn before the stage.
-        spec: What the preset asked for.
+        spec: The stage as its preset described it.
         batches: The spec's shapes, divided among the ranks.
     """
 
@@ -66,6 +90,7 @@ class Stage:
 
     @property
     def iters(self) -> int:
+        """Length in iterations."""
         return self.spec.iters
 
     @property
@@ -75,16 +100,16 @@ class Stage:
 
     @property
     def shape(self) -> BatchShape:
-        """The stage's largest shape, which is its only one unless there is a short cycle."""
+        """Largest shape of the stage; the only one unless there is a short cycle."""
         return max(self.spec.shapes, key=lambda shape: shape.size)
 
     @property
     def batch(self) -> RankBatch:
-        """The division of `shape`."""
+        """Division of `shape` among ranks and passes."""
         return max(self.batches, key=lambda batch: batch.shape.size)
 
     def clips_before(self, k: int) -> int:
-        """Clips drawn in the stage's first k iterations."""
+        """Return the clips drawn by all ranks in the first k iterations of the stage, 0 <= k <= iters."""
         rounds, rest = divmod(k, len(self.spec.shapes))
         clips = [shape.clips for shape in self.spec.shapes]
         return rounds * sum(clips) + sum(clips[:rest])
@@ -92,7 +117,16 @@ class Stage:
 
 @dataclass(frozen=True)
 class Step:
-    """What one iteration does. `position` is that of its first clip; `rate` gives the rate of any parameter group."""
+    """Shape, learning rate and clips of one iteration.
+
+    Attributes:
+        iteration: 0-based.
+        stage: The stage that the iteration is in.
+        batch: Its mini-batch, divided among ranks and passes.
+        rate: Learning rate; call it with a parameter group's initial rate.
+        lr_factor: Rate of a group at the options file's rate, relative to that rate; warm-up and scaling included.
+        position: Position of the iteration's first clip.
+    """
 
     iteration: int
     stage: Stage
@@ -103,22 +137,24 @@ class Step:
 
     @property
     def shape(self) -> BatchShape:
+        """Mini-batch of all ranks together."""
         return self.batch.shape
 
     @property
     def accumulate(self) -> int:
+        """Forward passes per optimiser step."""
         return self.batch.accumulate
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All stages of a run. `plan(i)` is the step of the 0-based iteration i.
+    """Stages of a whole run. `plan(i)` is the step of the 0-based iteration i.
 
     Attributes:
         stages: In order, without gaps, from iteration 0.
-        world_size: Ranks.
-        warmup_iter: Length of the linear warm-up at the run's start; 0 for none.
-        base_lr: The options file's rate, which factors are relative to.
+        world_size: Number of ranks, >= 1.
+        warmup_iter: Iterations of linear warm-up at the start of the run; 0 for none.
+        base_lr: The options file's rate, to which factors are relative.
     """
 
     stages: tuple[Stage, ...]
@@ -128,11 +164,12 @@ class Plan:
 
     @property
     def total_iter(self) -> int:
+        """Length of the run in iterations."""
         return self.stages[-1].stop
 
     @property
     def samples(self) -> int:
-        """Clips drawn in the whole run."""
+        """Clips drawn by all ranks in the whole run."""
         return self.position(self.total_iter)
 
     @cached_property
@@ -140,15 +177,16 @@ class Plan:
         return [stage.start for stage in self.stages]
 
     def stage_at(self, iteration: int) -> Stage:
+        """Return the stage of an iteration, 0 <= iteration <= total_iter (at total_iter: the last)."""
         return self.stages[bisect_right(self._starts, iteration) - 1]
 
     def position(self, iteration: int) -> int:
-        """Position of the first clip of an iteration (0 <= iteration <= total_iter)."""
+        """Return the position of an iteration's first clip, 0 <= iteration <= total_iter."""
         stage = self.stage_at(iteration)
         return stage.first_position + stage.clips_before(iteration - stage.start)
 
     def __call__(self, iteration: int) -> Step:
-        """The step of an iteration.
+        """Return the step of an iteration.
 
         Raises:
             IndexError: iteration < 0 or >= total_iter.
@@ -171,10 +209,16 @@ class Plan:
 
 
 def split_clips(shape: BatchShape, world_size: int, budget: int) -> RankBatch:
-    """Divides a mini-batch among ranks and, where a rank's share is too large for one pass, among micro-batches.
+    """Divide a mini-batch among ranks and, where a rank's share is too large for one pass, among micro-batches.
 
     clips_per_rank is the largest divisor d of clips / world_size whose d * frames * size^2 is within `budget` GT pixels
-    (at least 1: a single clip of a shape above the baseline's is allowed).
+    (at least 1: a single clip of a shape above the baseline's is allowed). A divisor, so that all passes are alike and
+    their mean is the mean over the mini-batch.
+
+    Args:
+        shape: Mini-batch of all ranks together.
+        world_size: Number of ranks, >= 1.
+        budget: Most GT pixels (clips * frames * size^2) of one forward pass on one rank.
 
     Raises:
         ConfigError: clips is not a multiple of world_size.
@@ -195,19 +239,19 @@ def split_clips(shape: BatchShape, world_size: int, budget: int) -> RankBatch:
 
 
 def divisors(n: int) -> list[int]:
-    """All positive divisors of n >= 1, ascending."""
+    """Return all positive divisors of n >= 1, ascending."""
     low = [d for d in range(1, isqrt(n) + 1) if n % d == 0]
     return low + [n // d for d in reversed(low) if d * d != n]
 
 
 def build_plan(specs: Iterable[StageSpec], *, world_size: int, budget: int, warmup_iter: int, base_lr: float) -> Plan:
-    """Places the stages one after another and divides their batches among `world_size` ranks.
+    """Place the stages one after another and divide their mini-batches among the ranks.
 
     Args:
         specs: Stages in order, at least one, each at least one iteration long.
-        world_size: Ranks, >= 1.
+        world_size: Number of ranks, >= 1.
         budget: Most GT pixels (clips * frames * size^2) of one forward pass on one rank.
-        warmup_iter: Length of the warm-up in iterations; 0 for none.
+        warmup_iter: Iterations of linear warm-up at the start of the run; 0 for none.
         base_lr: The options file's learning rate.
 
     Raises:
@@ -224,12 +268,17 @@ def build_plan(specs: Iterable[StageSpec], *, world_size: int, budget: int, warm
 
 
 def divide(total: int, parts: int) -> Sequence[int]:
-    """`total` iterations in `parts` equal stages; the last takes the rest."""
+    """Divide iterations into stages of equal length; the last takes the remainder.
+
+    Args:
+        total: Iterations, >= 0.
+        parts: Number of stages, >= 1.
+    """
     each = total // parts
     return [each] * (parts - 1) + [total - each * (parts - 1)]
 
 
 def rounded(lengths: Sequence[Fraction]) -> list[int]:
-    """Whole iterations for stages of these lengths: each stage ends at the nearest to where it should, in order."""
+    """Round the lengths of consecutive stages to whole iterations, so that each *end* is rounded to the nearest."""
     ends = [0, *(round(end) for end in accumulate(lengths))]
     return [end - start for start, end in pairwise(ends)]

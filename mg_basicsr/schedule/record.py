@@ -1,6 +1,6 @@
-"""A plan as plain data: what a checkpoint keeps of it, and what has changed since one was written.
+"""Records of plans in checkpoints, and their comparison when a run is resumed.
 
-Ranks are not in it: the same plan can go on with another number of them.
+The number of ranks is not recorded: a run can be resumed with another one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mg_basicsr.schedule.grid import OFF, Grid
 from mg_basicsr.schedule.lr import HostCurve
 from mg_basicsr.schedule.plan import Plan, StageSpec
 
-# What a record calls a number, and what the options file or `plan` calls it.
+# Names in a record -> names in the options file or in the output of `plan`, for messages.
 WORDS = {
     'base_batch_size': 'multigrid.base_batch_size',
     'base_lr': 'train.optim_g.lr',
@@ -32,10 +32,19 @@ ABSENT = 'none'
 
 
 def plan_record(plan: Plan, base: Baseline, seed: int, grid: Grid = OFF) -> dict[str, Any]:
-    """Everything that shapes, rates and clips of a run follow from, as numbers, text, lists and dictionaries.
+    """Record everything that determines the shapes, rates and clips of a run, as plain data.
 
-    A stage is recorded as its preset described it: length, shapes (of all ranks together, in turn where there is a
-    short cycle), starting rate, floor, and curve as text. Iterations and GT pixels; rates absolute.
+    A stage is recorded as its preset described it: length, shapes (all ranks together; several with a short cycle),
+    starting rate, floor, and the curve as text. Lengths are in iterations, sizes in GT pixels, rates absolute.
+
+    Args:
+        plan: The plan.
+        base: The baseline.
+        seed: Seed of the run.
+        grid: Strides and spans of clips.
+
+    Returns:
+        Numbers, text, lists and dictionaries, which can be saved with any checkpoint.
     """
     reads_host = any(isinstance(stage.spec.curve, HostCurve) for stage in plan.stages)
     return {
@@ -63,9 +72,13 @@ def _plain(value: Any) -> Any:
 
 
 def plan_changes(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
-    """What differs between two records, old -> new, one line each: the run as a whole, then stage by stage.
+    """List the differences between two records, `old -> new`: those of the whole run, then a line per stage.
 
-    Only what the older record knows is compared, so that a later version of this package can record more.
+    Only the keys of the older record are compared, so that a later version of this package can record more.
+
+    Args:
+        recorded: The older record, from a checkpoint.
+        current: The record of the present plan.
     """
     old, new = recorded['stages'], current['stages']
     whole = {name: value for name, value in recorded.items() if name != 'stages'}
@@ -80,7 +93,7 @@ def plan_changes(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> lis
 
 
 def _flat(stage: Mapping[str, Any]) -> dict[str, Any]:
-    """A stage with its shape's numbers beside its own; with a short cycle, in the order of the cycle."""
+    """Return a stage's fields with those of its shapes in place of `shapes`; lists in the order of a short cycle."""
     shapes = stage['shapes']
     return {
         **{name: value for name, value in stage.items() if name != 'shapes'},
@@ -100,7 +113,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def _same(old: Any, new: Any) -> bool:
-    """Equal; rates up to rounding, which another version may do in another order."""
+    """Compare for equality; rates up to rounding, as another version may compute them in another order."""
     if isinstance(old, float) and isinstance(new, (int, float)):
         return isclose(old, new, rel_tol=1e-9)
     return bool(old == new)

@@ -1,4 +1,14 @@
-"""Shapes of mini-batches, and the rounding that turns a fraction of the full shape into one a network takes."""
+"""Shapes of mini-batches, and their rounding to sizes that a network accepts.
+
+>>> BatchShape(clips=8, frames=15, size=256).pixels
+7864320
+>>> round_size(0.5 * 256, full=256, scale=4, multiple=4, minimum=32)
+128
+>>> round_size(0.7 * 256, full=256, scale=4, multiple=8, minimum=32)  # LQ 44.75 -> 40
+160
+>>> round_frames(fraction_of(0.75, 14), full=14, minimum=6, mirrored=True)
+10
+"""
 
 from __future__ import annotations
 
@@ -12,7 +22,7 @@ T = TypeVar('T')
 
 @dataclass(frozen=True, slots=True)
 class BatchShape:
-    """Clips x frames x height x width of one optimiser step.
+    """Shape of the mini-batch of one optimiser step.
 
     Attributes:
         clips: Clips of all ranks and micro-batches together.
@@ -26,26 +36,30 @@ class BatchShape:
 
     @property
     def pixels(self) -> int:
-        """GT pixels of the mini-batch; the cost of a step is taken to be in proportion."""
+        """GT pixels of the mini-batch; the cost of a step is assumed to be proportional to it."""
         return self.clips * self.frames * self.size**2
 
 
 def fraction_of(fraction: float, full: int) -> int:
-    """`fraction * full`, rounded down.
+    """Return `fraction * full`, rounded down.
 
     The fraction is taken as the decimal number that was written (0.58 of 50 is 29, though 0.58 * 50 < 29 in binary).
+
+    Args:
+        fraction: Fraction of the full value, > 0.
+        full: Frames or pixels of the full shape.
     """
     return int(Fraction(str(fraction)) * full)
 
 
 def round_size(gt_size: float, full: int, scale: int, multiple: int, minimum: int) -> int:
-    """GT size of a stage: rounded down so that its LQ size is a multiple of `multiple`, and not below `minimum`.
+    """Return the GT size of a stage, rounded down to LQ sizes that the network takes, in pixels.
 
     Args:
         gt_size: Wanted size in GT pixels.
         full: The baseline's GT size; at or above it nothing is rounded.
         scale: GT size / LQ size.
-        multiple: The LQ size becomes a multiple of this (window or pyramid of the network).
+        multiple: The LQ size becomes a multiple of this (window size or pyramid of the network).
         minimum: Smallest LQ size, itself rounded up to a multiple; capped at the baseline's.
     """
     if gt_size >= full:
@@ -56,7 +70,14 @@ def round_size(gt_size: float, full: int, scale: int, multiple: int, minimum: in
 
 
 def round_frames(frames: int, full: int, minimum: int, mirrored: bool) -> int:
-    """Frames of a stage as the network sees them: not below `minimum` (capped at the baseline's), even if mirrored."""
+    """Return the frames of a stage as the network sees them.
+
+    Args:
+        frames: Wanted frames.
+        full: The baseline's frames; at or above it nothing is rounded.
+        minimum: Fewest frames; capped at the baseline's.
+        mirrored: Each clip is followed by its reverse, so the number is made even.
+    """
     if frames >= full:
         return frames
     frames = min(max(frames, minimum), full)
@@ -64,5 +85,5 @@ def round_frames(frames: int, full: int, minimum: int, mirrored: bool) -> int:
 
 
 def distinct(values: Sequence[T]) -> list[T]:
-    """The values without equal neighbours (rounding can make two stages the same)."""
+    """Return the values without equal neighbours (rounding can make two stages the same)."""
     return [value for i, value in enumerate(values) if i == 0 or value != values[i - 1]]

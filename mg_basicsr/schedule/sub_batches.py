@@ -1,4 +1,4 @@
-"""How a stage's mini-batch falls into the sub-batches that batch norm takes its statistics over."""
+"""Division of a stage's mini-batch into sub-batches, over which batch norm computes its statistics."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from mg_basicsr.schedule.plan import Stage, divisors
 
 @dataclass(frozen=True)
 class SubBatches:
-    """Either a rank's clips of one pass are several sub-batches, or those of several ranks are one.
+    """Sub-batches of one pass: several on each rank, or one shared by several ranks.
 
     Attributes:
-        parts: Sub-batches in each rank's pass, >= 1.
+        parts: Sub-batches in each rank's pass, >= 1; 1 where `ranks` > 1.
         ranks: Ranks that share a sub-batch, >= 1; 1 where `parts` > 1.
-        clips: Clips of a sub-batch when the stage's own shape is trained on.
+        clips: Clips of a sub-batch at the stage's largest shape.
     """
 
     parts: int
@@ -24,16 +24,16 @@ class SubBatches:
 
 
 def sub_batches(stage: Stage, size: int, world_size: int) -> SubBatches:
-    """The sub-batches of a stage: as many as there are, none smaller than `size` clips where that can be had.
+    """Return the sub-batches of a stage: as many as possible with at least `size` clips each.
 
     Follows Wu et al., "A Multigrid Method for Efficiently Training Video Models" (CVPR 2020), section on batch
-    normalisation: the number follows the long cycle. All shapes of a short cycle fall into the same number, which
-    therefore divides the clips of each of them.
+    normalisation: their number follows the long cycle. It is the same for all shapes of a short cycle, and therefore
+    divides the clips of each of them.
 
     Args:
         stage: The stage.
         size: Clips of a standard sub-batch, >= 1.
-        world_size: Ranks of the run. Those that share a sub-batch are `ranks` neighbours, a divisor of this.
+        world_size: Number of ranks. A sub-batch is shared by `ranks` neighbouring ranks, a divisor of this number.
     """
     clips = stage.batch.clips_per_rank
     if clips >= size:

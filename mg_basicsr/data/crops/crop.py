@@ -1,7 +1,6 @@
-"""Crops and flips: where they fall, drawn from a sample's generator, and what they do to frames and flows.
+"""Random crops and flips of frames and flows: BasicSR's `paired_random_crop` and `augment` as pure functions on uint8.
 
-BasicSR's `paired_random_crop` and `augment`, as pure functions on uint8. They draw the same random numbers in the same
-order, so a generator of equal seed gives an equal sample.
+They draw the same random numbers in the same order, so a generator of equal seed gives an equal sample.
 """
 
 from __future__ import annotations
@@ -18,9 +17,13 @@ Flow = NDArray[np.float32]
 
 
 class Window(NamedTuple):
-    """A crop: top and left corner and edge, in pixels of the frame that it is cut from.
+    """Place of a crop in a frame, in pixels of that frame. Only square crops can be flipped.
 
-    It is square, and `size` high, unless `columns` gives another width. Only square crops can be flipped.
+    Attributes:
+        top: First row.
+        left: First column.
+        size: Height, and width too unless `columns` is set.
+        columns: Width of a crop that is not square; 0 for a square one.
     """
 
     top: int
@@ -34,16 +37,22 @@ class Window(NamedTuple):
         return self.columns or self.size
 
     def scaled(self, scale: int) -> Window:
-        """The window on GT that shows what this one shows on LQ."""
+        """Return the window of GT that shows what this one shows of LQ; `scale` is GT pixels per LQ pixel."""
         return Window(self.top * scale, self.left * scale, self.size * scale, self.columns * scale)
 
     def cut(self, image: Pixels) -> Pixels:
-        """View of the window, (size, width, ...), of an image of shape (h, w, ...)."""
+        """Return the window of an image (h, w, ...): a view, (size, width, ...)."""
         return image[self.top : self.top + self.size, self.left : self.left + self.width]
 
 
 class Flips(NamedTuple):
-    """Changes applied in this order: left-right, top-bottom, rows to columns. Together the eight symmetries."""
+    """Flips of a crop, applied in this order. Together they give the eight symmetries of the square.
+
+    Attributes:
+        horizontal: Left to right.
+        vertical: Top to bottom.
+        transpose: Rows to columns.
+    """
 
     horizontal: bool = False
     vertical: bool = False
@@ -51,30 +60,49 @@ class Flips(NamedTuple):
 
     @property
     def code(self) -> int:
-        """The three as the bits of a number, the first lowest: 0 .. 7."""
+        """The flips as bits of a number from 0 to 7, `horizontal` lowest."""
         return self.horizontal + 2 * self.vertical + 4 * self.transpose
 
     @classmethod
     def from_code(cls, code: int) -> Flips:
+        """Return the flips of a `code`, 0 .. 7."""
         return cls(bool(code & 1), bool(code & 2), bool(code & 4))
 
 
 def draw_window(rng: random.Random, height: int, width: int, size: int) -> Window:
-    """A window of `size` anywhere in a frame of height x width, every position alike; size <= min(height, width)."""
+    """Draw a square window, uniformly over all positions in a frame.
+
+    Args:
+        rng: The sample's random numbers; two are drawn.
+        height: Height of the frame in pixels.
+        width: Width of the frame in pixels.
+        size: Edge of the window in pixels, <= min(height, width).
+    """
     return Window(rng.randint(0, height - size), rng.randint(0, width - size), size)
 
 
 def draw_flips(rng: random.Random, use_hflip: bool, use_rot: bool) -> Flips:
-    """Each change for half of the samples; what is switched off draws no number."""
+    """Draw flips, each with probability 1/2. An option that is off draws no number, as in BasicSR.
+
+    Args:
+        rng: The sample's random numbers.
+        use_hflip: Flip left to right.
+        use_rot: Flip top to bottom, and transpose.
+    """
     horizontal = use_hflip and rng.random() < 0.5
     vertical = use_rot and rng.random() < 0.5
     return Flips(horizontal, vertical, use_rot and rng.random() < 0.5)
 
 
 def split_planes(image: Pixels, flips: Flips, planes: Pixels) -> None:
-    """Writes an image (h, w, 3), flipped, to its three planes (3, h, w), each contiguous.
+    """Write an image, flipped, as three planes.
 
-    OpenCV does it in a third of the time of strided copies by NumPy.
+    OpenCV takes a third of the time of NumPy's strided copies.
+
+    Args:
+        image: uint8 (h, w, 3).
+        flips: Flips to apply.
+        planes: uint8 (3, h, w), each plane contiguous; overwritten.
     """
     # OpenCV's codes: 1 left-right, 0 top-bottom, -1 both
     code = {(True, False): 1, (False, True): 0, (True, True): -1}.get((flips.horizontal, flips.vertical))
@@ -83,14 +111,24 @@ def split_planes(image: Pixels, flips: Flips, planes: Pixels) -> None:
 
 
 def flipped_planes(planes: Pixels, flips: Flips) -> Pixels:
-    """Planes (..., s, s), flipped; a view."""
+    """Return flipped planes: a view of the same shape.
+
+    Args:
+        planes: uint8 (..., s, s).
+        flips: Flips to apply.
+    """
     planes = planes[..., ::-1] if flips.horizontal else planes
     planes = planes[..., ::-1, :] if flips.vertical else planes
     return planes.swapaxes(-1, -2) if flips.transpose else planes
 
 
 def flipped_flow(flow: Flow, flips: Flips) -> Flow:
-    """Flows (t, s, s, 2), x before y, flipped as the frames are, vectors included: (t, 2, s, s), contiguous."""
+    """Return flows flipped as their frames are, vectors included: float32 (t, 2, s, s), contiguous.
+
+    Args:
+        flow: float32 (t, s, s, 2), x before y.
+        flips: Flips to apply.
+    """
     if flips.horizontal:
         flow = flow[:, :, ::-1] * _vector(-1, 1)
     if flips.vertical:

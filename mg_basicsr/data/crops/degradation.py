@@ -1,4 +1,4 @@
-"""LQ from GT, for sets that have no LQ side."""
+"""Degradation of GT frames to LQ frames, for sets without LQ."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BD_SCALE = 4
 
 
 def bd(frame: Pixels) -> Pixels:
-    """Gaussian blur, then every 4th pixel from the first: the BD degradation of Vimeo-90K BDx4.
+    """Blur a frame with a Gaussian and keep every 4th pixel from the first: the BD degradation of Vimeo-90K BDx4.
 
     Kernel, border (mirrored about the last pixel) and phase are those of DUF (Jo et al. 2018), which later work keeps.
     """

@@ -1,4 +1,4 @@
-"""What may wait until crops are on the device: flips, and the float32 that BasicSR trains on, equal to the bit."""
+"""Conversions of crops on the device: flips, and BasicSR's float32, equal to the bit."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from mg_basicsr.data.crops.crop import Flips
 
 
 def to_float(pixels: torch.Tensor) -> torch.Tensor:
-    """uint8 0..255 to float32 0..1, of any shape, on the tensor's own device.
+    """Convert uint8 0..255 of any shape to float32 0..1, on the tensor's own device.
 
     Equal to NumPy's `x.astype(np.float32) / 255.` in all 256 values. The divisor is a tensor on the same device because
     CUDA turns division by a Python number into a product with its reciprocal, which differs in half of the values.
 
     Raises:
-        TypeError: another type than uint8, which might be scaled already.
+        TypeError: pixels of another type than uint8, which might be scaled already.
+
+    >>> to_float(torch.tensor([0, 51, 255], dtype=torch.uint8)).tolist() == [0.0, float(torch.tensor(0.2)), 1.0]
+    True
     """
     if pixels.dtype != torch.uint8:
         raise TypeError(f'to_float takes uint8 pixels, not {pixels.dtype}')
@@ -22,7 +25,12 @@ def to_float(pixels: torch.Tensor) -> torch.Tensor:
 
 
 def flipped(pixels: torch.Tensor, flips: torch.Tensor) -> torch.Tensor:
-    """Clips or images (b, ..., s, s), each changed by the `crop.Flips` of its code in `flips` (b): a new tensor."""
+    """Return a new tensor with each clip or image flipped by a code of its own.
+
+    Args:
+        pixels: (b, ..., s, s).
+        flips: (b), integers 0 .. 7: `Flips.code` of each clip.
+    """
     out = torch.empty_like(pixels)
     for sample, code, place in zip(pixels, flips.tolist(), out, strict=True):
         flip = Flips.from_code(code)

@@ -1,8 +1,8 @@
-"""Anti-aliased resampling of 8-bit planes, along one axis and then the other, the same to the bit everywhere.
+"""Anti-aliased resampling of 8-bit planes, columns first, then rows; bit-identical on every machine.
 
-Weights are whole multiples of 1/4096 and what lies between the two axes is rounded to eighths of a level. All sums are
-then exact in float32 (below 2**24: 255 levels x 8 x 4096, with absolute weights of at most 1.25 in each axis), whatever
-their order, so a sample depends neither on the number of threads nor on the machine.
+Weights are whole multiples of 1/4096, and values between the two axes are rounded to eighths of a level. All sums are
+then exact in float32 (below 2**24: 255 levels x 8 x 4096, with absolute weights of at most 1.25 in each axis) in any
+order, so a sample depends neither on the number of threads nor on the machine.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ ROWS = 16  # of weights that are multiplied together: few enough to leave most z
 
 
 class Axis(NamedTuple):
-    """What becomes of one axis of an image.
+    """Resampling of one axis of an image.
 
     Attributes:
         first: First pixel that is read.
-        weights: float32 (samples made, pixels read), whole numbers that add up to 4096 in each row.
+        weights: float32 (samples made, pixels read), whole numbers; the sum of each row is 4096.
     """
 
     first: int
@@ -37,12 +37,12 @@ class Axis(NamedTuple):
 
     @property
     def reads(self) -> int:
-        """Pixels read, from the first on."""
+        """Number of pixels read, from `first` on."""
         return int(self.weights.shape[1])
 
 
 def cubic(distance: Positions) -> Positions:
-    """Cubic convolution with a = -1/2 (Keys 1981), zero from 2 on: the kernel of MATLAB's and BasicSR's imresize."""
+    """Return weights of cubic convolution, a = -1/2 (Keys 1981), zero from 2 on: MATLAB's and BasicSR's imresize."""
     x = np.abs(distance)
     near = (1.5 * x - 2.5) * x * x + 1
     far = ((2.5 - 0.5 * x) * x - 4) * x + 2
@@ -50,13 +50,13 @@ def cubic(distance: Positions) -> Positions:
 
 
 def filtered(centers: Positions, reach: float, kernel: Kernel, length: int) -> Axis:
-    """The axis that a filter makes.
+    """Return the axis that samples an image with a filter.
 
     Args:
-        centers: Position of each sample in the image; pixel 0 is at 0.
-        reach: Distance beyond which the kernel is zero.
-        kernel: Its weights, which are normalised for each sample.
-        length: Pixels of the image, which goes on as its mirror image beyond both ends.
+        centers: Position of each sample in the image, float64 (samples); pixel 0 is at 0.
+        reach: Distance in pixels beyond which the kernel is zero.
+        kernel: Weight at a distance in pixels; weights are normalised for each sample.
+        length: Pixels of the image along this axis; beyond both ends its mirror image continues it.
     """
     nearest = np.ceil(centers - reach).astype(np.int64)
     pixels = nearest[:, None] + np.arange(int(2 * reach) + 1)
@@ -72,7 +72,7 @@ def filtered(centers: Positions, reach: float, kernel: Kernel, length: int) -> A
 
 
 def _whole(weights: Positions) -> NDArray[np.float32]:
-    """Normalised, in units of 1/4096; what rounding adds or takes is given to the largest weight of a row."""
+    """Return weights normalised to units of 1/4096; the largest weight of each row absorbs the error of rounding."""
     units = np.rint(weights * (WEIGHT / weights.sum(axis=1, keepdims=True)))
     largest = np.arange(len(units)), units.argmax(axis=1)
     units[largest] += WEIGHT - units.sum(axis=1)
@@ -80,16 +80,16 @@ def _whole(weights: Positions) -> NDArray[np.float32]:
 
 
 def resampling(start: int, span: int, size: int, margin: int, length: int) -> Axis:
-    """Pixels start .. start + span - 1 of an axis of `length` become `size` samples, with `margin` more on each side.
+    """Return the axis that resamples pixels start .. start + span - 1 to `size` samples, with a margin on each side.
 
-    Sample 0 shows what lies from `start` to `start` + span / size: edges meet edges, as in imresize.
+    Sample 0 covers the image from `start` to `start` + span / size: edges are aligned with edges, as in imresize.
 
     Args:
         start: First pixel of the span, >= 0.
-        span: Its pixels, >= size.
+        span: Length of the span in pixels, >= size.
         size: Samples of the span, >= 1.
-        margin: Samples before and after them. Where the image ends, they show its mirror image.
-        length: Pixels of the image.
+        margin: More samples on each side. Beyond the ends of the image they show its mirror image.
+        length: Pixels of the image along this axis.
     """
     stride = span / size
     centers = start + (np.arange(-margin, size + margin, dtype=np.float64) + 0.5) * stride - 0.5
@@ -97,7 +97,16 @@ def resampling(start: int, span: int, size: int, margin: int, length: int) -> Ax
 
 
 def resample(planes: Pixels, rows: Axis, columns: Axis) -> Pixels:
-    """Planes (n, rows.reads, columns.reads) of 8 bits to contiguous planes (n, rows made, columns made)."""
+    """Resample planes along both axes.
+
+    Args:
+        planes: uint8 (n, rows.reads, columns.reads).
+        rows: The vertical axis.
+        columns: The horizontal axis.
+
+    Returns:
+        uint8 (n, rows made, columns made), contiguous.
+    """
     count, height, width = planes.shape
     pixels = torch.from_numpy(planes).to(torch.float32).reshape(count * height, width)
     narrow = _banded_product(columns.weights, pixels.T).mul_(EIGHTHS / WEIGHT).round_()
@@ -107,7 +116,7 @@ def resample(planes: Pixels, rows: Axis, columns: Axis) -> Pixels:
 
 
 def _banded_product(weights: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """A matrix whose rows are zero but for a band, times another: a few rows at a time, without most of the zeros."""
+    """Multiply a banded matrix by another, a few rows at a time, to skip most of the zeros."""
     product = values.new_empty(len(weights), values.shape[1])
     for rows, made in zip(weights.split(ROWS), product.split(ROWS), strict=True):
         used = np.flatnonzero(rows.numpy().any(axis=0))

@@ -1,6 +1,6 @@
-"""What all our datasets share: a sample is drawn first, as a pure function of the request, and read afterwards.
+"""Base of all datasets: a sample is drawn first, as a pure function of the request, and read afterwards.
 
-Storage has no part in drawing. Folders, LMDBs and any other FrameSource therefore give the same samples.
+Drawing does not depend on storage. Folders, LMDBs and any other FrameSource therefore give the same samples.
 """
 
 from __future__ import annotations
@@ -25,33 +25,40 @@ from mg_basicsr.data.sampling.request import SampleRequest
 from mg_basicsr.data.sources.frame_source import FrameSource
 from mg_basicsr.errors import ConfigError, DataError, Problem
 
-CHECKED_SEQUENCES = 20  # by check_files: enough to meet a wrong root or an unfinished download, quick on slow disks
+CHECKED_SEQUENCES = 20  # by check_files: enough to find a wrong root or an unfinished download, quick on slow disks
 
 
 class KeyList(Protocol):
-    """The host's key list, and the sequences behind it."""
+    """Key list as BasicSR makes it, and the sequences that its keys belong to."""
 
     @property
-    def sequences(self) -> Sequence[FrameSequence]: ...
+    def sequences(self) -> Sequence[FrameSequence]:
+        """All sequences, in order."""
 
     def __len__(self) -> int: ...
 
     def locate(self, index: int) -> tuple[FrameSequence, int]:
-        """Sequence of a key and the key's frame in it, from 0. Raises IndexError."""
+        """Return the sequence of a key and the key's frame in it, from 0.
+
+        Raises:
+            IndexError: the index is not below `len(self)`, or negative.
+        """
 
 
 class Draw(NamedTuple):
-    """Everything that is random about one sample, decided.
+    """Everything random about one sample, drawn.
 
     Attributes:
-        key: The host's name of the key that was asked for.
-        sequence: Where the frames are.
-        lq_frames, gt_frames: Frames to read, from 0, in the order of the clip.
+        key: BasicSR's name of the requested key.
+        sequence: The sequence that the frames are in.
+        lq_frames: LQ frames to read, from 0, in the order of the clip.
+        gt_frames: GT frames to read, likewise.
         center: Frame that flows start at (sliding windows; else the first frame).
-        window: Span of the crop in LQ pixels; `gt_window` is the same place in GT pixels.
-        gt_size: Edge of the GT crop in pixels. A larger span is resampled to it.
-        flips: Changes to the crops.
-        mirrored: The reversed clip follows.
+        window: Place of the crop in LQ pixels.
+        gt_window: The same place in GT pixels.
+        gt_size: Edge of the GT crop in pixels. A larger `gt_window` is resampled to it.
+        flips: Flips of the crops.
+        mirrored: Whether the reversed clip follows.
     """
 
     key: str
@@ -67,18 +74,18 @@ class Draw(NamedTuple):
 
 
 class ClipDataset(Dataset[dict[str, Any]], ABC):
-    """A training set that delivers what a SampleRequest asks for.
+    """Training set whose items are the samples that SampleRequests describe.
 
     `dataset[request]` is a dictionary with `lq`, uint8 (t, 3, h, w), `gt`, uint8 (t, 3, h * scale, w * scale), both RGB
     and contiguous, and `key`. `dataset[5]` is a sample of the options' full shape with a seed from Python's global
-    generator, converted to the float32 that BasicSR delivers, so the class also serves as an ordinary dataset.
+    generator, converted to BasicSR's float32, so the class also serves as an ordinary dataset.
 
-    Nothing is kept between samples. Objects can be pickled and hold no open file.
+    No state is kept between samples. Objects can be pickled and hold no open file.
 
     Args:
         options: The set's options.
         keys: Key list.
-        source: Where pixels come from.
+        source: Reads the pixels.
     """
 
     mirrored = False
@@ -98,15 +105,15 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
 
     @abstractmethod
     def key(self, index: int) -> str:
-        """The host's key, as it is delivered in samples."""
+        """Return BasicSR's name of a key, which is the sample's `key`; 0 <= index < len(self)."""
 
     def clip_name(self, index: int) -> str:
-        """The sequence that a key belongs to, for messages."""
+        """Return the name of the sequence that a key belongs to, for messages."""
         return self.keys.locate(index)[0].name
 
     @abstractmethod
     def frames_needed(self, frames: int) -> int:
-        """Length of the shortest sequence that can give a clip of this many frames.
+        """Return the length of the shortest sequence that has a clip of this many frames, as the network sees them.
 
         Raises:
             ConfigError: no clip can have this number of frames.
@@ -116,14 +123,14 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
     def _choose_frames(
         self, rng: random.Random, length: int, frame: int, frames: int, max_stride: int
     ) -> tuple[list[int], int]:
-        """Frames of the clip, and its center, from a sequence of `length` frames at the key's frame."""
+        """Draw the frames of a clip, and its center, from a sequence of `length` frames, for the key at `frame`."""
 
     def draw(self, request: SampleRequest) -> Draw:
-        """Decides what to read: a pure function of the request, the options and the key list.
+        """Draw everything random about a sample: a pure function of the request, the options and the key list.
 
         Raises:
-            ConfigError: the frames or the crop size asked for are impossible for this kind of set, or its degradation
-                is not known and spans are asked for.
+            ConfigError: this kind of set has no clips of that many frames or crops of that size, or spans are asked
+                for and its degradation is not known.
             DataError: the sequence is too short, or its frames too small, for the request.
         """
         self._check_shape(request.frames, request.gt_size)
@@ -151,17 +158,25 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
         )
 
     def shapes(self, frames: int, gt_size: int) -> dict[str, tuple[int, ...]]:
-        """Shapes of a sample's pixels, `lq` and `gt`, for these frames and this edge of the GT crop."""
+        """Return the shapes of a sample's pixels by name, `lq` and `gt`.
+
+        Args:
+            frames: Frames as the network sees them.
+            gt_size: Edge of the GT crop in pixels, a multiple of the scale.
+        """
         lq_size = gt_size // self.options.scale
         return {'lq': (frames, 3, lq_size, lq_size), 'gt': (frames, 3, gt_size, gt_size)}
 
     def read(self, draw: Draw, into: Mapping[str, Pixels] | None = None, flip: bool = True) -> dict[str, Any]:
-        """Reads a sample.
+        """Read a sample.
 
         Args:
-            draw: What to read.
-            into: Contiguous arrays of `shapes` for the pixels; new ones by default.
-            flip: Flip the crops; otherwise `flips` tells what is left to do, see `convert.flipped`.
+            draw: The sample, drawn by `draw`.
+            into: Contiguous uint8 arrays of `shapes` for the pixels; new ones by default.
+            flip: Flip the crops; otherwise the sample's `flips` holds the code of its flips, see `pixels.flipped`.
+
+        Returns:
+            The sample as described in the class.
 
         Raises:
             DataError: a frame is missing or damaged.
@@ -181,7 +196,7 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
         return {**sample, 'key': draw.key}
 
     def __getitem__(self, item: SampleRequest | SupportsIndex) -> dict[str, Any]:
-        """The sample of a request, or of a bare index; see the class."""
+        """Return the sample of a request, or of a bare index; see the class."""
         if isinstance(item, SampleRequest):
             return self.read(self.draw(item))
         index = operator.index(item)
@@ -194,10 +209,10 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
         }
 
     def check(self, frames: int, gt_size: int) -> None:
-        """Finds from the meta file alone whether every sequence that it tells the size of can give clips of this shape.
+        """Check from the meta file alone that every sequence of known size can give clips of a shape.
 
         Args:
-            frames: As the network sees them.
+            frames: Frames as the network sees them.
             gt_size: Edge of the GT crop in pixels.
 
         Raises:
@@ -209,11 +224,11 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
         _raise([problem for sequence in sized if (problem := self._misfit(sequence, frames, gt_size))])
 
     def check_files(self, limit: int = CHECKED_SEQUENCES, tolerant: bool = False) -> None:
-        """Looks whether the frames of at most `limit` sequences, evenly spread over the set, exist. Reads none.
+        """Check that the frames of some sequences, evenly spread over the set, exist. Reads none of them.
 
         Args:
-            limit: Most sequences to look at.
-            tolerant: Accept missing frames unless every sequence lacks some, as under a wrong root.
+            limit: Most sequences to check, >= 1.
+            tolerant: Accept missing frames unless every checked sequence lacks some, as with a wrong root.
 
         Raises:
             DataError: frames are missing; the first five sequences, and how many more.
@@ -225,7 +240,7 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
             _raise([problem for problems in found for problem in problems])
 
     def _read_span(self, draw: Draw, flips: Flips, into: Mapping[str, Pixels]) -> None:
-        """LQ and GT of a span that is larger than the crop."""
+        """Read a span that is larger than the crop, resampled to it."""
         how = self.options.degradation
         assert how is not None  # without it no span is drawn
         frames, scale = draw.lq_frames, self.options.scale
@@ -263,7 +278,7 @@ def _read(
 
 
 def _forward(out: Pixels, count: int) -> Pixels:
-    """The first `count` frames of a sample's array, (count, 3, s, s); an image is a clip of one frame."""
+    """Return the first `count` frames of a sample's array, (count, 3, s, s); an image is a clip of one frame."""
     return out.reshape(-1, *out.shape[-3:])[:count]
 
 

@@ -1,4 +1,4 @@
-"""Pairs of single images: the training half of BasicSR's PairedImageDataset."""
+"""Dataset of pairs of single images: the training part of BasicSR's PairedImageDataset."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from mg_basicsr.errors import ConfigError, DataError, Problem
 
 
 class PairedImage(ClipDataset):
-    """Clips of one frame. Samples have `lq` (3, h, w), `gt` (3, H, W), `lq_path` and `gt_path`, as BasicSR's.
+    """Images as clips of one frame. Samples have `lq` (3, h, w), `gt` (3, H, W), `lq_path` and `gt_path`, as BasicSR's.
 
     The size of an image is taken from the list, or else from the header of its GT file.
 
     Args:
         options: meta_info_file may be None; num_frame has no meaning.
-        source: Where pixels come from; by default the folders or LMDBs of the options.
+        source: Reads the pixels; by default the folders or LMDBs of the options.
 
     Raises:
         ConfigError: an option cannot be served, or names something that does not exist.
@@ -37,12 +37,19 @@ class PairedImage(ClipDataset):
 
     @property
     def full_frames(self) -> int:
+        """Always 1."""
         return 1
 
     def key(self, index: int) -> str:
+        """Return the name of an image; see `ClipDataset.key`."""
         return self.keys.locate(index)[0].name
 
     def frames_needed(self, frames: int) -> int:
+        """Return 1; see `ClipDataset.frames_needed`.
+
+        Raises:
+            ConfigError: another number of frames than 1 is asked for.
+        """
         if frames != 1:
             raise ConfigError(
                 Problem(
@@ -55,9 +62,11 @@ class PairedImage(ClipDataset):
         return 1
 
     def shapes(self, frames: int, gt_size: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of `lq` and `gt`, without an axis of time; see `ClipDataset.shapes`."""
         return {name: shape[1:] for name, shape in super().shapes(frames, gt_size).items()}
 
     def read(self, draw: Draw, into: Mapping[str, Pixels] | None = None, flip: bool = True) -> dict[str, Any]:
+        """Read a sample, with paths in place of its key; see `ClipDataset.read`."""
         sample = super().read(draw, into, flip)
         del sample['key']
         sample['lq_path'] = self._path(self.options.dataroot_lq, self._names.lq(draw.key, 0))
@@ -82,7 +91,7 @@ class PairedImage(ClipDataset):
         return image._replace(height=height, width=width)
 
     def _file_problems(self, sequence: FrameSequence) -> list[Problem]:
-        """Missing files, and images that are too small for the full-size crop, whose size no list tells."""
+        """Return missing files, and images too small for the full-size crop, whose size is in no list."""
         found = super()._file_problems(sequence)
         if found:
             return found
@@ -94,7 +103,11 @@ class PairedImage(ClipDataset):
 
 
 def _refuse_conversions(options: TrainSetOptions) -> None:
-    """What BasicSR does to float32 images after cropping cannot be done to uint8 crops."""
+    """Refuse the conversions that BasicSR applies to float32 images after cropping: our crops are uint8.
+
+    Raises:
+        ConfigError: mean, std or color: y is set.
+    """
     used = [key for key in ('mean', 'std') if getattr(options, key) is not None]
     used += ['color'] if options.color == 'y' else []
     if used:
@@ -103,7 +116,7 @@ def _refuse_conversions(options: TrainSetOptions) -> None:
                 Problem(
                     f'{BLOCK}.{key}',
                     f'{getattr(options, key)!r} cannot be applied to uint8 crops',
-                    'allowed: images as they are, RGB in 0..1',
+                    'allowed: unchanged images, RGB in 0..1',
                     f'set {BLOCK}.type: MultigridDataset and base_type: PairedImageDataset',
                 )
                 for key in used

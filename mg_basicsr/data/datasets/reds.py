@@ -1,4 +1,4 @@
-"""REDS and sets laid out like it: `000/00000000.png`, one key per frame, validation clips within the meta file.
+"""Datasets in the layout of REDS: `000/00000000.png`, one key per frame, validation clips within the meta file.
 
 Clips may have any number of frames; BasicSR's own classes assume 100.
 """
@@ -22,11 +22,11 @@ from mg_basicsr.errors import ConfigError, Problem
 
 
 class _REDSClips(ClipDataset):
-    """Keys and options that both forms share.
+    """Keys and options of both REDS datasets.
 
     Args:
         options: meta_info_file, val_partition and num_frame are needed.
-        source: Where pixels come from; by default the folders or LMDBs of the options.
+        source: Reads the pixels; by default the folders or LMDBs of the options.
         validation: Take the validation clips.
 
     Raises:
@@ -51,18 +51,25 @@ class _REDSClips(ClipDataset):
 
     @property
     def full_frames(self) -> int:
+        """`num_frame` of the options."""
         return self._full_frames
 
     def key(self, index: int) -> str:
+        """Return the name of a frame, `000/00000007`; see `ClipDataset.key`."""
         sequence, frame = self.keys.locate(index)
         return REDS_FRAMES.gt(sequence.name, frame)
 
     def frames_needed(self, frames: int) -> int:
+        """Return the length of a clip at the largest interval; see `ClipDataset.frames_needed`."""
         return (frames - 1) * max(self.options.interval_list) + 1
 
 
 class REDSRecurrent(_REDSClips):
     """Clips for recurrent networks, with GT for every frame: BasicSR's REDSRecurrentDataset.
+
+    Args:
+        options: meta_info_file, val_partition and num_frame are needed.
+        source: Reads the pixels; by default the folders or LMDBs of the options.
 
     A key names the first frame. If too few frames follow it, the first frame is drawn anew from all that have enough.
     A stride above 1 multiplies the interval; see `draw_stride`.
@@ -85,13 +92,17 @@ class REDSRecurrent(_REDSClips):
 class REDS(_REDSClips):
     """Windows of an odd number of frames with GT, (3, H, W), for the center one: BasicSR's REDSDataset.
 
+    Args:
+        options: meta_info_file, val_partition and an odd num_frame are needed.
+        source: Reads the pixels; by default the folders or LMDBs of the options.
+
     A key names the center frame; it is drawn anew, from all that have enough neighbours, if the window does not fit.
 
     With `dataroot_flow` a sample also has `flow`, float32 (t, 2, h, w) in LQ pixels: from the center frame to each
-    frame, zero for itself. Flows follow their frames in reversed windows and at intervals above 1, where BasicSR would
-    give those of the window that is not reversed, at interval 1.
+    frame, zero for itself. Flows belong to the frames of the window even if it is reversed or its interval is above 1,
+    where BasicSR gives those of the forward window at interval 1.
 
-    Windows have as many frames at every stage, so that there is no stride to draw.
+    Windows have the same number of frames at every stage, so no stride is drawn.
     """
 
     def __init__(self, options: TrainSetOptions, source: FrameSource | None = None) -> None:
@@ -99,13 +110,16 @@ class REDS(_REDSClips):
         check_sliding_window(self.full_frames)
 
     def frames_needed(self, frames: int) -> int:
+        """Return the length of a window at the largest interval; see `ClipDataset.frames_needed`."""
         check_sliding_window(frames)
         return super().frames_needed(frames)
 
     def shapes(self, frames: int, gt_size: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of `lq` and of `gt`, which is one frame; see `ClipDataset.shapes`."""
         return {**super().shapes(frames, gt_size), 'gt': (3, gt_size, gt_size)}
 
     def read(self, draw: Draw, into: Mapping[str, Pixels] | None = None, flip: bool = True) -> dict[str, Any]:
+        """Read a sample, with `flow` if the options have it; see `ClipDataset.read`."""
         sample = super().read(draw, into, flip)
         if self.options.dataroot_flow:
             offsets = [frame - draw.center for frame in draw.lq_frames]

@@ -1,4 +1,4 @@
-"""Crops that show a larger span: GT is resampled to the crop, and LQ made from that by the set's known degradation."""
+"""Crops of larger spans: GT is resampled to the crop, and LQ made from it by the set's known degradation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KNOWN_DEGRADATIONS = ('bicubic', 'bd')
 
 
 def unknown_degradation(where: str) -> Problem:
-    """Why GT cannot be resampled: nothing says how LQ would follow."""
+    """Return the problem of a set whose GT cannot be resampled, since how LQ was made is not known; `where` names it."""
     return Problem(
         'multigrid.spatial_stride',
         f'true, but how LQ was made from GT is not known for {where}',
@@ -29,10 +29,16 @@ def unknown_degradation(where: str) -> Problem:
 
 
 def draw_span(rng: random.Random, frame: tuple[int, int], size: int, most: int, scale: int) -> int:
-    """Random GT span of a crop in pixels.
+    """Draw the GT span of a crop in pixels.
 
-    Uniform on size, size + scale, ... up to `most`, or to the frame's smaller edge where that is less. Where `most` is
-    not above the crop's size no number is drawn.
+    Uniform on size, size + scale, ... up to `most`, or to the frame's smaller edge if that is less.
+
+    Args:
+        rng: The sample's random numbers; none is drawn where `most` <= `size`.
+        frame: Height and width of a GT frame in pixels.
+        size: Edge of the GT crop in pixels, a multiple of the scale.
+        most: Largest span in pixels.
+        scale: GT pixels per LQ pixel and axis.
     """
     if most <= size:
         return size
@@ -40,9 +46,12 @@ def draw_span(rng: random.Random, frame: tuple[int, int], size: int, most: int, 
 
 
 def degrading(degradation: str, scale: int, size: int) -> tuple[int, Axis]:
-    """The axis from GT samples with a margin to the LQ samples of a crop, and that margin in GT samples.
+    """Return the axis that degrades a GT crop with a margin to an LQ crop, and that margin in GT pixels.
 
-    bicubic: BasicSR's imresize. bd: the Gaussian of `store.degrade.bd` at every 4th pixel, from the first.
+    Args:
+        degradation: 'bicubic' (BasicSR's imresize) or 'bd' (the Gaussian of `degradation.bd` at every 4th pixel).
+        scale: GT pixels per LQ pixel; 4 for bd.
+        size: Edge of the GT crop without its margin in pixels.
     """
     margin = 2 * scale
     firsts = margin + scale * np.arange(size // scale, dtype=np.float64)
@@ -58,18 +67,22 @@ def degrading(degradation: str, scale: int, size: int) -> tuple[int, Axis]:
 def read_span(
     source: FrameSource, sequence: FrameSequence, frames: Sequence[int], span: Window, size: int, scale: int, how: str
 ) -> tuple[Pixels, Pixels]:
-    """LQ and GT of a span resampled to a crop: uint8 (t, 3, size / scale, size / scale) and (t, 3, size, size).
+    """Read a span of GT, resample it to a crop, and degrade that to the LQ crop.
 
-    Pixels around the span are read as well, so that the crops' borders are as those of whole frames that were resampled
-    and degraded. Beyond the frame's edges lies its mirror image.
+    Pixels around the span are read as well, so that the crops' borders equal those of whole frames that were resampled
+    and degraded. The frame is continued beyond its edges by its mirror image.
 
     Args:
-        source: Where GT is.
-        sequence, frames: The clip.
-        span: Where the span lies in GT pixels.
+        source: Reads GT.
+        sequence: The sequence.
+        frames: Frames of the clip, from 0.
+        span: Place of the span in GT pixels.
         size: Edge of the GT crop in pixels, a multiple of the scale.
         scale: GT pixels per LQ pixel and axis.
-        how: 'bicubic' or 'bd'.
+        how: Degradation, 'bicubic' or 'bd'.
+
+    Returns:
+        LQ, uint8 (t, 3, size / scale, size / scale), and GT, uint8 (t, 3, size, size).
 
     Raises:
         DataError: a frame is missing or damaged.

@@ -1,4 +1,4 @@
-"""Whether a sequence can give clips of a shape, told from its length and frame size alone."""
+"""Check whether a sequence can give clips of a shape, from its length and frame size alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from mg_basicsr.errors import Problem
 
 
 class ClipShape(NamedTuple):
-    """Frames as the network sees them, frames that a sequence must have for that, and edge of the GT crop in pixels."""
+    """Shape of clips, and the length of sequences that can give them.
+
+    Attributes:
+        frames: Frames as the network sees them.
+        needed: Frames that a sequence must have for that.
+        gt_size: Edge of the GT crop in pixels.
+    """
 
     frames: int
     needed: int
@@ -18,7 +24,14 @@ class ClipShape(NamedTuple):
 
 
 def misfit(sequence: FrameSequence, shape: ClipShape, scale: int, listed_in: str) -> Problem | None:
-    """Why the sequence is too short or its frames too small, if so. `listed_in` is the file or folder that names it."""
+    """Return the problem of a sequence that is too short or whose frames are too small, or None.
+
+    Args:
+        sequence: The sequence, its size known.
+        shape: The clips that are wanted.
+        scale: GT pixels per LQ pixel and axis.
+        listed_in: File or folder that names the sequence, for the message.
+    """
     smaller = min(sequence.height, sequence.width)
     long_enough = sequence.frames >= shape.needed
     divisible = sequence.height % scale == 0 == sequence.width % scale

@@ -1,6 +1,6 @@
-"""Vimeo-90K septuplets and sets laid out like them: `00001/0001/im1.png`, one key per sequence.
+"""Datasets in the layout of Vimeo-90K: `00001/0001/im1.png`, one key per sequence.
 
-Sequences may have another number of frames than seven; the meta file tells.
+Sequences may have any number of frames, which is read from the meta file; septuplets have seven.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ SEPTUPLET = 7  # frames of a full-size clip where num_frame is absent or -1, as 
 
 
 class _VimeoClips(ClipDataset):
-    """Keys and options that both forms share.
+    """Keys and options of both Vimeo-90K datasets.
 
     Args:
         options: meta_info_file is needed; num_frame counts frames before mirroring. BasicSR has no val_partition and no
             interval_list here.
-        source: Where pixels come from; by default the folders or LMDBs of the options.
+        source: Reads the pixels; by default the folders or LMDBs of the options.
 
     Raises:
         ConfigError: an option is missing or names something that does not exist.
@@ -36,11 +36,16 @@ class _VimeoClips(ClipDataset):
         super().__init__(options, keys, source or open_frames(options, VIMEO_FRAMES))
 
     def key(self, index: int) -> str:
+        """Return the name of a sequence, `00001/0001`; see `ClipDataset.key`."""
         return self.keys.locate(index)[0].name
 
 
 class Vimeo90KRecurrent(_VimeoClips):
     """Clips for recurrent networks, with GT for every frame: BasicSR's Vimeo90KRecurrentDataset.
+
+    Args:
+        options: meta_info_file is needed; num_frame counts frames before mirroring.
+        source: Reads the pixels; by default the folders or LMDBs of the options.
 
     With `flip_sequence` the reversed clip follows the clip, and the frames of a request count both: 14 for a whole
     septuplet. A clip shorter than the sequence starts anywhere; its frames are consecutive, or a random stride apart
@@ -53,9 +58,15 @@ class Vimeo90KRecurrent(_VimeoClips):
 
     @property
     def full_frames(self) -> int:
+        """`num_frame` of the options, or 7; twice as many in mirrored clips."""
         return (self.options.num_frame or SEPTUPLET) * (2 if self.mirrored else 1)
 
     def frames_needed(self, frames: int) -> int:
+        """Return the frames before mirroring; see `ClipDataset.frames_needed`.
+
+        Raises:
+            ConfigError: clips are mirrored and the number of frames is odd.
+        """
         if not self.mirrored:
             return frames
         if frames % 2:
@@ -83,7 +94,11 @@ class Vimeo90KRecurrent(_VimeoClips):
 class Vimeo90K(_VimeoClips):
     """Windows of an odd number of frames around the middle one, with GT, (3, H, W), for it: BasicSR's Vimeo90KDataset.
 
-    The middle of a septuplet is im4. Windows have as many frames at every stage: there is no stride to draw.
+    Args:
+        options: meta_info_file is needed; num_frame is odd.
+        source: Reads the pixels; by default the folders or LMDBs of the options.
+
+    The middle of a septuplet is im4. Windows have the same number of frames at every stage, so no stride is drawn.
     """
 
     def __init__(self, options: TrainSetOptions, source: FrameSource | None = None) -> None:
@@ -92,13 +107,16 @@ class Vimeo90K(_VimeoClips):
 
     @property
     def full_frames(self) -> int:
+        """`num_frame` of the options, or 7."""
         return self.options.num_frame or SEPTUPLET
 
     def frames_needed(self, frames: int) -> int:
+        """Return the frames of the window; see `ClipDataset.frames_needed`."""
         check_sliding_window(frames)
         return frames
 
     def shapes(self, frames: int, gt_size: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of `lq` and of `gt`, which is one frame; see `ClipDataset.shapes`."""
         return {**super().shapes(frames, gt_size), 'gt': (3, gt_size, gt_size)}
 
     def _choose_frames(

@@ -1,6 +1,4 @@
-"""What stands between a dataset and a DataLoader: mini-batches are read whole, errors keep their form, and other clips
-take the place of bad ones.
-"""
+"""Wrapper of a dataset for a DataLoader: reads whole mini-batches, returns errors as values, replaces bad clips."""
 
 from __future__ import annotations
 
@@ -25,17 +23,17 @@ _REPLACEMENT = 5  # the stream of random numbers for other clips, beside those o
 
 
 class Guarded(Dataset[Any]):
-    """A dataset that is asked for whole mini-batches, and whose errors travel as values.
+    """Dataset that is asked for whole mini-batches and returns errors as values.
 
-    A worker's exception would reach the training process as one with a traceback for its message; ours tell the user
-    what to do, and are raised there as they are.
+    A DataLoader re-raises a worker's exception with a traceback as its message. Ours say what to do, so they are
+    returned, and raised unchanged in the training process.
 
     Args:
-        dataset: The dataset.
-        as_float: Convert 8-bit crops to BasicSR's float32 here, in the worker, and not on the device.
-        flip: Flip crops here. Otherwise one of ours leaves that to the device.
-        ring: Where one of ours writes its crops.
-        skipped: Exceptions of clips that are replaced by others; none by default. A ConfigError never is.
+        dataset: Any dataset whose items are requests; a `ClipDataset`, or an adapter.
+        as_float: Convert 8-bit crops to BasicSR's float32 in the worker instead of on the device.
+        flip: Flip crops in the worker. Otherwise a `ClipDataset` leaves that to the device.
+        ring: Shared memory to which a `ClipDataset` writes its crops.
+        skipped: Exceptions after which a clip is replaced by another; none by default. Never a ConfigError.
     """
 
     def __init__(
@@ -56,9 +54,9 @@ class Guarded(Dataset[Any]):
         return len(self.dataset)
 
     def __getitems__(self, requests: BatchRequests) -> dict[str, Any] | RingBatch | MultigridError:
-        """The mini-batch, or the error that stopped it.
+        """Return a mini-batch, or the error that stopped it.
 
-        Clips that could not be read are told under BAD_CLIPS: name -> what is wrong.
+        Clips that could not be read are listed under BAD_CLIPS: name -> what is wrong.
         """
         bad: dict[str, str] = {}
         try:
@@ -82,9 +80,12 @@ class Guarded(Dataset[Any]):
         return RingBatch(requests.iteration, shapes, default_collate(samples))
 
     def _sample(self, request: SampleRequest, bad: dict[str, str], into: Mapping[str, Pixels] | None = None) -> Any:
-        """The sample, or that of the first replacement which can be read; what is wrong with the others goes to `bad`.
+        """Return the sample, or that of the first replacement that can be read; add those that cannot to `bad`.
 
-        If none can, the fault lies in more than a few clips, and the error of the one asked for is raised.
+        If none can be read, more than a few clips are bad, and the error of the requested one is raised.
+
+        Raises:
+            ConfigError: the request cannot be served by this dataset; a replacement could not either.
         """
         first: Exception | None = None
         for attempt in range(ATTEMPTS + 1):
@@ -107,6 +108,12 @@ class Guarded(Dataset[Any]):
 
 
 def replacement(request: SampleRequest, attempt: int, num_keys: int) -> SampleRequest:
-    """Another clip of the same shape, a function of the request and the number of the attempt."""
+    """Return a request for another clip of the same shape: a pure function of the arguments.
+
+    Args:
+        request: The request for the clip that could not be read.
+        attempt: Number of the attempt, >= 1.
+        num_keys: Keys of the dataset.
+    """
     seed = mix(request.seed, _REPLACEMENT, attempt)
     return replace(request, index=seed % num_keys, seed=mix(seed))

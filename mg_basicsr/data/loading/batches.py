@@ -1,4 +1,4 @@
-"""Mini-batches: their shapes, and what is done to their pixels once they are on the device."""
+"""Mini-batches: their shapes, and the conversion of their pixels on the device."""
 
 from __future__ import annotations
 
@@ -12,14 +12,19 @@ from mg_basicsr.data.sampling.request import BatchRequests
 
 
 def batch_shapes(dataset: ClipDataset, requests: BatchRequests) -> dict[str, tuple[int, ...]]:
-    """Shapes of a mini-batch's pixels; all requests of one have the same shape."""
+    """Return the shapes of a mini-batch's pixels by name, the number of clips first.
+
+    Args:
+        dataset: The dataset that will read the clips.
+        requests: Requests of one shape, at least one.
+    """
     first = requests[0]
     shapes = dataset.shapes(first.frames, first.gt_size)
     return {name: (len(requests), *shape) for name, shape in shapes.items()}
 
 
 def pixels_to_float(batch: dict[str, Any]) -> dict[str, Any]:
-    """A mini-batch whose 8-bit tensors have become BasicSR's float32, flipped if that was left to do."""
+    """Return a mini-batch with its 8-bit tensors as float32 in [0, 1], flipped by the codes in `flips`, if it has any."""
     flips = batch.get('flips')
 
     def final(pixels: torch.Tensor) -> torch.Tensor:
@@ -33,5 +38,5 @@ def pixels_to_float(batch: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_delivered(batch: Any) -> Any:
-    """The collation of a loader whose dataset gives whole mini-batches."""
+    """Return a batch unchanged: the `collate_fn` for datasets that give whole mini-batches."""
     return batch

@@ -1,4 +1,4 @@
-"""Shared memory that the crops of mini-batches are written to by workers and read from by the training process.
+"""Ring of shared memory, to which workers write the crops of mini-batches and from which training reads them.
 
 Collating a mini-batch the usual way copies it into new shared memory, whose pages are made and mapped again for every
 batch; that costs three times as much as reading the crops from a store. Here the memory is made once.
@@ -21,7 +21,13 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 class RingBatch(NamedTuple):
-    """A mini-batch whose pixels are in the ring: its iteration, their shapes, and everything else of it."""
+    """Mini-batch whose pixels are in the ring.
+
+    Attributes:
+        iteration: 0-based; chooses the slot.
+        shapes: Shapes of the pixels by name.
+        rest: Everything of the mini-batch but its pixels.
+    """
 
     iteration: int
     shapes: Shapes
@@ -29,14 +35,14 @@ class RingBatch(NamedTuple):
 
 
 class Ring:
-    """Memory for `slots` mini-batches of uint8 pixels; that of iteration i is in slot i mod slots.
+    """Shared memory for `slots` mini-batches of uint8 pixels; iteration i uses slot i mod slots.
 
     A DataLoader has at most workers x prefetch_factor batches under way, and hands out a new one only when it is asked
-    for the next. So with one slot more a batch stays as it is until then.
+    for the next. So with one slot more a batch is not overwritten before then.
 
     Args:
-        slots: Batches at the same time.
-        size: Bytes of the largest batch.
+        slots: Mini-batches held at the same time.
+        size: Bytes of the largest mini-batch.
 
     Raises:
         TrainingError: there is not enough shared memory.
@@ -47,14 +53,19 @@ class Ring:
         self._memory = torch.empty((slots, size), dtype=torch.uint8).share_memory_()
 
     def tensors(self, iteration: int, shapes: Shapes) -> dict[str, torch.Tensor]:
-        """The places of an iteration's pixels, by name: contiguous, of these shapes."""
+        """Return contiguous uint8 views of the slot of an iteration, by name.
+
+        Args:
+            iteration: 0-based.
+            shapes: Shapes of the views by name; together at most `size` bytes.
+        """
         slot = self._memory[iteration % len(self._memory)]
         sizes = [prod(shape) for shape in shapes.values()]
         parts = slot[: sum(sizes)].split(sizes)
         return {name: part.view(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
 
     def batch(self, delivered: RingBatch) -> dict[str, Any]:
-        """What a worker has delivered, as a mini-batch. Its pixels are valid until the next is asked for."""
+        """Return a delivered mini-batch with its pixels. They are valid until the next mini-batch is asked for."""
         return {**self.tensors(delivered.iteration, delivered.shapes), **delivered.rest}
 
 
@@ -62,7 +73,7 @@ def _check_space(needed: int) -> None:
     try:
         free = shutil.disk_usage(SHARED_MEMORY).free
     except OSError:
-        return  # another kind of system
+        return  # a system that keeps shared memory elsewhere
     if needed > free:
         raise TrainingError(
             Problem(

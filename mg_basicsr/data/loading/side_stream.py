@@ -1,4 +1,4 @@
-"""Copies to a GPU that run beside the step in progress, for prefetchers that fetch a batch ahead."""
+"""Copies to a GPU that run during the step in progress, for prefetchers that fetch a batch ahead."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import torch
 
 
 class SideStream:
-    """A CUDA stream of its own for what the next step needs.
+    """CUDA stream for copies that the next step needs.
 
-    Work that is put on the current stream waits for all of the step that was put there before it. Here it does not,
-    and the step that takes the result waits for exactly that result, not for what has been begun after it.
+    On the current stream a copy waits for all of the step that was queued before it. On this one it does not, and the
+    step that uses the result waits for that result alone, not for copies that were started after it.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -21,14 +21,19 @@ class SideStream:
 
     @contextmanager
     def beside(self) -> Iterator[torch.cuda.Event]:
-        """What the body starts runs on the side stream. The event that is yielded has happened when it is done."""
+        """Run the body's CUDA work on the side stream; yield an event that is recorded when that work is done."""
         done = torch.cuda.Event()
         with torch.cuda.stream(self.stream):
             yield done
             done.record(self.stream)
 
     def hand_over(self, batch: Mapping[str, Any], done: torch.cuda.Event) -> None:
-        """The current stream goes on only when `done` has happened, and the batch's memory is kept for its work."""
+        """Let the current stream wait for a batch, and keep the batch's memory until that stream has used it.
+
+        Args:
+            batch: Tensors made by the body of `beside`, and other values.
+            done: The event that `beside` yielded.
+        """
         current = torch.cuda.current_stream(self.stream.device)
         current.wait_event(done)
         for value in batch.values():

@@ -1,4 +1,4 @@
-"""What a worker process of the loader does first: it keeps to one thread, and leaves signals to its parent."""
+"""Start of a loader's worker processes: one thread each, signals left to the parent."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import torch
 
 
 def start_worker(worker: int) -> None:
-    """What a worker process does first.
+    """Prepare a worker process: the `worker_init_fn` of the loader.
 
-    One thread per worker: workers are the parallelism, and OpenCV's own threads would fight them for the cores.
+    One thread per worker: workers are the parallelism, and OpenCV's threads would compete with them for the cores.
     """
     import cv2
 
@@ -22,9 +22,9 @@ def start_worker(worker: int) -> None:
 
 
 def leave_signals_to_parent() -> None:
-    """Makes this process deaf to what a terminal or a scheduler sends to all processes of a job.
+    """Ignore the signals that a terminal or a scheduler sends to all processes of a job.
 
-    The training process finishes its step, for which it needs its workers, and ends them itself.
+    The training process needs its workers to finish its step, and ends them itself.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # in threads of libraries; here it is blocked

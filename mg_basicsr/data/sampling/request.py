@@ -1,4 +1,4 @@
-"""What one sample of a mini-batch is asked to be. Requests are made by the sampler and travel to the workers."""
+"""Requests for samples: made by the sampler, sent to the workers, answered by the datasets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class SampleRequest:
-    """One clip to be drawn.
+    """Request for one clip.
 
     Everything that is random about the sample (interval, stride, start frame, reversal, span, crop position, flips) is
     a function of `seed`, and `seed` is a function of the run's seed and the clip's position. A sample is therefore the
@@ -21,7 +21,7 @@ class SampleRequest:
         gt_size: Edge of the square GT crop in pixels; a multiple of the scale.
         seed: 64-bit seed of this sample's random numbers.
         max_stride: Largest stride between frames, in intervals, >= 1. 1: consecutive frames.
-        max_span: Largest GT span, in pixels, that may be resampled to the crop. 0: the crop as it is.
+        max_span: Largest GT span, in pixels, that may be resampled to the crop. 0: no resampling.
     """
 
     index: int
@@ -33,7 +33,12 @@ class SampleRequest:
 
 
 class BatchRequests(list[SampleRequest]):
-    """The clips of a rank's mini-batch, in order, all of one shape, and the 0-based iteration that they are for."""
+    """Requests for a rank's mini-batch, in order, all of one shape.
+
+    Args:
+        iteration: The 0-based iteration that they are for.
+        requests: One per clip.
+    """
 
     def __init__(self, iteration: int, requests: Iterable[SampleRequest]) -> None:
         super().__init__(requests)

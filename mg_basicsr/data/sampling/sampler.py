@@ -1,4 +1,22 @@
-"""From an iteration to the clips of its mini-batch: the plan's shape, the seed, and nothing that is remembered."""
+"""Sampler that follows a plan: the clips of an iteration are a pure function of the plan, the seed and the rank.
+
+>>> from mg_basicsr.schedule.lr import Constant
+>>> from mg_basicsr.schedule.plan import StageSpec, build_plan
+>>> from mg_basicsr.schedule.shape import BatchShape
+>>> shapes = BatchShape(clips=2, frames=4, size=64), BatchShape(clips=2, frames=8, size=128)
+>>> specs = [StageSpec(3, (shape,), 1e-4, 0.0, Constant()) for shape in shapes]
+>>> plan = build_plan(specs, world_size=1, budget=shapes[1].pixels, warmup_iter=0, base_lr=1e-4)
+>>> sampler = MultigridSampler(plan, num_keys=4, seed=1)
+>>> [(len(batch), batch[0].frames, batch[0].gt_size) for batch in sampler]
+[(2, 4, 64), (2, 4, 64), (2, 4, 64), (2, 8, 128), (2, 8, 128), (2, 8, 128)]
+
+Each key is drawn once per pass over the set, and a run that starts in the middle continues with the same clips.
+
+>>> sorted(request.index for batch in list(sampler)[:2] for request in batch)
+[0, 1, 2, 3]
+>>> next(iter(MultigridSampler(plan, num_keys=4, seed=1, start=4))) == sampler.requests(4)
+True
+"""
 
 from __future__ import annotations
 
@@ -24,27 +42,37 @@ def _pass_order(size: int, seed: int, number: int) -> Permutation:
 def request_at(
     position: int, *, num_keys: int, seed: int, frames: int, gt_size: int, max_stride: int = 1, max_span: int = 0
 ) -> SampleRequest:
-    """The clip at a position: each key is drawn once per pass over the set, in an order of that pass's own."""
+    """Return the request for the clip at a position. Each key is drawn once per pass, every pass in another order.
+
+    Args:
+        position: Number of clips drawn before this one, >= 0.
+        num_keys: Keys of the dataset, >= 1.
+        seed: Seed of the run.
+        frames: Frames as the network sees them, >= 1.
+        gt_size: Edge of the GT crop in pixels.
+        max_stride: Largest stride between frames, in intervals, >= 1.
+        max_span: Largest GT span in pixels that may be resampled to the crop; 0 for none.
+    """
     number, offset = divmod(position, num_keys)
     index = _pass_order(num_keys, seed, number)(offset)
     return SampleRequest(index, frames, gt_size, mix(seed, _SAMPLE, position), max_stride, max_span)
 
 
 class MultigridSampler(Sampler[BatchRequests]):
-    """A batch sampler that follows a plan: for each iteration the requests of one rank, in order of their positions.
+    """Batch sampler that follows a plan: yields, per iteration, the requests of one rank in order of position.
 
     The clips of an iteration are divided among the ranks in contiguous shares: disjoint, equally large, and together
-    the same whatever the number of ranks. With accumulation a rank's share is one list; the model cuts it.
+    the same for any number of ranks. With accumulation a rank's share is one list, which the model divides.
 
     Memory and time do not depend on the number of keys.
 
     Args:
-        plan: Iteration -> step.
+        plan: The plan of the run.
         num_keys: Keys of the dataset, >= 1.
         seed: Seed of the run.
-        rank: This process, 0 <= rank < plan.world_size.
-        start: Iteration that the next `iter()` begins with, 0-based; may be set anew before each.
-        grid: What clips may span; by default frames are consecutive and crops as they are.
+        rank: Rank of this process, 0 <= rank < plan.world_size.
+        start: First iteration of the next `iter()`, 0-based; may be changed before each.
+        grid: Strides and spans of clips; by default frames are consecutive and crops not resampled.
     """
 
     def __init__(
@@ -58,7 +86,7 @@ class MultigridSampler(Sampler[BatchRequests]):
         self.grid = grid
 
     def requests(self, iteration: int) -> BatchRequests:
-        """This rank's clips of a 0-based iteration."""
+        """Return this rank's requests for a 0-based iteration."""
         step = self.plan(iteration)
         shape = step.shape
         share = shape.clips // self.plan.world_size

@@ -1,4 +1,4 @@
-"""Encoded frames by name: a folder of files, or one of BasicSR's LMDBs. Both give the same bytes for the same name."""
+"""Access to encoded frames by name, in a folder or in one of BasicSR's LMDBs. Both give the same bytes."""
 
 from __future__ import annotations
 
@@ -21,17 +21,39 @@ class ByteFiles(Protocol):
     option: str
 
     def read(self, name: str, limit: int = -1) -> bytes:
-        """The encoded frame, or its first `limit` bytes. Raises OSError; FileNotFoundError where there is none."""
+        """Return an encoded frame.
+
+        Args:
+            name: Name of the frame.
+            limit: Most bytes to read, from the first; -1 for all.
+
+        Raises:
+            FileNotFoundError: there is no such frame.
+            OSError: it cannot be read.
+        """
 
     def place(self, name: str) -> str:
-        """Where that frame is, for people."""
+        """Return where a frame is, for messages: a path, or an LMDB and a key."""
 
     def missing(self, names: Sequence[str]) -> list[str]:
-        """Those of a sequence's names that do not exist. Raises OSError if that cannot be told."""
+        """Return those of a sequence's names that do not exist.
+
+        Raises:
+            OSError: the root cannot be searched.
+        """
 
 
 class Folder:
-    """Files below `root`; `suffix` is added to each name."""
+    """Files below a folder.
+
+    Args:
+        root: The folder.
+        option: Dotted path of the option that names it, for messages.
+        suffix: Added to each name, for instance `.png`.
+
+    Raises:
+        ConfigError: the folder does not exist.
+    """
 
     def __init__(self, root: str, option: str, suffix: str = '') -> None:
         self.option = option
@@ -48,13 +70,16 @@ class Folder:
             )
 
     def place(self, name: str) -> str:
+        """Return the path of a frame; see `ByteFiles.place`."""
         return os.path.join(self._root, name + self._suffix)
 
     def read(self, name: str, limit: int = -1) -> bytes:
+        """Read a file; see `ByteFiles.read`."""
         with open(self.place(name), 'rb') as file:
             return file.read(limit)
 
     def missing(self, names: Sequence[str]) -> list[str]:
+        """Return names without a file; see `ByteFiles.missing`."""
         if len(names) == 1:  # an image: the folder may hold many thousand others
             return [name for name in names if not os.path.isfile(self.place(name))]
         there: dict[str, set[str]] = {}
@@ -69,7 +94,15 @@ class Folder:
 
 
 class LmdbFolder:
-    """An LMDB whose keys are the names and whose values are encoded frames, as BasicSR's scripts make them."""
+    """LMDB whose keys are names and whose values are encoded frames, as BasicSR's scripts make them.
+
+    Args:
+        root: Folder of the LMDB.
+        option: Dotted path of the option that names it, for messages.
+
+    Raises:
+        ConfigError: there is no LMDB.
+    """
 
     def __init__(self, root: str, option: str) -> None:
         self.option = option
@@ -85,9 +118,15 @@ class LmdbFolder:
             )
 
     def place(self, name: str) -> str:
+        """Return the LMDB and key of a frame; see `ByteFiles.place`."""
         return f'{self._root} (LMDB), key {name}'
 
     def read(self, name: str, limit: int = -1) -> bytes:
+        """Read a value; see `ByteFiles.read`.
+
+        Raises:
+            FileNotFoundError: there is no such key.
+        """
         with _transaction(self._root) as transaction:
             value = transaction.get(name.encode())
             if value is None:
@@ -95,6 +134,7 @@ class LmdbFolder:
             return bytes(value if limit < 0 else value[:limit])
 
     def missing(self, names: Sequence[str]) -> list[str]:
+        """Return names that are not keys; see `ByteFiles.missing`."""
         # A cursor finds a key without touching the pages of its value, which get() would read from disk.
         with _transaction(self._root) as transaction, transaction.cursor() as cursor:
             return [name for name in names if not cursor.set_key(name.encode())]
@@ -107,7 +147,11 @@ _environments: dict[str, tuple[int, Any]] = {}
 
 @contextmanager
 def _transaction(root: str) -> Iterator[Any]:
-    """For reading; values are views that end with it. LMDB's own errors become OSError."""
+    """Yield a transaction for reading; its values are views that are valid within it.
+
+    Raises:
+        OSError: in place of LMDB's own errors.
+    """
     lmdb = _lmdb()
     try:
         with _environment(lmdb, root).begin(buffers=True) as transaction:
@@ -117,7 +161,7 @@ def _transaction(root: str) -> Iterator[Any]:
 
 
 def _environment(lmdb: Any, root: str) -> Any:
-    """The open environment of this process."""
+    """Return the environment of this process, opened once."""
     path = os.path.realpath(root)
     owner, environment = _environments.get(path, (0, None))
     if environment is not None and owner == os.getpid():

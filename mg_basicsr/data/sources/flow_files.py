@@ -1,4 +1,4 @@
-"""Quantised optical flow in image files, as BasicSR's REDSDataset reads it."""
+"""Reader of quantised optical flow in image files, as BasicSR's REDSDataset has it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ FLOW_LEVELS = 255  # their number of levels (basicsr/utils/flow_util.py)
 
 
 class FlowFiles:
-    """Flows between the frames of a set, x above y in one grey image each."""
+    """Flows between the frames of a set, x above y in one grey image each.
+
+    Args:
+        side: The image files.
+        names: Names of the set's frames, from which those of the flows are made.
+        scale: GT pixels per LQ pixel and axis.
+    """
 
     def __init__(self, side: EncodedSide, names: FrameNames, scale: int) -> None:
         self._side = side
@@ -25,7 +31,16 @@ class FlowFiles:
         self._scale = scale
 
     def read(self, sequence: FrameSequence, center: int, offset: int, window: Window) -> Flow:
-        """Flow from frame `center` to frame `center` + offset: float32 (size, size, 2), x before y, in LQ pixels.
+        """Read the flow from frame `center` to frame `center` + `offset`.
+
+        Args:
+            sequence: The sequence.
+            center: Frame that the flow starts at, from 0.
+            offset: Frames to the other one, not 0.
+            window: The crop in LQ pixels.
+
+        Returns:
+            float32 (size, size, 2), x before y, in LQ pixels.
 
         Raises:
             DataError: the file is missing or damaged.
@@ -37,7 +52,12 @@ class FlowFiles:
         return dequantised(np.stack([window.cut(both[:height]), window.cut(both[height:])], axis=-1))
 
     def problems(self, sequence: FrameSequence, offsets: Sequence[int]) -> list[Problem]:
-        """Flows to these offsets that do not exist; none is read."""
+        """Return a problem if flows to some of the offsets do not exist; none is read.
+
+        Args:
+            sequence: The sequence.
+            offsets: Offsets in frames, as in `read`.
+        """
         names = [
             flow_name(self._names.gt(sequence.name, center), offset)
             for offset in offsets
@@ -50,7 +70,18 @@ class FlowFiles:
 def read_flow(
     flows: FlowFiles | None, sequence: FrameSequence, center: int, offsets: Sequence[int], window: Window
 ) -> Flow:
-    """`FrameSource.read_flow`, wherever the frames themselves are; zero without files."""
+    """Read flows for any `FrameSource`, whatever it reads frames from.
+
+    Args:
+        flows: The files; without them flow is zero.
+        sequence: The sequence.
+        center: Frame that the flows start at, from 0.
+        offsets: Frames to the other frames; the flow to offset 0 is zero.
+        window: The crop in LQ pixels.
+
+    Returns:
+        float32 (offsets, size, size, 2), x before y, in LQ pixels.
+    """
     found = np.zeros((len(offsets), window.size, window.size, 2), np.float32)
     for crop, offset in zip(found, offsets, strict=True):
         if offset and flows:
@@ -59,5 +90,5 @@ def read_flow(
 
 
 def dequantised(levels: Pixels) -> Flow:
-    """Flow in LQ pixels from levels 0..254: the middle of each level's interval between -20 and 20."""
+    """Return flow in LQ pixels from levels 0..254: the middle of each level's interval between -20 and 20."""
     return ((levels + 0.5) * (2 * FLOW_LIMIT) / FLOW_LEVELS - FLOW_LIMIT).astype(np.float32)

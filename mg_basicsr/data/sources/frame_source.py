@@ -1,7 +1,7 @@
-"""Where the pixels of a crop come from.
+"""Sources of pixels: the protocol that datasets read crops through, and the source for image files.
 
-`FrameSource` is all that a dataset knows about storage, so anything with its methods can stand in for the one below,
-which decodes whole frames, keeps the crop and converts only that.
+`FrameSource` is all that a dataset knows about storage. `EncodedFrames` decodes whole frames, keeps the crop and
+converts only that; a store's `StoreFrames` reads the crop alone.
 """
 
 from __future__ import annotations
@@ -19,36 +19,75 @@ from mg_basicsr.errors import ConfigError, Problem
 
 
 class FrameSource(Protocol):
-    """Reads crops of the frames of a set. Frames count from 0; windows are in pixels of the side that is read.
+    """Reader of crops of the frames of a set. Frames count from 0; windows are in pixels of the side that is read.
 
-    Crops are written, flipped, to `out`: uint8 planes (t, 3, size, width), RGB, contiguous. So they can go
-    where they are needed, and a source that can flip while it copies does.
+    Crops are written to the caller's memory, which may be shared with another process, and flipped on the way, since
+    some sources can flip while they copy.
 
-    All raise DataError for a frame that is missing or damaged, with its place, its clip and what to do.
+    All methods raise DataError for a frame that is missing or damaged, with its place, its clip and what to do.
     """
 
     def read_lq(
         self, sequence: FrameSequence, frames: Sequence[int], window: Window, flips: Flips, out: Pixels
     ) -> None:
-        """Writes LQ crops."""
+        """Write LQ crops to `out`.
+
+        Args:
+            sequence: The sequence.
+            frames: Frames to read, t of them, from 0.
+            window: The crop in LQ pixels.
+            flips: Flips to apply; the window is square if there are any.
+            out: uint8 planes (t, 3, size, width), RGB, contiguous; overwritten.
+        """
 
     def read_gt(
         self, sequence: FrameSequence, frames: Sequence[int], window: Window, flips: Flips, out: Pixels
     ) -> None:
-        """Writes GT crops."""
+        """Write GT crops to `out`.
+
+        Args:
+            sequence: The sequence.
+            frames: Frames to read, t of them, from 0.
+            window: The crop in GT pixels.
+            flips: Flips to apply; the window is square if there are any.
+            out: uint8 planes (t, 3, size, width), RGB, contiguous; overwritten.
+        """
 
     def read_flow(self, sequence: FrameSequence, center: int, offsets: Sequence[int], window: Window) -> Flow:
-        """Flow from frame `center` to frame `center` + offset (zero for 0): float32 (t, size, size, 2), x before y."""
+        """Read the flows from frame `center` to frames `center` + offset.
+
+        Args:
+            sequence: The sequence.
+            center: Frame that the flows start at, from 0.
+            offsets: Frames to the other frames, t of them; the flow to offset 0 is zero.
+            window: The crop in LQ pixels.
+
+        Returns:
+            float32 (t, size, size, 2), x before y, in LQ pixels.
+        """
 
     def gt_shape(self, sequence: FrameSequence) -> tuple[int, int]:
-        """Height and width in pixels of a sequence's first GT frame."""
+        """Return height and width of a sequence's first GT frame in pixels."""
 
     def problems(self, sequence: FrameSequence, flow_offsets: Sequence[int] = ()) -> list[Problem]:
-        """Frames, and flows to these offsets, that do not exist; none is read."""
+        """Return a problem per side whose files are incomplete; none is read.
+
+        Args:
+            sequence: The sequence.
+            flow_offsets: Offsets in frames to which flows are needed.
+        """
 
 
 class EncodedFrames:
-    """A FrameSource of image files, in folders or in LMDBs."""
+    """FrameSource of image files, in folders or in LMDBs.
+
+    Args:
+        lq: LQ frames.
+        gt: GT frames.
+        flows: Optical flow, if there is any.
+        names: Names of the frames.
+        scale: GT pixels per LQ pixel and axis.
+    """
 
     def __init__(
         self, lq: EncodedSide, gt: EncodedSide, flows: FlowFiles | None, names: FrameNames, scale: int
@@ -62,6 +101,7 @@ class EncodedFrames:
     def read_lq(
         self, sequence: FrameSequence, frames: Sequence[int], window: Window, flips: Flips, out: Pixels
     ) -> None:
+        """Decode frames and write LQ crops; see `FrameSource.read_lq`."""
         expected = lq_size(sequence, self._scale)
         for frame, planes in zip(frames, out, strict=True):
             image = self._lq.decode(sequence, self._names.lq(sequence.name, frame), expected)
@@ -70,18 +110,22 @@ class EncodedFrames:
     def read_gt(
         self, sequence: FrameSequence, frames: Sequence[int], window: Window, flips: Flips, out: Pixels
     ) -> None:
+        """Decode frames and write GT crops; see `FrameSource.read_gt`."""
         expected = Expected(sequence.height, sequence.width, 'the size of this clip in the meta file')
         for frame, planes in zip(frames, out, strict=True):
             image = self._gt.decode(sequence, self._names.gt(sequence.name, frame), expected)
             split_planes(window.cut(image), flips, planes[::-1])
 
     def read_flow(self, sequence: FrameSequence, center: int, offsets: Sequence[int], window: Window) -> Flow:
+        """Read flows; see `FrameSource.read_flow`."""
         return read_flow(self._flows, sequence, center, offsets, window)
 
     def gt_shape(self, sequence: FrameSequence) -> tuple[int, int]:
+        """Return height and width of the first GT frame in pixels; see `FrameSource.gt_shape`."""
         return self._gt.shape(sequence, self._names.gt(sequence.name, 0))
 
     def problems(self, sequence: FrameSequence, flow_offsets: Sequence[int] = ()) -> list[Problem]:
+        """Return problems of missing files; see `FrameSource.problems`."""
         frames = range(sequence.frames)
         found = self._lq.missing(sequence, [self._names.lq(sequence.name, frame) for frame in frames])
         found += self._gt.missing(sequence, [self._names.gt(sequence.name, frame) for frame in frames])
@@ -89,10 +133,15 @@ class EncodedFrames:
 
 
 def open_frames(options: TrainSetOptions, names: FrameNames, suffix: str = '.png') -> EncodedFrames:
-    """The folders or LMDBs that the options name; `suffix` is added to names of files.
+    """Open the folders or LMDBs of a training set.
+
+    Args:
+        options: The set's options.
+        names: Names of its frames.
+        suffix: Added to the names of files in folders.
 
     Raises:
-        ConfigError: a root does not exist; all such roots at once.
+        ConfigError: roots do not exist; all of them are named.
     """
     problems: list[Problem] = []
 

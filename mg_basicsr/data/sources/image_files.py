@@ -1,4 +1,4 @@
-"""One side of a data set, GT, LQ or flow, kept as image files: finding, loading, decoding, and what can go wrong."""
+"""Decoder of one side of a data set, GT, LQ or flow, that is kept as image files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ HEADER_BYTES = 24  # of a PNG: signature, length and name of the first chunk, wi
 
 
 class Expected(NamedTuple):
-    """Height and width in pixels that a frame must have, and why."""
+    """Size that a frame must have.
+
+    Attributes:
+        height: In pixels.
+        width: In pixels.
+        reason: Why, for the message of an error.
+    """
 
     height: int
     width: int
@@ -27,20 +33,39 @@ class Expected(NamedTuple):
 
 
 def lq_size(sequence: FrameSequence, scale: int) -> Expected:
-    """Size of a sequence's LQ frames."""
+    """Return the size of a sequence's LQ frames.
+
+    Args:
+        sequence: The sequence, with its GT size.
+        scale: GT pixels per LQ pixel and axis.
+    """
     reason = f'since its GT is {sequence.height}x{sequence.width} and scale is {scale}'
     return Expected(sequence.height // scale, sequence.width // scale, reason)
 
 
 class EncodedSide:
-    """Frames of one side; `label` is its name in messages."""
+    """Encoded frames of one side.
+
+    Args:
+        label: Name of the side in messages: GT, LQ or Flow.
+        files: The encoded frames.
+    """
 
     def __init__(self, label: str, files: ByteFiles) -> None:
         self._label = label
         self._files = files
 
     def decode(self, sequence: FrameSequence, name: str, expected: Expected | None, grey: bool = False) -> Pixels:
-        """The whole frame, uint8: (h, w, 3) in OpenCV's order BGR, or (h, w) if grey.
+        """Decode a whole frame.
+
+        Args:
+            sequence: The sequence, for messages.
+            name: Name of the frame in the files.
+            expected: Size that the frame must have; None for any.
+            grey: Decode to one channel.
+
+        Returns:
+            uint8 (h, w, 3) in OpenCV's order BGR, or (h, w) if grey.
 
         Raises:
             DataError: the frame is missing, cannot be read or decoded, or is not of the expected size.
@@ -64,7 +89,11 @@ class EncodedSide:
         return cast(Pixels, image)
 
     def shape(self, sequence: FrameSequence, name: str) -> tuple[int, int]:
-        """Height and width of a frame in pixels: from its header if it is a PNG, else by decoding it.
+        """Return height and width of a frame in pixels, from its header if it is a PNG, else by decoding it.
+
+        Args:
+            sequence: The sequence, for messages.
+            name: Name of the frame in the files.
 
         Raises:
             DataError: the frame is missing, or cannot be read or decoded.
@@ -76,7 +105,12 @@ class EncodedSide:
         return height, width
 
     def missing(self, sequence: FrameSequence, names: Sequence[str]) -> list[Problem]:
-        """A problem if some of a sequence's frames do not exist, naming the first; none is read."""
+        """Return a problem, which names the first, if frames of a sequence do not exist. None is read.
+
+        Args:
+            sequence: The sequence, for messages.
+            names: Names of its frames in the files.
+        """
         try:
             missing = self._files.missing(names)
         except OSError as error:
@@ -114,7 +148,12 @@ class EncodedSide:
 
 
 def open_side(options: TrainSetOptions, key: str, suffix: str = '') -> EncodedSide:
-    """The folder or LMDB that an option names: `dataroot_gt`, `dataroot_lq` or `dataroot_flow`.
+    """Open the folder or LMDB that an option names.
+
+    Args:
+        options: The set's options.
+        key: `dataroot_gt`, `dataroot_lq` or `dataroot_flow`.
+        suffix: Added to the names of files in folders.
 
     Raises:
         ConfigError: it does not exist.
