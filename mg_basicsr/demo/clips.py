@@ -1,4 +1,4 @@
-"""Clips in the layout of REDS, made from photographs that are already on the machine: no download."""
+"""Generator of clips in the layout of REDS, from photographs in the installed scikit-image; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def make_clips(
 
     The layout is that of REDS: `GT/000/00000000.png`, the same under `LQ/`, and `meta_info.txt` with one line
     `000 100 (height,width,3)` per clip. A clip is a pure function of (seed, its index, the arguments). A folder of
-    frames is written under a temporary name and then renamed, so that one which exists is whole: a call that was
-    killed is repeated and continues.
+    frames is written under a temporary name and then renamed, so that existing folders are whole and a call that was
+    killed can be repeated, and continues.
 
     Args:
         root: Folder that receives `GT`, `LQ` and `meta_info.txt`; made if absent.
@@ -44,7 +44,7 @@ def make_clips(
         size: GT height and width in pixels.
         seed: Seed of the whole set.
         degrade: Makes the LQ frame, (h, w, 3) uint8, from the GT frame, (height, width, 3) uint8; both BGR.
-        photographs: Names of the pictures to film (see `synthetic_scene`).
+        photographs: Names of the pictures to film, see `load_photographs`.
         first_index: Index, and so the name, of the first clip.
         progress: Called with (clips done, clips) after each clip.
 

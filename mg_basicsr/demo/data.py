@@ -1,4 +1,4 @@
-"""The demo's clips on disk, and frames restored by a trained network."""
+"""Data of the demo: its clips on disk, and frames restored by a trained network."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ Image = NDArray[np.uint8]
 Progress = Callable[[str, int, int], None]
 
 SCALE = 4
-TRAIN_CLIPS, TRAIN_FRAMES, TRAIN_SIZE = 8, 100, (224, 256)  # BasicSR's own REDS class takes 100 frames for granted
+TRAIN_CLIPS, TRAIN_FRAMES, TRAIN_SIZE = 8, 100, (224, 256)  # BasicSR's own REDS class assumes 100 frames
 VAL_CLIPS, VAL_FRAMES, VAL_SIZE = 3, 10, (256, 320)
 
 
 def make_data(root: Path, degrade: Degrade, progress: Progress) -> None:
-    """Training and validation clips in `root/train` and `root/val`; those that are there already are kept.
+    """Make training and validation clips in `root/train` and `root/val`; existing ones are kept.
 
     Args:
         root: Folder of the data.
         degrade: Makes an LQ frame, a quarter as high and wide, from a GT frame.
-        progress: Called with (what is made, clips done, clips).
+        progress: Called with (name of the set, clips done, clips).
 
     Raises:
         DataError: scikit-image, whose photographs are used, is not installed, or a frame cannot be written.
@@ -47,18 +47,21 @@ def make_data(root: Path, degrade: Degrade, progress: Progress) -> None:
 
 
 def read_clip(folder: Path) -> Image:
-    """All frames of a folder: uint8 (t, h, w, 3), RGB."""
+    """Read all frames of a folder: uint8 (t, h, w, 3), RGB."""
     frames = [np.asarray(cv2.imread(str(path)), np.uint8)[..., ::-1] for path in sorted(folder.glob('*.png'))]
     return np.stack(frames)
 
 
 def restore(checkpoint: Path, network: dict[str, Any], lq: Image) -> Image:
-    """A clip restored by the demo's network: uint8 (t, 4h, 4w, 3), RGB.
+    """Restore a clip with the demo's network.
 
     Args:
         checkpoint: A `net_g_*.pth` of BasicSR.
         network: The options file's `network_g`, without its type.
         lq: uint8 (t, h, w, 3), RGB.
+
+    Returns:
+        uint8 (t, 4h, 4w, 3), RGB.
     """
     net = MultigridDemoNet(**network)
     net.load_state_dict(torch.load(checkpoint, map_location='cpu', weights_only=True)['params'])
@@ -69,7 +72,7 @@ def restore(checkpoint: Path, network: dict[str, Any], lq: Image) -> Image:
 
 
 def bicubic_psnr(root: Path) -> float:
-    """PSNR of bicubic upscaling on the validation clips in dB: the mean over frames, then clips, as BasicSR's."""
+    """Return the PSNR of bicubic upscaling on the validation clips in dB: mean over frames, then clips, like BasicSR."""
     scores = []
     for folder in sorted((root / 'val/GT').iterdir()):
         pairs = zip(read_clip(root / 'val/LQ' / folder.name), read_clip(folder), strict=True)
@@ -78,5 +81,10 @@ def bicubic_psnr(root: Path) -> float:
 
 
 def upscale(lq: Image, shape: tuple[int, ...]) -> Image:
-    """Bicubic upscaling to height and width `shape[:2]`."""
+    """Upscale a frame by bicubic interpolation.
+
+    Args:
+        lq: uint8 (h, w, 3).
+        shape: Height and width of the result in pixels, and any further numbers.
+    """
     return np.asarray(cv2.resize(lq, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC), np.uint8)

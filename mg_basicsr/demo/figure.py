@@ -1,4 +1,4 @@
-"""The demo's picture: PSNR against time of several runs, and one part of a frame as each of them restores it."""
+"""Figure of the demo: PSNR against time of several runs, and one part of a frame as restored by each."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Image = NDArray[np.uint8]
 
 COLOURS = (INK, SECOND, ACCENT, '#5b8c3a', '#8a5a9e')  # of the curves, in order
 WIDTH = 10.5  # inches
-UNITS = (('hours', 3600.0), ('minutes', 60.0), ('seconds', 1.0))  # the first of which the longest run lasts two or more
+UNITS = (('hours', 3600.0), ('minutes', 60.0), ('seconds', 1.0))  # the first that the longest run lasts at least twice
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """The validations of one run.
+    """Validations of one run.
 
     Attributes:
         label: The run's name.
@@ -45,7 +45,13 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One picture of a strip: its label, (h, w, 3) uint8 RGB, and its PSNR against the ground truth in dB, if any."""
+    """One picture of a strip.
+
+    Attributes:
+        label: Text above it.
+        image: uint8 (h, w, 3), RGB.
+        psnr: PSNR against the ground truth in dB, if it has one.
+    """
 
     label: str
     image: Image
@@ -53,7 +59,7 @@ class Panel:
 
 
 def make_strip(lq: Image, gt: Image, results: Mapping[str, Image], crop_size: int = 96) -> list[Panel]:
-    """LQ, bicubic, every result and GT, cut to the square of the GT frame that has most detail.
+    """Cut LQ, bicubic upscaling, every result and GT to the square of the GT frame with most detail.
 
     The square depends on the GT frame alone, so that it favours no result. PSNR is that of the whole frame, in RGB.
 
@@ -81,7 +87,12 @@ def make_strip(lq: Image, gt: Image, results: Mapping[str, Image], crop_size: in
 
 
 def psnr(image: Image, gt: Image) -> float:
-    """Peak signal-to-noise ratio of two uint8 images of the same shape, in dB; infinite if they are equal."""
+    """Return the peak signal-to-noise ratio of two images in RGB, in dB; infinite if they are equal.
+
+    Args:
+        image: uint8, of any shape.
+        gt: uint8, of the same shape.
+    """
     error = float(np.mean((image.astype(np.float64) - gt) ** 2))
     return 10 * float(np.log10(255**2 / error)) if error else float('inf')
 
@@ -99,8 +110,8 @@ def plot_demo(
         path: The PNG to write.
         curves: One per run, the baseline first; none for the strips alone.
         strips: One row of panels each, as `make_strip` makes them; none for the curves alone.
-        bicubic_psnr: Score of bicubic upscaling on the same validation clips in dB: the line to pass.
-        title: A line above it all.
+        bicubic_psnr: Score of bicubic upscaling on the same validation clips in dB: a horizontal line.
+        title: Text above the figure.
 
     Returns:
         The path.
@@ -148,7 +159,7 @@ def _draw_curves(axis: Axes, curves: Sequence[Curve], bicubic_psnr: float | None
     axis.margins(y=0.08)
     axis.set_xlabel(f'wall-clock time ({unit})')
     axis.set_ylabel('validation PSNR (dB)')
-    axis.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))  # never a quarter, which one decimal would round
+    axis.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))  # no quarters: labels of one decimal would round them
     axis.grid(color=GREY, alpha=0.25, linewidth=0.6)
     axis.spines[['top', 'right']].set_visible(False)
     axis.legend(loc='lower right', bbox_to_anchor=(1, 0.14), frameon=True, framealpha=0.95, edgecolor='none')
@@ -166,7 +177,7 @@ def _draw_strips(part: Figure | SubFigure, strips: Sequence[Sequence[Panel]]) ->
 
 
 def _most_detailed(image: Image, edge: int, step: int) -> tuple[int, int]:
-    """Top and left of the square with the largest mean absolute Laplacian; multiples of `step`."""
+    """Return top and left of the square with the largest mean absolute Laplacian; multiples of `step`."""
     detail = np.abs(cv2.Laplacian(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.CV_32F))
     sums = cv2.integral(detail)
     inside = sums[edge:, edge:] - sums[:-edge, edge:] - sums[edge:, :-edge] + sums[:-edge, :-edge]

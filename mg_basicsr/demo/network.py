@@ -1,9 +1,9 @@
-"""A small bidirectional recurrent VSR network: minutes on two CPU cores, any clip length, any size of 8 x 8 and above.
+"""Small bidirectional recurrent VSR network: trained in minutes on two CPU cores, any clip length, sizes from 8 x 8.
 
-The shape of the network is that of the recurrent family (a hidden state that travels backward, then forward, aligned
-by optical flow; Chan et al., "BasicVSR", CVPR 2021). What makes it learn in minutes: the flow comes from Lucas-Kanade
-instead of a network, so that alignment is right from the first iteration on; the trunks see detail, not brightness;
-the output starts at bicubic's; and everything runs at LQ size up to one pixel shuffle.
+Its structure is that of the recurrent family (a hidden state is passed backward, then forward, aligned by optical flow;
+Chan et al., "BasicVSR", CVPR 2021). It learns in minutes for four reasons. The flow comes from Lucas-Kanade instead of a
+network, so that alignment is right from the first iteration on. The trunks get detail, not brightness. The output
+starts at bicubic's. Everything before one pixel shuffle has LQ size.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _DETAIL_GAIN = 8.0  # differences between neighbouring pixels of [0, 1] frames h
 
 
 class MultigridDemoNet(nn.Module):
-    """Four-fold video super-resolution, trained from scratch in minutes.
+    """Network for four-fold video super-resolution.
 
     Args:
         num_feat: Channels of the hidden states.
@@ -34,7 +34,7 @@ class MultigridDemoNet(nn.Module):
         _shrink(self.upsample[0])
 
     def forward(self, lq: Tensor) -> Tensor:
-        """Upscale a batch of clips.
+        """Upscale a mini-batch of clips.
 
         Args:
             lq: (b, t, 3, h, w), about [0, 1]; t >= 1, h and w >= 8.
@@ -84,7 +84,7 @@ class _ResidualBlock(nn.Module):
 
 @torch.no_grad()
 def _shrink(layer: nn.Module) -> None:
-    """Let a convolution that ends a residual path start near zero."""
+    """Scale down a convolution that ends a residual path, so that the path starts near zero."""
     assert isinstance(layer, nn.Conv2d) and layer.bias is not None
     layer.weight.mul_(0.1)
     layer.bias.zero_()
@@ -96,7 +96,15 @@ def _trunk(channels_in: int, channels: int, num_block: int) -> nn.Sequential:
 
 
 def warp(image: Tensor, flow: Tensor) -> Tensor:
-    """Sample (n, c, h, w) at each pixel's position plus flow (n, 2, h, w), x first, in pixels; borders are repeated."""
+    """Sample images at each pixel's position plus its flow; borders are repeated.
+
+    Args:
+        image: (n, c, h, w).
+        flow: (n, 2, h, w), x first, in pixels.
+
+    Returns:
+        (n, c, h, w), of the image's type.
+    """
     h, w = image.shape[-2:]
     x = torch.arange(w, device=image.device, dtype=flow.dtype) + flow[:, 0]
     y = torch.arange(h, device=image.device, dtype=flow.dtype)[:, None] + flow[:, 1]
@@ -108,7 +116,7 @@ def warp(image: Tensor, flow: Tensor) -> Tensor:
 
 @torch.no_grad()
 def neighbour_flows(lq: Tensor) -> tuple[Tensor, Tensor]:
-    """Flows of frames 1 .. t-1 to the frame before, and of frames 0 .. t-2 to the frame after.
+    """Estimate the flows of frames 1 .. t-1 to the frame before, and of frames 0 .. t-2 to the frame after.
 
     Args:
         lq: (b, t, 3, h, w).
@@ -128,16 +136,17 @@ def neighbour_flows(lq: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def lucas_kanade(image: Tensor, other: Tensor, levels: int = 3, updates: int = 2) -> Tensor:
-    """Dense optical flow of grey images by Lucas and Kanade's method (IJCAI 1981), coarse to fine.
+    """Estimate dense optical flow of grey images by Lucas and Kanade's method (IJCAI 1981), coarse to fine.
 
     Per level and pixel, `updates` times: the flow's change is the least-squares solution, over a 5 x 5 window, of
     gradient(image) . change = image - other(at the flow so far), and the flow is smoothed over the same window, which
     divides the error on a pure translation by thirty.
 
     Args:
-        image, other: (n, 1, h, w), values in about [0, 1].
-        levels: Most sizes to use, each half the one before; none below 8 pixels.
-        updates: Solutions per size.
+        image: (n, 1, h, w), values in about [0, 1].
+        other: (n, 1, h, w), likewise.
+        levels: Most sizes of the pyramid, each half the one before; none below 8 pixels.
+        updates: Least-squares solutions per size.
 
     Returns:
         (n, 2, h, w), x first, in pixels: image(p) = other(p + flow(p)).

@@ -1,4 +1,4 @@
-"""Moving scenes made of photographs: a camera over one photograph, cut-outs of others moving in front of it.
+"""Renderer of moving scenes: a camera pans over one photograph, and cut-outs of others move in front of it.
 
 Every quantity that moves (position, angle, zoom) is a `Swing`, a sine of the frame number. Motion is then smooth and
 sub-pixel, never leaves the photograph, and a frame is a pure function of (scene, frame number).
@@ -32,7 +32,14 @@ _SUPERSAMPLING = 2  # frames are rendered at this many samples per pixel and axi
 
 @dataclass(frozen=True, slots=True)
 class Swing:
-    """A quantity that moves as mean + amplitude * sin(rate * frame + phase)."""
+    """Quantity that changes as mean + amplitude * sin(rate * frame + phase).
+
+    Attributes:
+        mean: In the quantity's unit.
+        amplitude: In the quantity's unit.
+        rate: Radians per frame.
+        phase: Radians.
+    """
 
     mean: float
     amplitude: float = 0.0
@@ -40,18 +47,21 @@ class Swing:
     phase: float = 0.0
 
     def at(self, frame: int) -> float:
+        """Return the value at a frame, from 0."""
         return self.mean + self.amplitude * math.sin(self.rate * frame + self.phase)
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A picture and where it is seen: the picture's point (x, y) lies at the frame's point (u, v).
+    """Picture and its place in the frame: the picture's point (x, y) lies at the frame's point (u, v).
 
     Attributes:
         picture: (h, w, 3) uint8, BGR.
         alpha: (h, w) float32 in [0, 1], or None for a background, which is continued by its mirror image.
-        x, y: Point of the picture, in its pixels.
-        u, v: Point of the frame, as fractions of its width and height.
+        x: Point of the picture, in its pixels.
+        y: Likewise.
+        u: Point of the frame, as a fraction of its width.
+        v: As a fraction of its height.
         angle: Rotation in radians.
         zoom: Pixels of the picture per pixel of the frame, at most 2 (the supersampling keeps that free of aliases).
     """
@@ -66,7 +76,13 @@ class Layer:
     zoom: Swing
 
     def matrix(self, frame: int, size: tuple[int, int], samples: int = _SUPERSAMPLING) -> Affine:
-        """2 x 3 map from sample positions of a frame of `size` (height, width) to pixels of the picture."""
+        """Return the affine map from sample positions of a frame to pixels of the picture: float64 (2, 3).
+
+        Args:
+            frame: Number of the frame, from 0.
+            size: Height and width of the frame in pixels.
+            samples: Samples per pixel and axis.
+        """
         angle, zoom = self.angle.at(frame), self.zoom.at(frame)
         turn = zoom * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
         centre = np.array([self.u.at(frame) * size[1], self.v.at(frame) * size[0]]) - 0.5
@@ -99,13 +115,13 @@ def load_photographs(names: Sequence[str]) -> dict[str, Image]:
 def random_scene(
     photographs: Sequence[Image], index: int, size: tuple[int, int], rng: np.random.Generator
 ) -> tuple[Layer, ...]:
-    """Background layer over photograph `index` and two or three cut-outs of the others in front of it.
+    """Draw a scene: a background layer, and two or three cut-outs of other photographs in front of it.
 
     Args:
         photographs: Pictures, (h, w, 3) uint8 each.
-        index: The background's; taken modulo the number of pictures.
-        size: Frame height and width in pixels.
-        rng: Source of everything random.
+        index: Number of the background's picture, modulo the number of pictures.
+        size: Height and width of frames in pixels.
+        rng: Random numbers.
     """
     background = photographs[index % len(photographs)]
     others = [picture for picture in photographs if picture is not background] or [background]
@@ -114,7 +130,16 @@ def random_scene(
 
 
 def render(scene: Sequence[Layer], frame: int, size: tuple[int, int]) -> Image:
-    """Frame number `frame` of the scene: (height, width, 3) uint8, anti-aliased by supersampling."""
+    """Render a frame, anti-aliased by supersampling.
+
+    Args:
+        scene: Layers, the background first.
+        frame: Number of the frame, from 0.
+        size: Height and width in pixels.
+
+    Returns:
+        uint8 (height, width, 3), BGR.
+    """
     width, height = size[1] * _SUPERSAMPLING, size[0] * _SUPERSAMPLING
     background, *objects = scene
     canvas = cv2.warpAffine(
@@ -130,7 +155,7 @@ def render(scene: Sequence[Layer], frame: int, size: tuple[int, int]) -> Image:
 
 
 def _paint(canvas: NDArray[Any], layer: Layer, matrix: Affine) -> None:
-    """Blend a cut-out into the canvas, touching only the samples it can cover."""
+    """Blend a cut-out into the canvas; only the samples that it can cover are computed."""
     assert layer.alpha is not None
     height, width = layer.alpha.shape
     corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], np.float64)
@@ -149,7 +174,7 @@ def _paint(canvas: NDArray[Any], layer: Layer, matrix: Affine) -> None:
 
 
 def _camera(picture: Image, size: tuple[int, int], rng: np.random.Generator) -> Layer:
-    """A camera that stays on the picture, panning at up to 1 to 3.5 pixels of the frame per frame."""
+    """Draw a camera that stays within the picture and pans at up to 1 to 3.5 pixels of the frame per frame."""
     height, width = picture.shape[:2]
     widest = min(width / size[1], height / size[0])  # zoom at which the picture just fills the frame
     zoom = float(np.clip(rng.uniform(0.55, 0.85) * widest, 0.5, 1.6))
@@ -169,7 +194,7 @@ def _camera(picture: Image, size: tuple[int, int], rng: np.random.Generator) -> 
 
 
 def _cutout(picture: Image, size: tuple[int, int], rng: np.random.Generator) -> Layer:
-    """A soft-edged ellipse of the picture that crosses the frame on a path of its own."""
+    """Draw a soft-edged ellipse of the picture that moves in front of the background."""
     edge = min(size[0] // 2, *picture.shape[:2])
     top, left = max((_corner(picture, edge, rng) for _ in range(8)), key=lambda corner: _detail(picture, corner, edge))
     middle = (edge - 1) / 2
@@ -197,13 +222,13 @@ def _corner(picture: Image, edge: int, rng: np.random.Generator) -> tuple[int, i
 
 
 def _detail(picture: Image, corner: tuple[int, int], edge: int) -> float:
-    """Deviation of the Laplacian: plain sky would be a dull thing to see moving."""
+    """Return the deviation of the Laplacian, by which cut-outs of plain areas are avoided."""
     part = picture[corner[0] : corner[0] + edge, corner[1] : corner[1] + edge]
     return float(np.std(cv2.Laplacian(part, cv2.CV_32F)))
 
 
 def _swing(mean: float, amplitude: float, speed: float, rng: np.random.Generator) -> Swing:
-    """A swing whose fastest change per frame is `speed`, but not a full turn in fewer than 25 frames."""
+    """Return a swing whose fastest change per frame is `speed`; a period has at least 25 frames."""
     rate = min(speed / amplitude, 2 * math.pi / 25) if amplitude > 0 else 0.0
     return Swing(float(mean), float(amplitude), float(rate), float(rng.uniform(0, 2 * math.pi)))
 

@@ -1,4 +1,4 @@
-"""A picture of a plan: shapes, work and rate over the iterations."""
+"""Plot of a plan: shapes, work and learning rate over the iterations."""
 
 from __future__ import annotations
 
@@ -21,21 +21,26 @@ from mg_basicsr.schedule.shape import BatchShape
 INK, ACCENT, SECOND, GREY = '#20303c', '#0b6e99', '#c4532d', '#9aa5ad'
 POINTS = 2000  # iterations at which curves are read; stage borders are added
 HEADROOM = 1.35  # room above the highest step for its label
-ROOM = 0.22  # of the highest step: what a label needs
-CHARACTER = 0.008  # of the picture's width: what a character of a label needs
-MANY_STEPS = 50  # from this ratio of the stages' rates on, the lower ones are only seen on a logarithmic axis
+ROOM = 0.22  # height of a label, relative to the highest step
+CHARACTER = 0.008  # width of a label's character, relative to the picture's
+MANY_STEPS = 50  # ratio of the stages' rates above which the axis is logarithmic, to show the lower ones
 
 Value = Callable[[BatchShape], float]
 
 
 def plot_plan(plan: Plan, base: Baseline, path: Path) -> None:
-    """Draws crop size, clip length, clips, work of a step, and learning rate above one another, and writes a PNG.
+    """Plot crop size, frames, clips, work of a step and learning rate, one panel each, and write a picture.
 
     Clips are left out where they never change, and frames for images. A short cycle has a line for each shape.
 
+    Args:
+        plan: The plan.
+        base: The baseline, to which work is relative.
+        path: The picture to write; a PNG, or what its ending says.
+
     Raises:
         OSError: the path cannot be written.
-        ValueError: its ending is not that of a kind of picture.
+        ValueError: its ending is not that of a picture format.
     """
     panels: list[tuple[str, str, Value]] = [('LQ crop\n(pixels)', SECOND, lambda shape: shape.size // base.scale)]
     if base.frames > 1:
@@ -68,13 +73,14 @@ def plot_plan(plan: Plan, base: Baseline, path: Path) -> None:
     )
     figure.align_ylabels(axes)
     try:
-        figure.savefig(path, dpi=130, format=path.suffix[1:] or 'png')  # else a bare name would get an ending
+        # without a format, matplotlib adds an ending to a bare name
+        figure.savefig(path, dpi=130, format=path.suffix[1:] or 'png')
     finally:
         plt.close(figure)
 
 
 def _levels(axis: Axes, plan: Plan, label: str, color: str, value: Value) -> None:
-    """One step per stage; its values (several in a short cycle) in front of it wherever they change."""
+    """Draw a level per stage, or several with a short cycle, labelled wherever they change."""
     axis.set_xlim(0, plan.total_iter)
     values = [sorted({value(shape) for shape in stage.spec.shapes}) for stage in plan.stages]
     edges = [0, *(stage.stop for stage in plan.stages)]
@@ -94,9 +100,9 @@ def _levels(axis: Axes, plan: Plan, label: str, color: str, value: Value) -> Non
 
 
 def _label(axis: Axes, span: tuple[int, int], levels: Sequence[float], highest: float, color: str) -> None:
-    """Each value above its line; those that would lie on one another together above the uppermost of them.
+    """Write each value above its line; values whose labels would overlap share one above the highest of them.
 
-    What is wider than the stages that it is about is left out.
+    Labels that are wider than their stages are left out.
     """
     groups: list[list[float]] = []
     for height in levels:
@@ -113,7 +119,7 @@ def _label(axis: Axes, span: tuple[int, int], levels: Sequence[float], highest: 
 
 
 def _rates(axis: Axes, plan: Plan, base: Baseline) -> None:
-    """The learning rate of a parameter group at the options file's rate."""
+    """Draw the learning rate of a parameter group at the options file's rate."""
     borders = {i for stage in plan.stages for i in (stage.start, stage.stop - 1)}
     iterations = sorted({*np.linspace(0, plan.total_iter - 1, POINTS).astype(int).tolist(), *borders})
     axis.plot(iterations, [plan(i).rate(base.lr) for i in iterations], color=ACCENT)

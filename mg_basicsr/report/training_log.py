@@ -1,4 +1,4 @@
-"""Reads BasicSR's training log: what was trained when, and the PSNR that validation found."""
+"""Reader of BasicSR's training logs: iterations, seconds of training, and scores of validations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ _METRIC = re.compile(r'# (\w+): (-?[\d.]+)')
 
 @dataclass(frozen=True)
 class Score:
-    """A validation: PSNR (or the first metric) in dB after `iteration` iterations and `seconds` of training."""
+    """Result of a validation.
+
+    Attributes:
+        iteration: Iterations before it.
+        seconds: Seconds of training before it.
+        value: PSNR in dB, or the first metric.
+    """
 
     iteration: int
     seconds: float
@@ -28,7 +34,7 @@ class Score:
 
 @dataclass
 class TrainingLog:
-    """A run as its log tells it.
+    """Progress of a run, as logged.
 
     Attributes:
         iterations: Last iteration logged.
@@ -42,10 +48,10 @@ class TrainingLog:
 
 
 def read_log(path: Path) -> TrainingLog:
-    """The log file of one run (not of one that was resumed in between).
+    """Read the log file of a run that was not resumed in between.
 
     Raises:
-        DataError: it does not show a training run.
+        DataError: no iteration is logged.
     """
     log = parse_log(path.read_text(encoding='utf-8', errors='replace').splitlines())
     if not log.iterations:
@@ -54,10 +60,10 @@ def read_log(path: Path) -> TrainingLog:
 
 
 def parse_log(lines: Iterable[str]) -> TrainingLog:
-    """As `read_log`, from lines.
+    """Read the lines of a log.
 
     Only time between the start of training, or the end of a validation, and a logged iteration counts. A validation is
-    taken to begin when the iteration before it is logged.
+    assumed to begin when the iteration before it is logged.
     """
     log = TrainingLog()
     since: datetime | None = None
@@ -81,7 +87,14 @@ def parse_log(lines: Iterable[str]) -> TrainingLog:
 
 
 def seconds_to(log: TrainingLog, value: float) -> float | None:
-    """Training time to the first validation at or above `value`, between two validations by linear interpolation."""
+    """Return the seconds of training until a score is reached, or None if it never is.
+
+    Between two validations time is interpolated linearly.
+
+    Args:
+        log: The run.
+        value: The score in dB.
+    """
     previous: Score | None = None
     for score in log.scores:
         if score.value >= value:

@@ -19,7 +19,7 @@ KNOWN_DEGRADATIONS = ('bicubic', 'bd')
 
 
 def unknown_degradation(where: str) -> Problem:
-    """Return the problem of a set whose GT cannot be resampled, since how LQ was made is not known; `where` names it."""
+    """Return the problem of a set, named by `where`, whose GT cannot be resampled as its degradation is not known."""
     return Problem(
         'multigrid.spatial_stride',
         f'true, but how LQ was made from GT is not known for {where}',

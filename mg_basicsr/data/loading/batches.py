@@ -24,7 +24,7 @@ def batch_shapes(dataset: ClipDataset, requests: BatchRequests) -> dict[str, tup
 
 
 def pixels_to_float(batch: dict[str, Any]) -> dict[str, Any]:
-    """Return a mini-batch with its 8-bit tensors as float32 in [0, 1], flipped by the codes in `flips`, if it has any."""
+    """Return a mini-batch with its 8-bit tensors as float32 in [0, 1], flipped by the codes in `flips`, if any."""
     flips = batch.get('flips')
 
     def final(pixels: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,8 @@
-"""Lossless compression of a block: the frames of one tile.
+"""Lossless compression of blocks: some frames of one tile.
 
-Green is subtracted from red and blue, every row from the row below it, all modulo 256. What is left is small numbers,
-which zstd turns into about 44 % of the bytes. Rows lie outermost, so that undoing the second step adds long rows.
+Green is subtracted from red and blue, then every row from the row below it, all modulo 256. The differences are small,
+and zstd compresses them to about 44 % of the bytes. Rows are the outermost axis, so that undoing the second step adds
+long rows.
 """
 
 from __future__ import annotations
@@ -14,11 +15,15 @@ import numpy as np
 from mg_basicsr.data.crops.crop import Pixels
 from mg_basicsr.errors import ConfigError, Problem
 
-LEVEL = 1  # higher ones take several times as long and save less than one byte in a hundred
+LEVEL = 1  # higher levels take several times as long and save less than one byte in a hundred
 
 
 class Codec:
-    """zstd of blocks of frames. Objects belong to one thread."""
+    """Compressor and decompressor of blocks. An object is used by one thread.
+
+    Raises:
+        ConfigError: the package zstandard is not installed.
+    """
 
     def __init__(self) -> None:
         zstandard = _zstandard()
@@ -28,17 +33,21 @@ class Codec:
         self._decompressor = zstandard.ZstdDecompressor()
 
     def encode(self, frames: Pixels) -> bytes:
-        """Frames (n, 3, h, w) as bytes."""
+        """Compress frames, uint8 (n, 3, h, w)."""
         rows = np.ascontiguousarray(frames.transpose(2, 0, 1, 3))
         rows[:, :, ::2] -= rows[:, :, 1:2]
         rows[1:] -= rows[:-1].copy()
         return bytes(self._compressor.compress(rows))
 
     def decompress(self, data: memoryview, shape: tuple[int, int, int, int]) -> Pixels:
-        """The differences of a block: (h, n, 3, w).
+        """Decompress the differences of a block; `undo` turns them into pixels.
+
+        Args:
+            data: The bytes that `encode` returned.
+            shape: (h, n, 3, w).
 
         Raises:
-            ValueError: the bytes are no block of this shape.
+            ValueError: the bytes are not a block of this shape.
         """
         try:
             if self._size(data) != np.prod(shape):  # first: damaged data could ask for any amount of memory
@@ -48,7 +57,7 @@ class Codec:
             raise ValueError(str(error)) from None
 
     def undo(self, values: Pixels) -> None:
-        """Turns differences (h, n, 3, w), from the first row of a tile on, into pixels in place."""
+        """Turn differences, uint8 (h, n, 3, w) from the first row of a tile on, into pixels in place."""
         for above, below in pairwise(values):
             np.add(above, below, out=below)
         values[:, :, ::2] += values[:, :, 1:2]

@@ -1,10 +1,10 @@
-"""The files of a store, written and read with distrust. docs/store.md describes them byte for byte.
+"""Files of a store: header, list and names. Everything read is checked. docs/store.md describes them byte for byte.
 
-    store.json        what holds for all clips; written first, never changed
+    store.json        properties of all clips; written first, never changed
     clips.jsonl       one line per clip, added when its file is whole
     clips/NAME.clip   pixels
 
-All are plain data: JSON and bytes, of which nothing is executed. What was read has the right types and is in range.
+All are plain data, JSON and bytes; nothing in them is executed. Values that were read have the right types and ranges.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MOST_FRAMES = 1 << 24
 MOST_SCALE = 64
 MOST_BLOCK = 1 << 10
 SHA256 = re.compile(r'[0-9a-f]{64}')
-# Parts of a name between slashes. What an operating system could take for more than a name is refused.
+# Parts of a name between slashes, without characters that an operating system could give another meaning.
 PART = re.compile(r'[^/\\\x00-\x1f\x7f]{1,200}')
 ANEW = 'prepare the store again, in another folder'
 CONTINUE = 'run `mg-basicsr prepare` again with the same arguments: it makes what is missing'
@@ -42,13 +42,13 @@ CONTINUE = 'run `mg-basicsr prepare` again with the same arguments: it makes wha
 
 @dataclass(frozen=True)
 class Header:
-    """What holds for all clips of a store.
+    """Properties of all clips of a store.
 
     Attributes:
         scale: GT pixels per LQ pixel and axis.
         codec: 'raw' or 'zstd'.
         block: Frames that are compressed together; 0 if raw.
-        degradation: Where LQ is from: 'files', or made from GT by 'bicubic' or 'bd'.
+        degradation: Origin of LQ: 'files', or made from GT by 'bicubic' or 'bd'.
     """
 
     scale: int
@@ -58,7 +58,14 @@ class Header:
 
 
 class Clip(NamedTuple):
-    """A listed clip: its name, layout, and the size and SHA-256 of its file."""
+    """Listed clip of a store.
+
+    Attributes:
+        name: Name of the sequence, and of the file below `clips/`.
+        geometry: Layout of the file.
+        bytes: Size of the file.
+        sha256: SHA-256 of the file, 64 hexadecimal digits.
+    """
 
     name: str
     geometry: Geometry
@@ -67,32 +74,42 @@ class Clip(NamedTuple):
 
     @property
     def sequence(self) -> FrameSequence:
-        """The clip as a training set has it."""
+        """The clip as a sequence of a training set."""
         return FrameSequence(self.name, *self.geometry[:3])
 
 
 def clip_path(root: Path, name: str) -> Path:
-    """The file of a clip; `name` has been checked."""
+    """Return the file of a clip.
+
+    Args:
+        root: Folder of the store.
+        name: Name of the clip, for which `is_name` holds.
+    """
     return root / CLIPS / f'{name}.clip'
 
 
 def is_name(name: object) -> bool:
-    """Whether this can be a clip's name: folders and a last part, none of which leaves the store."""
+    """Return whether this can be the name of a clip: a relative path, no part of which leaves the store."""
     if not isinstance(name, str) or len(name) > MOST_LINE_BYTES // 8:
         return False
     return all(PART.fullmatch(part) and part not in ('.', '..') for part in name.split('/'))
 
 
 def write_header(root: Path, header: Header) -> None:
-    """Writes the header, whole or not at all."""
+    """Write the header, whole or not at all.
+
+    Args:
+        root: Folder of the store.
+        header: The header.
+    """
     write_whole(root / HEADER, json.dumps({'format': FORMAT, 'version': VERSION, **asdict(header)}, indent=2) + '\n')
 
 
 def read_header(root: Path) -> Header:
-    """The checked header.
+    """Read and check the header.
 
     Raises:
-        DataError: there is none, it is damaged, or of a later version.
+        DataError: it is missing, damaged, or of a later version.
     """
     path = root / HEADER
     try:
@@ -141,7 +158,7 @@ def _header(path: Path, values: dict[str, Any]) -> Header:
 
 
 def line_of(clip: Clip) -> str:
-    """The line that lists a clip."""
+    """Return the line that lists a clip, with its end."""
     geometry = clip.geometry._asdict()
     del geometry['scale']
     line = {'name': clip.name, **geometry, 'bytes': clip.bytes, 'sha256': clip.sha256}
@@ -149,9 +166,16 @@ def line_of(clip: Clip) -> str:
 
 
 def read_list(root: Path, header: Header) -> tuple[dict[str, Clip], list[Problem]]:
-    """Listed clips by name, in the order of the list, and a problem per damaged line: its clip counts as not listed.
+    """Read the list of clips.
 
-    A line without an end is one that was being written when the build was killed.
+    A last line without an end is ignored: it was being written when the build was killed.
+
+    Args:
+        root: Folder of the store.
+        header: Its header.
+
+    Returns:
+        Listed clips by name, in the order of the list, and a problem per damaged line, whose clip is not listed.
 
     Raises:
         DataError: the list cannot be read.
@@ -202,7 +226,12 @@ def _clip(line: bytes, header: Header) -> Clip | None:
 
 
 def write_meta_file(root: Path, clips: list[Clip]) -> None:
-    """BasicSR's list of the store's clips, for sets that come without one."""
+    """Write a meta file of BasicSR's for the clips, for sets that come without one.
+
+    Args:
+        root: Folder of the store.
+        clips: The clips, in order.
+    """
     shapes = ((clip.name, clip.geometry) for clip in clips)
     lines = [f'{name} {shape.frames} ({shape.height},{shape.width},3)\n' for name, shape in shapes]
     write_whole(root / META, ''.join(lines))
@@ -226,7 +255,7 @@ def _fail(path: Path, wrong: str, allowed: str = '') -> NoReturn:
 
 
 def list_size(root: Path) -> int:
-    """Bytes of the list, which only grows during a build."""
+    """Return the bytes of the list, which only grows during a build; 0 if there is none."""
     try:
         return os.stat(root / LIST).st_size
     except FileNotFoundError:

@@ -1,6 +1,6 @@
-"""Where pixels lie in the file of a clip: arithmetic on numbers alone.
+"""Layout of pixels in the file of a clip: arithmetic, no input or output.
 
-A side, GT or LQ, is cut into square tiles; those at the right and lower edges are what is left. The bytes of a side run
+A side, GT or LQ, is cut into square tiles; those at the right and lower edges are smaller. The bytes of a side run
 over tile rows, tiles of a row, frames, channels (R, G, B), rows and columns. So the frames of a tile lie one after
 another, and consecutive frames of a crop are one range of bytes per tile.
 """
@@ -15,14 +15,14 @@ CHANNELS = 3
 
 
 class Span(NamedTuple):
-    """What one tile holds of a crop, along one axis, in pixels.
+    """Part of a crop that one tile holds, along one axis, in pixels.
 
     Attributes:
         begin: First pixel of the tile in the frame.
         extent: Pixels of the tile.
-        inside: First pixel wanted, from the tile's first.
-        size: Pixels wanted.
-        at: Where they go in the crop.
+        inside: First pixel of the crop, counted from the tile's first.
+        size: Pixels of the crop in this tile.
+        at: Their place in the crop.
     """
 
     begin: int
@@ -33,7 +33,15 @@ class Span(NamedTuple):
 
 
 class Side(NamedTuple):
-    """One side of a clip: first byte in the file, number of frames, and height, width and tile edge in pixels."""
+    """One side of a clip, LQ or GT, in its file.
+
+    Attributes:
+        start: First byte in the file.
+        frames: Number of frames.
+        height: Height of a frame in pixels.
+        width: Width of a frame in pixels.
+        tile: Edge of a whole tile in pixels.
+    """
 
     start: int
     frames: int
@@ -43,33 +51,45 @@ class Side(NamedTuple):
 
     @property
     def bytes(self) -> int:
-        """Bytes of all its pixels."""
+        """Bytes of all pixels of the side."""
         return CHANNELS * self.frames * self.height * self.width
 
     @property
     def columns(self) -> int:
-        """Tiles beside each other."""
+        """Tiles in a row of tiles."""
         return -(-self.width // self.tile)
 
     @property
     def tiles(self) -> int:
-        """All tiles."""
+        """Number of tiles."""
         return self.columns * -(-self.height // self.tile)
 
     def offset(self, rows: Span, columns: Span) -> int:
-        """First byte of a tile: whole rows of tiles lie before it, and in its row the tiles to its left."""
+        """Return the first byte of a tile in a raw file.
+
+        Whole rows of tiles lie before it, and in its row the tiles to its left.
+
+        Args:
+            rows: The tile along the vertical axis.
+            columns: The tile along the horizontal axis.
+        """
         return self.start + CHANNELS * self.frames * (rows.begin * self.width + columns.begin * rows.extent)
 
     def number(self, rows: Span, columns: Span) -> int:
-        """Position of a tile in the order of the file, from 0."""
+        """Return the position of a tile in the order of the file, from 0.
+
+        Args:
+            rows: The tile along the vertical axis.
+            columns: The tile along the horizontal axis.
+        """
         return rows.begin // self.tile * self.columns + columns.begin // self.tile
 
     def whole(self) -> list[tuple[Span, Span]]:
-        """All tiles, in the order of the file."""
+        """Return all tiles, in the order of the file."""
         return cross(spans(0, self.height, self.height, self.tile), spans(0, self.width, self.width, self.tile))
 
     def cover(self, window: Window) -> list[tuple[Span, Span]]:
-        """Rows and columns of the tiles that show a window.
+        """Return rows and columns of the tiles that a window overlaps.
 
         Raises:
             ValueError: the window is not inside the frame.
@@ -82,7 +102,23 @@ class Side(NamedTuple):
 
 
 class Geometry(NamedTuple):
-    """What tells the layout of a clip's file: frames, GT height and width and tile edges in pixels, and the scale."""
+    """Numbers that determine the layout of a clip's file.
+
+    Attributes:
+        frames: Number of frames.
+        height: Height of a GT frame in pixels.
+        width: Width of a GT frame in pixels.
+        gt_tile: Edge of a GT tile in GT pixels.
+        lq_tile: Edge of an LQ tile in LQ pixels.
+        scale: GT pixels per LQ pixel and axis.
+
+    >>> geometry = Geometry(frames=100, height=720, width=1280, gt_tile=80, lq_tile=64, scale=4)
+    >>> geometry.bytes
+    293760000
+    >>> lq, gt = geometry.sides()
+    >>> len(gt.cover(Window(top=100, left=100, size=256)))  # tiles that a crop of 256 x 256 overlaps
+    16
+    """
 
     frames: int
     height: int
@@ -92,7 +128,7 @@ class Geometry(NamedTuple):
     scale: int
 
     def sides(self) -> tuple[Side, Side]:
-        """LQ and GT. In a raw file GT comes first."""
+        """Return LQ and GT. In a raw file GT comes first."""
         gt = Side(0, self.frames, self.height, self.width, self.gt_tile)
         lq = Side(gt.bytes, self.frames, self.height // self.scale, self.width // self.scale, self.lq_tile)
         return lq, gt
@@ -104,7 +140,14 @@ class Geometry(NamedTuple):
 
 
 def spans(start: int, size: int, length: int, tile: int) -> list[Span]:
-    """Cuts pixels start .. start + size - 1 of an axis of `length` pixels at the borders of tiles."""
+    """Divide a range of pixels of one axis at the borders of tiles.
+
+    Args:
+        start: First pixel of the range.
+        size: Pixels of the range, >= 1.
+        length: Pixels of the axis.
+        tile: Edge of a whole tile in pixels.
+    """
     found = []
     end = start + size
     for begin in range(start - start % tile, end, tile):
@@ -116,5 +159,10 @@ def spans(start: int, size: int, length: int, tile: int) -> list[Span]:
 
 
 def cross(rows: list[Span], columns: list[Span]) -> list[tuple[Span, Span]]:
-    """Every row with every column."""
+    """Return every row paired with every column.
+
+    Args:
+        rows: Spans of the vertical axis.
+        columns: Spans of the horizontal axis.
+    """
     return [(row, column) for row in rows for column in columns]

@@ -1,4 +1,4 @@
-"""What reading raw and compressed clips has in common."""
+"""Memory-mapped files: opening, reading ahead from a cold disk, copying rows of pixels."""
 
 from __future__ import annotations
 
@@ -18,12 +18,18 @@ from mg_basicsr.data.crops.crop import Pixels
 PAGE = mmap.ALLOCATIONGRANULARITY
 COLD_SECONDS = 10
 OWN = getattr(resource, 'RUSAGE_THREAD', resource.RUSAGE_SELF)
-MADV_RANDOM = getattr(mmap, 'MADV_RANDOM', None)  # systems without it read as they like
+MADV_RANDOM = getattr(mmap, 'MADV_RANDOM', None)  # None on systems that take no such advice
 MADV_WILLNEED = getattr(mmap, 'MADV_WILLNEED', None)
 
 
 class Run(NamedTuple):
-    """Frames first, first + step, ...: `frames` of them, each >= 0. The step may be negative, but not 0."""
+    """Evenly spaced frames first, first + step, ..., all >= 0.
+
+    Attributes:
+        first: First frame, from 0.
+        step: Distance of neighbours; may be negative, not 0.
+        frames: Number of frames.
+    """
 
     first: int
     step: int
@@ -31,14 +37,23 @@ class Run(NamedTuple):
 
 
 class Target(NamedTuple):
-    """Where a crop goes: contiguous planes (t, 3, size, width), and whether upside down."""
+    """Memory for a crop.
+
+    Attributes:
+        planes: uint8 (t, 3, size, width), contiguous.
+        upside_down: Write the lowest row first.
+    """
 
     planes: Pixels
     upside_down: bool
 
 
 def open_map(path: Path, size: int) -> mmap.mmap:
-    """The file under a memory map, for reads at random places.
+    """Map a file into memory, for reads at random places.
+
+    Args:
+        path: The file.
+        size: Bytes that it must have.
 
     Raises:
         OSError: it cannot be opened.
@@ -58,11 +73,11 @@ def open_map(path: Path, size: int) -> mmap.mmap:
 
 
 class ColdCache:
-    """Whether pages of files have to be waited for.
+    """Detector of files that are not in the page cache; a context manager around each read.
 
-    Then a reader announces the ranges that it is going to copy, which makes reading from a disk several times as fast.
-    It costs a quarter of the time of a small crop where all pages are in memory, so it is done only for some seconds
-    after a page was not. What is read is the same.
+    If they are not, the reader announces the byte ranges that it will copy, which makes reading from a disk several
+    times as fast. If they are, that would cost a quarter of the time of a small crop, so ranges are announced only for
+    some seconds after a page had to be read from disk. The pixels are the same either way.
     """
 
     def __init__(self) -> None:
@@ -70,7 +85,7 @@ class ColdCache:
         self._faults = 0
 
     def __enter__(self) -> bool:
-        """True if ranges are to be announced."""
+        """Return whether to announce ranges."""
         self._faults = _faults()
         return time.monotonic() < self._until
 
@@ -80,27 +95,33 @@ class ColdCache:
 
 
 def _faults() -> int:
-    """Pages that this thread had to wait for until they were read from disk."""
+    """Return the number of pages that this thread has waited for while they were read from disk."""
     return resource.getrusage(OWN).ru_majflt
 
 
 def announce(mapped: mmap.mmap, offset: int, length: int) -> None:
-    """Asks the system to start reading a range. Readers announce all of theirs before they wait for the first."""
+    """Ask the system to start reading a range. A reader announces all its ranges before it waits for the first.
+
+    Args:
+        mapped: Memory map of a file.
+        offset: First byte of the range.
+        length: Bytes of the range.
+    """
     if MADV_WILLNEED is not None:
         start = offset - offset % PAGE
         mapped.madvise(MADV_WILLNEED, start, offset + length - start)
 
 
 def copy_rows(source: Any, offset: int, strides: tuple[int, int, int], target: Pixels, left: int, width: int) -> None:
-    """Copies rows of pixels from a buffer into columns left .. left + width - 1 of an array.
+    """Copy rows of pixels from a buffer into columns left .. left + width - 1 of an array.
 
     Rows are copied as items of their length: NumPy then makes one copy per row and nothing else.
 
     Args:
         source: The buffer.
-        offset: Its first byte to copy.
-        strides: Bytes between rows along the first three axes of the target, in the buffer.
-        target: Four axes, the last one contiguous.
+        offset: First byte to copy.
+        strides: Bytes in the buffer between rows along the first three axes of the target.
+        target: uint8 with four axes, the last one contiguous; overwritten.
         left: First column in the target.
         width: Bytes of a row.
     """
@@ -115,12 +136,12 @@ def copy_rows(source: Any, offset: int, strides: tuple[int, int, int], target: P
 
 @lru_cache(maxsize=1024)
 def row_item(size: int) -> np.dtype[np.void]:
-    """The type of a row of pixels that is copied in one piece."""
+    """Return the NumPy type of a row of `size` bytes, which is copied in one piece."""
     return np.dtype(f'V{size}')
 
 
 def runs(frames: Sequence[int]) -> list[tuple[int, Run]]:
-    """Frames as evenly spaced runs, each with its position: one for everything that our datasets ask for."""
+    """Divide frames into evenly spaced runs, each with its position. Our datasets' clips are one run."""
     step = frames[1] - frames[0] if len(frames) > 1 else 1
     if step and tuple(frames) == tuple(range(frames[0], frames[0] + step * len(frames), step)):
         return [(0, Run(frames[0], step, len(frames)))]

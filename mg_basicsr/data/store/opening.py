@@ -1,4 +1,4 @@
-"""A store in place of the folders or LMDBs of a training set."""
+"""Opening of a store in place of the folders or LMDBs of a training set."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from mg_basicsr.errors import ConfigError, Problem
 
 
 def open_store(path: str | Path, options: TrainSetOptions, sequences: Iterable[FrameSequence] = ()) -> StoreFrames:
-    """A store, checked against the set that is to be read from it.
+    """Open a store and check it against the training set that will be read from it.
 
     Args:
         path: Folder of the store.
-        options: The set's options. Flow is read from its own folder or LMDB.
-        sequences: Sequences of the set, if it is known already; see `StoreFrames.check`.
+        options: The set's options. Flow is not in stores, and read from the folder or LMDB that they name.
+        sequences: Sequences of the set, if known already; see `StoreFrames.check`.
 
     Raises:
         ConfigError: the store has another scale.
-        DataError: the store is missing or damaged, or does not have these sequences.
+        DataError: the store is missing or damaged, or lacks some of these sequences.
     """
     flows = None
     if options.dataroot_flow:

@@ -1,4 +1,4 @@
-"""Reading crops from the raw file of a clip."""
+"""Reader of crops from the raw file of a clip."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from mg_basicsr.data.store.mapped_file import Run, Target, announce, row_item
 
 
 class RawClip:
-    """Pixels as they are: all of GT, then all of LQ."""
+    """Open file of uncompressed pixels: all of GT, then all of LQ.
+
+    Args:
+        mapped: Memory map of the file.
+        sequence: The sequence under which the clip was opened.
+        geometry: Layout of the file.
+    """
 
     def __init__(self, mapped: mmap.mmap, sequence: FrameSequence, geometry: Geometry) -> None:
         self.sequence = sequence
@@ -21,7 +27,15 @@ class RawClip:
         self._map = mapped
 
     def read(self, side: Side, run: Run, window: Window, target: Target, cold: bool) -> None:
-        """Copies a crop of some frames; `cold`: its pages may have to be waited for."""
+        """Copy a crop of some frames.
+
+        Args:
+            side: LQ or GT of this clip.
+            run: The frames.
+            window: The crop in pixels of the side.
+            target: Memory for the crop.
+            cold: Announce byte ranges first, since they may have to be read from disk.
+        """
         tiles = side.cover(window)
         earliest = min(run.first, run.first + run.step * (run.frames - 1))
         length = abs(run.step) * (run.frames - 1) + 1

@@ -1,4 +1,4 @@
-"""A store as a FrameSource: a crop costs the reading of its own pixels."""
+"""Reader of crop stores: a FrameSource that reads the pixels of a crop and no others."""
 
 from __future__ import annotations
 
@@ -21,20 +21,38 @@ from mg_basicsr.data.store.zstd_clip import ZstdClip
 from mg_basicsr.errors import DataError, Problem
 
 MOST_OPEN = 4096  # clips
-SMALL = 64  # pixels: below, calls cost more than what they do
+SMALL = 64  # pixels: up to this size, calling a function costs more than its work
 
 
 class StoreFrames:
-    """Reads crops from a store.
+    """FrameSource that reads from a store.
 
-    Clips are mapped into memory when they are first read, and stay open. Objects can be pickled; copies open their own.
+    Clips are mapped into memory when they are first read, and stay open. Objects can be pickled; copies open the files
+    again.
 
     Args:
         root: Folder of the store.
-        flows: Where optical flow is, which stores don't hold.
+        flows: Files of optical flow, which stores do not hold.
 
     Raises:
         DataError: the header or the list is missing or damaged.
+
+    A crop of the second frame, then of the first:
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from mg_basicsr.data.store.building.build import build
+    >>> from mg_basicsr.data.store.building.material import ArrayClip
+    >>> from mg_basicsr.data.store.format import Header
+    >>> gt = np.arange(2 * 64 * 96 * 3, dtype=np.uint8).reshape(2, 64, 96, 3)
+    >>> clip = ArrayClip('000', gt, lq=gt[:, ::4, ::4])
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     _ = build(Path(root, 'store'), Header(scale=4), [clip])
+    ...     crops = np.empty((2, 3, 32, 32), np.uint8)
+    ...     window = Window(top=16, left=48, size=32)
+    ...     StoreFrames(Path(root, 'store')).read_gt(clip.clips[0], [1, 0], window, Flips(), crops)
+    >>> np.array_equal(crops, gt[[1, 0], 16:48, 48:80].transpose(0, 3, 1, 2))
+    True
     """
 
     def __init__(self, root: str | Path, flows: FlowFiles | None = None) -> None:
@@ -57,23 +75,28 @@ class StoreFrames:
     def read_lq(
         self, sequence: FrameSequence, frames: Sequence[int], window: Window, flips: Flips, out: Pixels
     ) -> None:
+        """Copy LQ crops from the store; see `FrameSource.read_lq`."""
         clip = self._opened(sequence)
         self._read(clip, clip.lq, sequence, frames, window, flips, out)
 
     def read_gt(
         self, sequence: FrameSequence, frames: Sequence[int], window: Window, flips: Flips, out: Pixels
     ) -> None:
+        """Copy GT crops from the store; see `FrameSource.read_gt`."""
         clip = self._opened(sequence)
         self._read(clip, clip.gt, sequence, frames, window, flips, out)
 
     def read_flow(self, sequence: FrameSequence, center: int, offsets: Sequence[int], window: Window) -> Flow:
+        """Read flows from their own files; see `FrameSource.read_flow`."""
         return read_flow(self._flows, sequence, center, offsets, window)
 
     def gt_shape(self, sequence: FrameSequence) -> tuple[int, int]:
+        """Return the GT height and width of a clip from the list; see `FrameSource.gt_shape`."""
         geometry = self._listed(sequence).geometry
         return geometry.height, geometry.width
 
     def problems(self, sequence: FrameSequence, flow_offsets: Sequence[int] = ()) -> list[Problem]:
+        """Return problems of a clip that is not listed or whose file has another size; see `FrameSource.problems`."""
         try:
             clip = self._listed(sequence)
         except DataError as error:
@@ -88,10 +111,10 @@ class StoreFrames:
         return self._flows.problems(sequence, flow_offsets) if self._flows else []
 
     def check(self, sequences: Iterable[FrameSequence]) -> None:
-        """Whether all these sequences are listed, with their numbers of frames and sizes. Looks at no clip's file.
+        """Check that sequences are listed with their numbers of frames and sizes. Opens no clip.
 
         Raises:
-            DataError: the first five that are not, and how many more.
+            DataError: some are not; names the first five, and how many more.
         """
         problems: list[Problem] = []
         for sequence in sequences:
@@ -165,7 +188,7 @@ class StoreFrames:
             _mirror(out)
         if flips.transpose:
             _transpose(out)
-            if flips.vertical:  # what was top-bottom is left-right now, which is one call for all planes
+            if flips.vertical:  # after transposing, top-bottom is left-right, which is one call for all planes
                 _mirror(out)
 
     def _fail(self, name: str, wrong: str, allowed: str = '') -> NoReturn:
@@ -183,7 +206,7 @@ def _shape(sequence: FrameSequence) -> str:
 
 
 def _most_open() -> int:
-    """Clips to keep open: each holds a file descriptor, of which the loader and the network need some too."""
+    """Return how many clips to keep open: each holds a file descriptor, and the rest of the process needs some too."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return MOST_OPEN if limit == resource.RLIM_INFINITY else max(16, min(MOST_OPEN, limit // 4))
 

@@ -1,4 +1,4 @@
-"""Reading crops from the compressed file of a clip."""
+"""Reader of crops from the compressed file of a clip."""
 
 from __future__ import annotations
 
@@ -14,9 +14,18 @@ from mg_basicsr.data.store.mapped_file import Run, Target, announce, copy_rows
 
 
 class ZstdClip:
-    """Compressed blocks. An index of where each block ends comes first: LQ's blocks, then GT's, 8 bytes each.
+    """Open file of compressed blocks, after an index of their ends: LQ's blocks, then GT's, 8 bytes each.
 
     Blocks of a side are in the order of tiles, and those of a tile in the order of frames.
+
+    Args:
+        mapped: Memory map of the file.
+        sequence: The sequence under which the clip was opened.
+        geometry: Layout of the file.
+        block: Frames per block.
+
+    Raises:
+        ValueError: the index is damaged.
     """
 
     def __init__(self, mapped: mmap.mmap, sequence: FrameSequence, geometry: Geometry, block: int) -> None:
@@ -37,7 +46,14 @@ class ZstdClip:
         self._ends = ends
 
     def read(self, side: Side, run: Run, window: Window, target: Target, cold: bool) -> None:
-        """Copies a crop of some frames; `cold`: its pages may have to be waited for.
+        """Copy a crop of some frames.
+
+        Args:
+            side: LQ or GT of this clip.
+            run: The frames.
+            window: The crop in pixels of the side.
+            target: Memory for the crop.
+            cold: Announce byte ranges first, since they may have to be read from disk.
 
         Raises:
             ValueError: a block is damaged.
@@ -50,7 +66,7 @@ class ZstdClip:
         for rows, columns in tiles if cold else ():
             self._announce(side, side.number(rows, columns), sorted(parts))
         for rows in dict.fromkeys(rows for rows, _ in tiles):
-            # what the codec undoes row by row is collected first: few long rows are faster than many short ones
+            # The codec works row by row, and few long rows are faster than many short ones: tiles are joined first.
             height = rows.inside + rows.size
             values = np.empty((height, run.frames, CHANNELS, window.width), np.uint8)
             for columns in (columns for row, columns in tiles if row is rows):

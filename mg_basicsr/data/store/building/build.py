@@ -1,7 +1,7 @@
-"""Builds a store in several processes, so that it can be killed at any moment and continued.
+"""Builder of stores, in several processes; it can be killed at any moment and continued.
 
-A clip is written to a temporary name, synced to disk, renamed, and only then listed. What is listed is therefore whole;
-what is not listed is made, again if need be.
+A clip is written under a temporary name, synced to disk, renamed, and only then listed. Listed clips are therefore
+whole; all others are made, or made again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from mg_basicsr.data.store.format import (
 )
 from mg_basicsr.errors import ConfigError, DataError, Problem
 
-POLL = 0.2  # seconds between looks at how far the processes are
+POLL = 0.2  # seconds between reports of progress
 
 Progress = Callable[[int], None]  # clips done, of all
 
@@ -44,23 +44,32 @@ Progress = Callable[[int], None]  # clips done, of all
 def build(
     root: Path, header: Header, material: Sequence[Material], workers: int = 1, progress: Progress | None = None
 ) -> list[Clip]:
-    """Makes all clips that are not in the store yet, and writes the lists in the order of the material.
+    """Make all clips that are not in the store yet, and write its lists in the order of the material.
 
-    A clip that cannot be made does not keep the others from being made.
+    If a clip cannot be made, the others still are, and the error is raised at the end.
 
     Args:
         root: Folder of the store; made if absent.
-        header: What the store is to be.
-        material: What the clips are made from.
-        workers: Processes; with 1 everything is done in this one.
-        progress: Called now and then.
+        header: Properties of the store.
+        material: Sources of the clips, with distinct names.
+        workers: Number of processes; with 1 everything is done in this one.
+        progress: Called with the number of clips done, of all, about every 0.2 s.
 
     Returns:
         All clips of the store.
 
     Raises:
-        ConfigError: the folder holds something else, or a store of another kind, or another process builds it.
-        DataError: frames are missing or damaged, or the disk is full. What is listed then can be used.
+        ConfigError: the folder holds something else, or a store with another header, or another process builds it.
+        DataError: frames are missing or damaged, or the disk is full. The clips listed by then can be used.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from mg_basicsr.data.store.building.material import ArrayClip
+    >>> gt, lq = np.zeros((5, 64, 96, 3), np.uint8), np.zeros((5, 16, 24, 3), np.uint8)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     clips = build(Path(folder, 'store'), Header(scale=4), [ArrayClip('000', gt, lq), ArrayClip('001', gt, lq)])
+    >>> [(clip.name, clip.geometry.frames, clip.bytes) for clip in clips]
+    [('000', 5, 97920), ('001', 5, 97920)]
     """
     begin(root, header)
     with _lock(root):
@@ -79,11 +88,15 @@ def build(
 
 
 def begin(root: Path, header: Header) -> None:
-    """Makes the folder and its header, or checks those that are there.
+    """Make the folder and its header, or check existing ones.
+
+    Args:
+        root: Folder of the store.
+        header: Properties of the store.
 
     Raises:
-        ConfigError: it is not the store that the header describes.
-        DataError: its header is damaged.
+        ConfigError: the folder holds something else, or a store with another header.
+        DataError: the header in the folder is damaged.
     """
     if (root / HEADER).exists():
         found = read_header(root)
@@ -106,7 +119,16 @@ def begin(root: Path, header: Header) -> None:
 
 
 def keep_whole(root: Path, header: Header, material: Sequence[Material]) -> set[str]:
-    """Names of the clips that need not be made. Clips whose file is not as listed leave the list."""
+    """Remove clips from the list whose file or layout is not as listed or planned.
+
+    Args:
+        root: Folder of the store.
+        header: Its header.
+        material: Sources of the planned clips.
+
+    Returns:
+        Names of planned clips that remain listed, and need not be made.
+    """
     planned = {clip.name: geometry_of(clip, header) for part in material for clip in part.clips}
     clips, damaged = read_list(root, header)
     kept = {
@@ -122,7 +144,7 @@ def keep_whole(root: Path, header: Header, material: Sequence[Material]) -> set[
 
 
 def _finish(root: Path, header: Header, material: Sequence[Material]) -> list[Clip]:
-    """Puts the list into the order of the material, whichever process was first."""
+    """Put the list into the order of the material, in whatever order processes have listed clips."""
     clips, _ = read_list(root, header)
     order = [clip.name for part in material for clip in part.clips]
     names = [*order, *(name for name in clips if name not in set(order))]
@@ -133,10 +155,19 @@ def _finish(root: Path, header: Header, material: Sequence[Material]) -> list[Cl
 
 
 def make(root: Path, header: Header, material: Material, wanted: Collection[str]) -> list[Problem]:
-    """Makes and lists clips; what is wrong with one of them is returned.
+    """Make clips and list them, up to the first that cannot be made.
+
+    Args:
+        root: Folder of the store.
+        header: Its header.
+        material: Source of the clips.
+        wanted: Names of the clips to make.
+
+    Returns:
+        Problems of the clip that cannot be made; none if all were made.
 
     Raises:
-        DataError: the disk is full: nothing more can be done.
+        DataError: the store cannot be written, so that no further clip can be made.
     """
     try:
         for sequence, frames in material.open(wanted):
@@ -164,7 +195,11 @@ def _run(
     workers: int,
     look: Callable[[], object],
 ) -> Iterator[list[Problem]]:
-    """Problems of each piece of material as it is done."""
+    """Make the wanted clips; yield the problems of each piece of material when it is done.
+
+    Raises:
+        DataError: the store cannot be written, or a process was killed.
+    """
     if workers <= 1:
         for part in material:
             yield make(root, header, part, wanted)
@@ -194,7 +229,7 @@ def _run(
 
 
 def _start() -> None:
-    """In each process: one thread, and an end when the parent ends, however it ends."""
+    """Prepare a process: one thread, and an exit when the parent ends for whatever reason."""
     import cv2
 
     cv2.setNumThreads(0)
@@ -211,7 +246,11 @@ def _leave_with(sentinel: int) -> None:
 
 @contextmanager
 def _lock(root: Path) -> Iterator[None]:
-    """Keeps two builds out of one folder; the system undoes it when the process ends."""
+    """Lock a store against other builds; the system releases the lock when the process ends.
+
+    Raises:
+        ConfigError: another process builds the store.
+    """
     with open(root / HEADER, 'rb') as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""What clips are made from: image files, or a video. Objects travel to the processes that build."""
+"""Sources of clips for a store: image files, arrays and videos. Objects are pickled for the processes that build."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from mg_basicsr.errors import DataError, Problem
 
 
 class Material(Protocol):
-    """One or more clips that are read together."""
+    """Source of one or more clips that are read together."""
 
     @property
     def clips(self) -> tuple[FrameSequence, ...]:
-        """The clips, with the GT size that they have in the store."""
+        """The clips, with the GT size that they get in the store."""
 
     def open(self, wanted: Collection[str]) -> Iterator[tuple[FrameSequence, Iterator[Pair]]]:
-        """The wanted clips, each with its frames, to be used up before the next clip.
+        """Yield the wanted clips with their frames; the frames are used up before the next clip is asked for.
 
         Raises:
             DataError: a frame is missing or damaged.
@@ -35,14 +35,16 @@ class Material(Protocol):
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """A clip, or an image, in folders or LMDBs.
+    """Clip, or image, in folders or LMDBs.
 
     Attributes:
         sequence: The clip.
-        names: What its frames are called.
-        gt, lq: The two sides; without LQ, it is made by `degrade`.
+        names: Names of its frames.
+        gt: GT frames.
+        lq: LQ frames; None to make them by `degrade`.
+        degrade: Makes an LQ frame from a GT frame; unused where `lq` is set.
         scale: GT pixels per LQ pixel and axis.
-        cut: Pixels to leave out at the bottom and at the right of GT, so that LQ pixels are whole.
+        cut: Pixels to cut off at the bottom and at the right of GT, so that its size is a multiple of the scale.
     """
 
     sequence: FrameSequence
@@ -55,9 +57,11 @@ class ImageFiles:
 
     @property
     def clips(self) -> tuple[FrameSequence, ...]:
+        """The one clip; see `Material.clips`."""
         return (self.sequence,)
 
     def open(self, wanted: Collection[str]) -> Iterator[tuple[FrameSequence, Iterator[Pair]]]:
+        """Yield the clip with its decoded frames, if wanted; see `Material.open`."""
         if self.sequence.name in wanted:
             yield self.sequence, self._frames()
 
@@ -74,6 +78,32 @@ class ImageFiles:
             yield Pair(gt, lq)
 
 
+@dataclass(frozen=True, eq=False)  # arrays have no single truth value
+class ArrayClip:
+    """Clip in memory, for stores that are made in Python.
+
+    Attributes:
+        name: Name of the clip.
+        gt: uint8 (t, H, W, 3), RGB.
+        lq: uint8 (t, H / scale, W / scale, 3), RGB.
+    """
+
+    name: str
+    gt: Pixels
+    lq: Pixels
+
+    @property
+    def clips(self) -> tuple[FrameSequence, ...]:
+        """The one clip; see `Material.clips`."""
+        frames, height, width, _ = self.gt.shape
+        return (FrameSequence(self.name, frames, height, width),)
+
+    def open(self, wanted: Collection[str]) -> Iterator[tuple[FrameSequence, Iterator[Pair]]]:
+        """Yield the clip with its frames, if wanted; see `Material.open`."""
+        if self.name in wanted:
+            yield self.clips[0], (Pair(gt, lq) for gt, lq in zip(self.gt, self.lq, strict=True))
+
+
 @dataclass(frozen=True)
 class VideoFile:
     """Clips of one video, decoded from its start.
@@ -81,10 +111,11 @@ class VideoFile:
     Attributes:
         path: The file.
         stem: First part of the clips' names.
-        starts: First frame of each clip.
+        starts: First frame of each clip in the video, from 0, ascending.
         frames: Frames of each clip.
-        height, width: Of a clip's GT frames: the video's, less what is not a whole LQ pixel.
-        degrade: Makes LQ.
+        height: Height of GT frames in pixels: the video's, rounded down to a multiple of the scale.
+        width: Width of GT frames in pixels, likewise.
+        degrade: Makes an LQ frame from a GT frame.
         first: Number of the first clip.
     """
 
@@ -99,10 +130,12 @@ class VideoFile:
 
     @property
     def clips(self) -> tuple[FrameSequence, ...]:
+        """Clips named `stem/0000` and so on; see `Material.clips`."""
         numbers = range(self.first, self.first + len(self.starts))
         return tuple(FrameSequence(f'{self.stem}/{n:04d}', self.frames, self.height, self.width) for n in numbers)
 
     def open(self, wanted: Collection[str]) -> Iterator[tuple[FrameSequence, Iterator[Pair]]]:
+        """Decode the video and yield the wanted clips; see `Material.open`."""
         chosen = [(clip, start) for clip, start in zip(self.clips, self.starts, strict=True) if clip.name in wanted]
         position = chosen[0][1] if chosen else 0
         video = read_video(self.path, position)
@@ -125,7 +158,15 @@ class VideoFile:
 
 
 def degraded(gt: Pixels, degrade: Degrade | None) -> Pixels:
-    """The LQ frame of a GT frame."""
+    """Return the LQ frame of a GT frame.
+
+    Args:
+        gt: uint8 (H, W, 3).
+        degrade: The degradation.
+
+    Raises:
+        ValueError: there is no degradation.
+    """
     if degrade is None:
         raise ValueError('neither an LQ side nor a degradation')
     return degrade(gt)

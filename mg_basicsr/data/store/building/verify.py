@@ -1,4 +1,4 @@
-"""Whether the files of a store are still what was written."""
+"""Verification that the files of a store are unchanged."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from mg_basicsr.errors import DataError, Problem
 
 
 def verify(root: Path, progress: Callable[[int, int], None] | None = None) -> int:
-    """Reads all files and compares their checksums; returns the number of clips.
+    """Read all files and compare their checksums.
 
     Args:
         root: Folder of the store.
         progress: Called with (clips done, clips) after each.
 
+    Returns:
+        The number of clips.
+
     Raises:
-        DataError: files, or lines of the list, are damaged or missing; the first five, and how many more.
+        DataError: files or lines of the list are damaged or missing; names the first five, and how many more.
     """
     clips, problems = read_list(root, read_header(root))
     for done, clip in enumerate(clips.values(), 1):

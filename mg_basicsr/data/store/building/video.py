@@ -1,4 +1,4 @@
-"""Videos: what is in them, and where one shot ends and the next begins."""
+"""Decoding of videos, detection of their shots, and division of shots into clips."""
 
 from __future__ import annotations
 
@@ -17,17 +17,24 @@ THUMBNAIL = (64, 36)  # width and height at which frames are compared
 LEVELS = 4  # of each channel in the histogram of colours
 NEIGHBOURS = 8  # changes to each side that a change is compared with
 
-# A cut changes pixels far more than the motion around it, and the colours of the frame too; motion that sets in does
-# the first, fast motion or a change of light the second. In 30 seconds of animation (Big Buck Bunny) cuts changed
-# pixels by 77 to 99, 197 to 370 times what is usual, and colours by 0.6 to 0.8; everything else by up to 18, 14 times,
-# and 0.3, but nothing else did all three.
+# A cut changes pixels far more than the motion around it, and the colours of the frame too. Motion that sets in does
+# only the first, fast motion or a change of light only the second. In 30 seconds of animation (Big Buck Bunny) cuts
+# changed pixels by 77 to 99, which is 197 to 370 times the median, and colours by 0.6 to 0.8. Other changes reached 18,
+# 14 times and 0.3, but no other change passed all three thresholds.
 LEAST_CHANGE = 8.0  # mean difference of pixels, 0..255
 LEAST_RATIO = 4.0  # to the median of the neighbours
-LEAST_COLOURS = 0.15  # share of pixels that change their place in the histogram
+LEAST_COLOURS = 0.15  # share of pixels that change their bin of the histogram
 
 
 class Video(NamedTuple):
-    """Frames, height and width in pixels, and the first frame of each shot."""
+    """Size and shots of a video.
+
+    Attributes:
+        frames: Number of frames.
+        height: In pixels.
+        width: In pixels.
+        shots: First frame of each shot, from 0, ascending.
+    """
 
     frames: int
     height: int
@@ -36,19 +43,28 @@ class Video(NamedTuple):
 
 
 class Thumbnail(NamedTuple):
-    """A small frame and the histogram of its colours."""
+    """Reduced frame, by which frames are compared.
+
+    Attributes:
+        pixels: float32 (36, 64, 3), 0..255.
+        colours: float32 (64), the share of pixels in each bin of the histogram of colours.
+    """
 
     pixels: NDArray[np.float32]
     colours: NDArray[np.float32]
 
 
 def read_video(path: str, first: int = 0) -> Iterator[Pixels]:
-    """All frames from `first` on, in order, BGR, of one size.
+    """Yield the frames of a video in order: uint8 (h, w, 3), BGR, of one size.
 
-    Those before it are decoded too: seeking is not exact in all kinds of files.
+    Frames before `first` are decoded too, since seeking is not exact in all kinds of files.
+
+    Args:
+        path: The file.
+        first: First frame to yield, from 0.
 
     Raises:
-        DataError: it cannot be opened or decoded, or the size of its frames changes.
+        DataError: the video cannot be opened or decoded, or the size of its frames changes.
     """
     capture = cv2.VideoCapture(path)
     try:
@@ -70,11 +86,11 @@ def read_video(path: str, first: int = 0) -> Iterator[Pixels]:
 
 
 def inspect(path: str, progress: Callable[[int], None] | None = None) -> Video:
-    """Decodes a video once and finds its shots.
+    """Decode a video once and find its shots.
 
     Args:
         path: The file.
-        progress: Called with the number of frames decoded.
+        progress: Called with the number of frames decoded so far.
 
     Raises:
         DataError: see `read_video`.
@@ -94,20 +110,28 @@ def inspect(path: str, progress: Callable[[int], None] | None = None) -> Video:
 
 
 def thumbnail(frame: Pixels) -> Thumbnail:
-    """What a frame is compared by."""
+    """Return the thumbnail of a frame, uint8 (h, w, 3)."""
     small = cv2.resize(frame, THUMBNAIL, interpolation=cv2.INTER_AREA)
     colours = cv2.calcHist([small], [0, 1, 2], None, [LEVELS] * 3, [0, 256] * 3).ravel() / (small.size / 3)
     return Thumbnail(small.astype(np.float32), colours.astype(np.float32))
 
 
 def change(before: Thumbnail, after: Thumbnail) -> tuple[float, float]:
-    """Mean difference of pixels, 0..255, and the share of pixels whose colour changed, 0..1."""
+    """Measure the change between two frames.
+
+    Args:
+        before: Thumbnail of a frame.
+        after: Thumbnail of the next frame.
+
+    Returns:
+        Mean difference of pixels, 0..255, and share of pixels whose colour changed, 0..1.
+    """
     pixels = float(np.abs(after.pixels - before.pixels).mean())
     return pixels, 1 - float(np.minimum(after.colours, before.colours).sum())
 
 
 def cuts(changes: list[tuple[float, float]]) -> list[int]:
-    """First frames of new shots, from the changes between neighbouring frames."""
+    """Return the first frames of new shots, from the `change` of every two neighbouring frames."""
     found = []
     for at, (pixels, colours) in enumerate(changes):
         around = changes[max(0, at - NEIGHBOURS) : at] + changes[at + 1 : at + 1 + NEIGHBOURS]
@@ -118,7 +142,15 @@ def cuts(changes: list[tuple[float, float]]) -> list[int]:
 
 
 def split(video: Video, length: int) -> list[int]:
-    """First frames of clips of `length` frames, one after another within each shot; what is left over is left out."""
+    """Divide shots into clips, one after another; the frames that remain at the end of a shot are not used.
+
+    Args:
+        video: Size and shots of the video.
+        length: Frames of each clip, >= 1.
+
+    Returns:
+        First frame of each clip, ascending.
+    """
     ends = (*video.shots[1:], video.frames)
     return [
         first for start, end in zip(video.shots, ends, strict=True) for first in range(start, end - length + 1, length)

@@ -1,4 +1,4 @@
-"""Writes the file of one clip: whole, under its own name, or not at all."""
+"""Writer of clip files, whole or not at all."""
 
 from __future__ import annotations
 
@@ -17,24 +17,35 @@ from mg_basicsr.data.store.codec import Codec
 from mg_basicsr.data.store.format import Clip, Header, clip_path
 from mg_basicsr.data.store.layout import CHANNELS, Geometry, Side, Span
 
-# Edges of GT and LQ tiles in pixels. Larger tiles read more from a cold disk and decompress more, smaller ones are more
-# pieces to copy. Measured, crops of GT 256, warm: 80 and 64 cost 7 % less than 64 and 32; decompressing favours small.
+# Edges of GT and LQ tiles in pixels. With larger tiles, more is read from a cold disk and decompressed; with smaller
+# ones, more pieces are copied. Measured with crops of GT 256 from raw files in memory: 80 and 64 cost 7 % less than 64
+# and 32; decompression favours small tiles.
 RAW_TILES = 80, 64
 COMPRESSED_TILES = 64, 32
 WHOLE_PIXELS = 512 * 512  # raw GT frames up to this are one tile: septuplets, sub-images
-CHUNK_BYTES = 64 << 20  # frames that are held in memory at a time
+CHUNK_BYTES = 64 << 20  # most bytes of frames in memory at a time
 READ_BYTES = 1 << 20
 
 
 class Pair(NamedTuple):
-    """A GT frame (H, W, 3) and its LQ frame (H / scale, W / scale, 3), uint8, RGB."""
+    """Pair of frames.
+
+    Attributes:
+        gt: uint8 (H, W, 3), RGB.
+        lq: uint8 (H / scale, W / scale, 3), RGB.
+    """
 
     gt: Pixels
     lq: Pixels
 
 
 def geometry_of(sequence: FrameSequence, header: Header) -> Geometry:
-    """The layout that we give a clip."""
+    """Choose the layout of a new clip.
+
+    Args:
+        sequence: Name, number of frames and GT size.
+        header: Header of the store.
+    """
     _, frames, height, width = sequence
     if header.codec == 'raw' and height * width <= WHOLE_PIXELS:
         return Geometry(frames, height, width, max(height, width), max(height, width), header.scale)
@@ -43,17 +54,20 @@ def geometry_of(sequence: FrameSequence, header: Header) -> Geometry:
 
 
 def write_clip(root: Path, header: Header, sequence: FrameSequence, frames: Iterable[Pair]) -> Clip:
-    """Writes a clip; the caller lists it.
+    """Write the file of a clip. The caller lists the clip, which makes it part of the store.
 
     Args:
         root: Folder of the store.
-        header: The store's.
+        header: Header of the store.
         sequence: Name, number of frames and GT size.
         frames: The frames, in order.
 
+    Returns:
+        The entry for the list.
+
     Raises:
-        OSError: the disk is full, or the file cannot be written.
-        ValueError: there are more or fewer frames, or of another size.
+        OSError: the file cannot be written, for instance on a full disk.
+        ValueError: the number of frames or their size is not the sequence's.
     """
     geometry = geometry_of(sequence, header)
     with whole_file(clip_path(root, sequence.name)) as descriptor:
@@ -66,7 +80,7 @@ def write_clip(root: Path, header: Header, sequence: FrameSequence, frames: Iter
 
 
 def sha256(descriptor: int) -> str:
-    """SHA-256 of a whole file, as 64 hexadecimal digits."""
+    """Return the SHA-256 of a whole file as 64 hexadecimal digits."""
     digest = hashlib.sha256()
     offset = 0
     while data := os.pread(descriptor, READ_BYTES, offset):
@@ -77,7 +91,7 @@ def sha256(descriptor: int) -> str:
 
 def _write_raw(descriptor: int, geometry: Geometry, frames: Iterable[Pair]) -> int:
     if hasattr(os, 'posix_fallocate'):
-        os.posix_fallocate(descriptor, 0, geometry.bytes)  # a full disk is told now, and the file is not scattered
+        os.posix_fallocate(descriptor, 0, geometry.bytes)  # fails now if the disk is full; avoids fragments
     for first, chunk in _chunks(frames, geometry, 1):
         for side, planes in zip(geometry.sides(), chunk, strict=True):
             for rows, columns in side.whole():
@@ -106,7 +120,13 @@ def _write_zstd(descriptor: int, geometry: Geometry, frames: Iterable[Pair], blo
 
 
 def _chunks(frames: Iterable[Pair], geometry: Geometry, multiple: int) -> Iterator[tuple[int, tuple[Pixels, Pixels]]]:
-    """First frame, and planes (n, 3, h, w) of LQ and GT, of runs of frames; all but the last a multiple long."""
+    """Yield runs of frames: their first frame, and their planes (n, 3, h, w) of LQ and GT.
+
+    The length of all runs but the last is a multiple of `multiple`.
+
+    Raises:
+        ValueError: the number of frames or their size is not the geometry's.
+    """
     lq, gt = geometry.sides()
     most = max(1, CHUNK_BYTES // (CHANNELS * gt.height * gt.width) // multiple) * multiple
     most = min(most, geometry.frames)
