@@ -72,7 +72,7 @@ def restore(checkpoint: Path, network: dict[str, Any], lq: Image) -> Image:
 
 
 def bicubic_psnr(root: Path) -> float:
-    """Return the PSNR of bicubic upscaling on the validation clips in dB: mean over frames, then clips, like BasicSR."""
+    """Return the PSNR of bicubic upscaling on the validation clips in dB, averaged over frames, then clips."""
     scores = []
     for folder in sorted((root / 'val/GT').iterdir()):
         pairs = zip(read_clip(root / 'val/LQ' / folder.name), read_clip(folder), strict=True)

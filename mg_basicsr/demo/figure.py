@@ -159,7 +159,7 @@ def _draw_curves(axis: Axes, curves: Sequence[Curve], bicubic_psnr: float | None
     axis.margins(y=0.08)
     axis.set_xlabel(f'wall-clock time ({unit})')
     axis.set_ylabel('validation PSNR (dB)')
-    axis.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))  # no quarters: labels of one decimal would round them
+    axis.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))  # labels of one decimal would round quarters
     axis.grid(color=GREY, alpha=0.25, linewidth=0.6)
     axis.spines[['top', 'right']].set_visible(False)
     axis.legend(loc='lower right', bbox_to_anchor=(1, 0.14), frameon=True, framealpha=0.95, edgecolor='none')

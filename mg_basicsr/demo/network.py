@@ -1,7 +1,7 @@
 """Small bidirectional recurrent VSR network: trained in minutes on two CPU cores, any clip length, sizes from 8 x 8.
 
 Its structure is that of the recurrent family (a hidden state is passed backward, then forward, aligned by optical flow;
-Chan et al., "BasicVSR", CVPR 2021). It learns in minutes for four reasons. The flow comes from Lucas-Kanade instead of a
+Chan et al., "BasicVSR", CVPR 2021). It learns in minutes for four reasons. Flow is computed by Lucas-Kanade, not by a
 network, so that alignment is right from the first iteration on. The trunks get detail, not brightness. The output
 starts at bicubic's. Everything before one pixel shuffle has LQ size.
 """

@@ -45,7 +45,7 @@ class Baseline:
 
     @property
     def fixed_frames(self) -> bool:
-        """Whether the number of frames is fixed, as it is for sliding windows and images."""
+        """Whether the number of frames is fixed, which holds for sliding windows and for images."""
         return self.sliding_window or self.frames == 1
 
     @property

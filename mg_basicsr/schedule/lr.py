@@ -39,6 +39,7 @@ class Constant:
     """Constant factor f(k) = 1."""
 
     def __call__(self, k: int) -> float:
+        """Return f(k)."""
         return 1.0
 
     def __str__(self) -> str:
@@ -49,6 +50,10 @@ class Constant:
 class StepDown:
     """Step f(k) = 1 for k < at, and `factor` from there on (the two halves of wu2020's fine-tuning).
 
+    Attributes:
+        at: Iteration of the step.
+        factor: Factor from there on.
+
     >>> [StepDown(at=10, factor=0.1)(k) for k in (0, 9, 10)]
     [1.0, 1.0, 0.1]
     """
@@ -57,6 +62,7 @@ class StepDown:
     factor: float
 
     def __call__(self, k: int) -> float:
+        """Return f(k)."""
         return 1.0 if k < self.at else self.factor
 
     def __str__(self) -> str:
@@ -74,6 +80,7 @@ class Linear:
     period: int
 
     def __call__(self, k: int) -> float:
+        """Return f(k)."""
         return max(0.0, 1 - k / self.period)
 
     def __str__(self) -> str:
@@ -90,6 +97,7 @@ class Cosine:
     period: int
 
     def __call__(self, k: int) -> float:
+        """Return f(k)."""
         return (1 + math.cos(math.pi * min(k / self.period, 1.0))) / 2
 
     def __str__(self) -> str:
@@ -118,6 +126,7 @@ class CosineRestart:
     minima: tuple[float, ...] = ()
 
     def __call__(self, k: int) -> float:
+        """Return f(k)."""
         ends = _cumulative(self.periods)
         k = min(k, ends[-1])
         n = bisect_left(ends, k)  # BasicSR counts a period's end as its own last point
@@ -147,6 +156,7 @@ class MultiStep:
     weights: tuple[float, ...] = (1.0,)
 
     def __call__(self, k: int) -> float:
+        """Return f(k)."""
         n = bisect_right(self.restarts, k) - 1
         restart, weight = (self.restarts[n], self.weights[n]) if n >= 0 else (-1, 1.0)
         passed = sum(restart < milestone <= k for milestone in self.milestones)
@@ -170,6 +180,7 @@ class HostCurve:
     shift: Fraction = Fraction(0)
 
     def __call__(self, k: int) -> float:
+        """Return f(k)."""
         return self.curve(int((self.start + k) * self.stride + self.shift))
 
     def __str__(self) -> str:
@@ -196,6 +207,7 @@ class Rate:
     factor: float
 
     def __call__(self, initial_lr: float) -> float:
+        """Return the rate of a group with this initial rate."""
         return self.warmup * (self.floor + (self.first * (initial_lr / self.base_lr) - self.floor) * self.factor)
 
 

@@ -220,7 +220,7 @@ def _run(
                 for future in done:
                     yield future.result()
         except BrokenProcessPool:
-            what = 'a process that makes clips was killed, perhaps for want of memory'
+            what = 'a process that makes clips was killed, perhaps because memory ran out'
             raise DataError(
                 Problem('', what, remedy='run the command again with fewer --workers: it continues')
             ) from None

@@ -77,12 +77,13 @@ def read_video(path: str, first: int = 0) -> Iterator[Pixels]:
                 break
             shape = shape or frame.shape
             if frame.shape != shape:
-                raise _problem(path, f'has frames of {shape[:2]} and of {frame.shape[:2]}', 'frames of one size')
+                what = f'has frames of {shape[:2]} and of {frame.shape[:2]}'
+                raise DataError(_problem(path, what, 'frames of one size'))
             yield cast(Pixels, frame)
     finally:
         capture.release()
     if shape is None:
-        raise _problem(path, 'has no frame that can be decoded', 'a video that OpenCV can decode')
+        raise DataError(_problem(path, 'has no frame that can be decoded', 'a video that OpenCV can decode'))
 
 
 def inspect(path: str, progress: Callable[[int], None] | None = None) -> Video:
@@ -157,7 +158,7 @@ def split(video: Video, length: int) -> list[int]:
     ]
 
 
-def _problem(path: str, wrong: str, allowed: str) -> DataError:
+def _problem(path: str, wrong: str, allowed: str) -> Problem:
     if not os.path.isfile(path):
         wrong = 'does not exist'
-    return DataError(Problem('--gt', f'video {path} {wrong}', f'allowed: {allowed}', 'convert it, or leave it out'))
+    return Problem('--gt', f'video {path} {wrong}', f'allowed: {allowed}', 'convert it, or leave it out')
