@@ -6,7 +6,7 @@ Clips may have any number of frames; BasicSR's own classes assume 100.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -27,14 +27,21 @@ class _REDSClips(ClipDataset):
     Args:
         options: meta_info_file, val_partition and num_frame are needed.
         source: Reads the pixels; by default the folders or LMDBs of the options.
-        validation: Take the validation clips.
+        sequences: Clips of the set; by default those of the meta file that `val_partition` leaves.
+        validation: Take the validation clips of the meta file.
 
     Raises:
         ConfigError: an option is missing or names something that does not exist.
         DataError: the meta file is damaged.
     """
 
-    def __init__(self, options: TrainSetOptions, source: FrameSource | None, validation: bool) -> None:
+    def __init__(
+        self,
+        options: TrainSetOptions,
+        source: FrameSource | None,
+        sequences: Iterable[FrameSequence] | None = None,
+        validation: bool = False,
+    ) -> None:
         if options.num_frame is None:
             raise ConfigError(
                 Problem(
@@ -45,7 +52,8 @@ class _REDSClips(ClipDataset):
                 )
             )
         self._full_frames = options.num_frame
-        sequences = reds_split(read_meta_file(options.meta_info_file), options.val_partition, validation)
+        if sequences is None:
+            sequences = reds_split(read_meta_file(options.meta_info_file), options.val_partition, validation)
         keys = SequenceList(sequences, key_per_frame=True)
         super().__init__(options, keys, source or open_frames(options, REDS_FRAMES))
 
@@ -68,15 +76,21 @@ class REDSRecurrent(_REDSClips):
     """Clips for recurrent networks, with GT for every frame: BasicSR's REDSRecurrentDataset.
 
     Args:
-        options: meta_info_file, val_partition and num_frame are needed.
+        options: num_frame is needed; meta_info_file and val_partition unless `sequences` are given.
         source: Reads the pixels; by default the folders or LMDBs of the options.
+        sequences: Clips of the set; by default those of the meta file that `val_partition` leaves.
 
     A key names the first frame. If too few frames follow it, the first frame is drawn anew from all that have enough.
     A stride above 1 multiplies the interval; see `draw_stride`.
     """
 
-    def __init__(self, options: TrainSetOptions, source: FrameSource | None = None) -> None:
-        super().__init__(options, source, validation=options.test_mode)
+    def __init__(
+        self,
+        options: TrainSetOptions,
+        source: FrameSource | None = None,
+        sequences: Iterable[FrameSequence] | None = None,
+    ) -> None:
+        super().__init__(options, source, sequences, validation=options.test_mode)
 
     def _choose_frames(
         self, rng: random.Random, length: int, frame: int, frames: int, max_stride: int
@@ -106,7 +120,7 @@ class REDS(_REDSClips):
     """
 
     def __init__(self, options: TrainSetOptions, source: FrameSource | None = None) -> None:
-        super().__init__(options, source, validation=False)
+        super().__init__(options, source)
         check_sliding_window(self.full_frames)
 
     def frames_needed(self, frames: int) -> int:
