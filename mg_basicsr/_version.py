@@ -1,3 +1,3 @@
-"""The package's version, read by pyproject.toml."""
+"""Version of the package, read by pyproject.toml."""
 
 __version__ = '0.1.0'

@@ -17,6 +17,7 @@ def cost(plan: Plan, base: Baseline) -> float:
     """
     pixels = 0
     for stage in plan.stages:
+        # the end of the stage may cut the last round of a short cycle
         rounds, rest = divmod(stage.iters, len(stage.spec.shapes))
         each = [shape.pixels for shape in stage.spec.shapes]
         pixels += rounds * sum(each) + sum(each[:rest])

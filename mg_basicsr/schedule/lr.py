@@ -157,6 +157,8 @@ class MultiStep:
 
     def __call__(self, k: int) -> float:
         """Return f(k)."""
+        # Before the first restart every milestone counts, even one at 0. One at a restart does not: there BasicSR sets
+        # the rate instead of multiplying it.
         n = bisect_right(self.restarts, k) - 1
         restart, weight = (self.restarts[n], self.weights[n]) if n >= 0 else (-1, 1.0)
         passed = sum(restart < milestone <= k for milestone in self.milestones)
@@ -165,7 +167,7 @@ class MultiStep:
 
 @dataclass(frozen=True, slots=True)
 class HostCurve:
-    """The options file's own schedule, read at `stride` times the run's iteration.
+    """Schedule of the options file itself, read at `stride` times the run's iteration.
 
     Attributes:
         curve: The file's schedule as a function of the file's iteration.
@@ -181,6 +183,7 @@ class HostCurve:
 
     def __call__(self, k: int) -> float:
         """Return f(k)."""
+        # exact fractions: a float just below a whole iteration would be cut to the one before
         return self.curve(int((self.start + k) * self.stride + self.shift))
 
     def __str__(self) -> str:

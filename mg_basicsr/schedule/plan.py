@@ -172,7 +172,7 @@ class Plan:
         """Clips drawn by all ranks in the whole run."""
         return self.position(self.total_iter)
 
-    @cached_property
+    @cached_property  # a plan is asked several times per iteration, and a run may have dozens of stages
     def _starts(self) -> list[int]:
         return [stage.start for stage in self.stages]
 
@@ -201,7 +201,7 @@ class Plan:
         return Step(
             iteration=iteration,
             stage=stage,
-            batch=stage.batches[k % len(stage.batches)],
+            batch=stage.batches[k % len(stage.batches)],  # a short cycle starts again with each stage
             rate=rate,
             lr_factor=rate(self.base_lr) / self.base_lr,
             position=stage.first_position + stage.clips_before(k),
@@ -241,6 +241,7 @@ def split_clips(shape: BatchShape, world_size: int, budget: int) -> RankBatch:
 def divisors(n: int) -> list[int]:
     """Return all positive divisors of n >= 1, ascending."""
     low = [d for d in range(1, isqrt(n) + 1) if n % d == 0]
+    # each divisor up to the root has its partner above; the root itself, if whole, has none
     return low + [n // d for d in reversed(low) if d * d != n]
 
 
@@ -280,5 +281,6 @@ def divide(total: int, parts: int) -> Sequence[int]:
 
 def rounded(lengths: Sequence[Fraction]) -> list[int]:
     """Round the lengths of consecutive stages to whole iterations, so that each *end* is rounded to the nearest."""
+    # rounding the lengths themselves would let their errors add up, and the run would have another length
     ends = [0, *(round(end) for end in accumulate(lengths))]
     return [end - start for start, end in pairwise(ends)]

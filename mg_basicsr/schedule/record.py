@@ -85,6 +85,7 @@ def plan_changes(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> lis
     found = _differences(whole, current)
     if len(old) != len(new):
         found.append(f'{len(old)} -> {len(new)} stages')
+    # stages that were added or removed at the end are reported by their number alone
     for n, (before, after) in enumerate(zip(old, new, strict=False), start=1):
         changed = _differences(_flat(before), _flat(after))
         if changed:

@@ -62,7 +62,7 @@ def round_size(gt_size: float, full: int, scale: int, multiple: int, minimum: in
         multiple: The LQ size becomes a multiple of this (window size or pyramid of the network).
         minimum: Smallest LQ size, itself rounded up to a multiple; capped at the baseline's.
     """
-    if gt_size >= full:
+    if gt_size >= full:  # the baseline's size, which is known to work, or one that the user wants above it
         return int(gt_size)
     lq_size = int(gt_size) // scale // multiple * multiple
     smallest = -(-minimum // multiple) * multiple
@@ -81,7 +81,7 @@ def round_frames(frames: int, full: int, minimum: int, mirrored: bool) -> int:
     if frames >= full:
         return frames
     frames = min(max(frames, minimum), full)
-    return frames + frames % 2 if mirrored else frames
+    return frames + frames % 2 if mirrored else frames  # up, so as not to fall below the minimum
 
 
 def distinct(values: Sequence[T]) -> list[T]:

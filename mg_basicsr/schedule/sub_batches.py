@@ -40,5 +40,6 @@ def sub_batches(stage: Stage, size: int, world_size: int) -> SubBatches:
         common = gcd(*(batch.clips_per_rank for batch in stage.batches))
         parts = max(n for n in divisors(common) if n * size <= clips)
         return SubBatches(parts, 1, clips // parts)
+    # where all ranks together have fewer clips than a sub-batch, they share one
     ranks = next(n for n in divisors(world_size) if n * clips >= size or n == world_size)
     return SubBatches(1, ranks, ranks * clips)

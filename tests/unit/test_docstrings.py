@@ -25,6 +25,9 @@ PENDING = (
     *('__init__.py', 'dataset_types.py', 'errors.py', 'patching.py'),
 )
 
+# Words that no docstring begins with. The linter's D401 finds some of them in functions, none in classes and modules.
+OPENINGS = ('The ', 'A ', 'An ', 'What ', 'Where ', 'How ', 'Why ')
+
 # Mannered phrases, and what to write instead.
 MANNERED = {
     r'\bas (it is|they are|it stands|they stand)\b': 'unchanged, or the state that is meant',
@@ -98,6 +101,12 @@ def mannered(source: str) -> list[str]:
     ]
 
 
+def openings(source: str) -> list[str]:
+    tree = ast.parse(source)
+    documented = (node for node in ast.walk(tree) if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)))
+    return [text for node in documented if (text := ast.get_docstring(node) or '').startswith(OPENINGS)]
+
+
 @pytest.mark.parametrize('path', rewritten(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_functions_with_several_parameters_describe_them(path: Path) -> None:
     assert list(undocumented(ast.parse(path.read_text(encoding='utf-8')).body)) == []
@@ -106,6 +115,11 @@ def test_functions_with_several_parameters_describe_them(path: Path) -> None:
 @pytest.mark.parametrize('path', rewritten(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_plain_words(path: Path) -> None:
     assert mannered(path.read_text(encoding='utf-8')) == []
+
+
+@pytest.mark.parametrize('path', rewritten(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_docstrings_begin_with_a_verb_or_a_term(path: Path) -> None:
+    assert openings(path.read_text(encoding='utf-8')) == []
 
 
 def test_the_checks_find_what_they_look_for() -> None:
@@ -125,6 +139,7 @@ class Record:
 """
     assert list(undocumented(ast.parse(source).body)) == ['two', 'Made', 'Made.method', 'Record']
     assert len(mannered(source)) == 2
+    assert openings(source) == ['A class that is told, as it is.']
 
 
 def test_pending_files_exist() -> None:

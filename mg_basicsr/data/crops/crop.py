@@ -60,7 +60,7 @@ class Flips(NamedTuple):
 
     @property
     def code(self) -> int:
-        """The flips as bits of a number from 0 to 7, `horizontal` lowest."""
+        """Flips as bits of a number from 0 to 7, `horizontal` lowest."""
         return self.horizontal + 2 * self.vertical + 4 * self.transpose
 
     @classmethod

@@ -140,6 +140,7 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
         if problem := self._misfit(sequence, request.frames, request.gt_size):
             raise DataError(problem)
         scale = self.options.scale
+        # Numbers are drawn in BasicSR's order (frames, place, flips). Any other order would give other samples.
         rng = random.Random(request.seed)
         frames, center = self._choose_frames(rng, sequence.frames, frame, request.frames, request.max_stride)
         span = draw_span(rng, (sequence.height, sequence.width), request.gt_size, request.max_span, scale)
@@ -245,7 +246,7 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
         assert how is not None  # without it no span is drawn
         frames, scale = draw.lq_frames, self.options.scale
         lq, gt = read_span(self.source, draw.sequence, frames, draw.gt_window, draw.gt_size, scale, how)
-        if draw.gt_frames != frames:
+        if draw.gt_frames != frames:  # sliding windows: GT is that of the center frame
             gt = gt[[frames.index(frame) for frame in draw.gt_frames]]
         for planes, out in ((lq, into['lq']), (gt, into['gt'])):
             _forward(out, len(planes))[:] = flipped_planes(planes, flips)

@@ -68,7 +68,7 @@ class PairedImage(ClipDataset):
     def read(self, draw: Draw, into: Mapping[str, Pixels] | None = None, flip: bool = True) -> dict[str, Any]:
         """Read a sample, with paths in place of its key; see `ClipDataset.read`."""
         sample = super().read(draw, into, flip)
-        del sample['key']
+        del sample['key']  # BasicSR's class delivers paths instead
         sample['lq_path'] = self._path(self.options.dataroot_lq, self._names.lq(draw.key, 0))
         sample['gt_path'] = self._path(self.options.dataroot_gt, self._names.gt(draw.key, 0))
         return sample

@@ -53,7 +53,7 @@ def degrading(degradation: str, scale: int, size: int) -> tuple[int, Axis]:
         scale: GT pixels per LQ pixel; 4 for bd.
         size: Edge of the GT crop without its margin in pixels.
     """
-    margin = 2 * scale
+    margin = 2 * scale  # as far as the kernels reach: bicubic 2 * scale pixels, bd 6 at scale 4
     firsts = margin + scale * np.arange(size // scale, dtype=np.float64)
     length = size + 2 * margin
     if degradation == 'bd':

@@ -86,6 +86,7 @@ class Vimeo90KRecurrent(_VimeoClips):
         count = self.frames_needed(frames)
         stride = draw_stride(rng, length, count, 1, max_stride)
         reach = (count - 1) * stride
+        # whole septuplets draw no number here, as in BasicSR
         start = rng.randint(0, length - 1 - reach) if count < length else 0
         clip = list(range(start, start + reach + 1, stride))
         return maybe_reversed(rng, clip, self.options.random_reverse), start

@@ -27,6 +27,7 @@ HEADER, LIST, CLIPS, META = 'store.json', 'clips.jsonl', 'clips', 'meta_info.txt
 CODECS = ('raw', 'zstd')
 DEGRADATIONS = ('files', 'bicubic', 'bd')
 
+# Limits of what is read, so that a damaged number cannot ask for any amount of memory.
 MOST_HEADER_BYTES = 1 << 16
 MOST_LINE_BYTES = 1 << 12
 MOST_PIXELS = 1 << 16  # of an edge
@@ -74,7 +75,7 @@ class Clip(NamedTuple):
 
     @property
     def sequence(self) -> FrameSequence:
-        """The clip as a sequence of a training set."""
+        """Clip as a sequence of a training set."""
         return FrameSequence(self.name, *self.geometry[:3])
 
 
@@ -246,6 +247,7 @@ def _object(text: bytes) -> dict[str, Any] | None:
 
 
 def _is(value: object, least: int, most: int) -> bool:
+    # not a bool, which is an int too
     return type(value) is int and least <= value <= most
 
 

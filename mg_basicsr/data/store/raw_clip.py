@@ -37,6 +37,7 @@ class RawClip:
             cold: Announce byte ranges first, since they may have to be read from disk.
         """
         tiles = side.cover(window)
+        # frames of a tile are contiguous: a run is one range of bytes, even if it is reversed or has a stride
         earliest = min(run.first, run.first + run.step * (run.frames - 1))
         length = abs(run.step) * (run.frames - 1) + 1
         places = []

@@ -65,6 +65,7 @@ class StoreFrames:
         self._cache = ColdCache()
 
     def __getstate__(self) -> dict[str, Any]:
+        # memory maps cannot be pickled: each process maps the files itself
         return {**self.__dict__, '_open': OrderedDict()}
 
     @property
@@ -102,7 +103,7 @@ class StoreFrames:
         except DataError as error:
             return list(error.problems)
         path = clip_path(self.root, clip.name)
-        try:
+        try:  # the size is all that can be checked without reading the file
             size = path.stat().st_size
         except OSError as error:
             return [self._problem(clip.name, f'cannot be read: {error.strerror}')]

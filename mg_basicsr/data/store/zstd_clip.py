@@ -69,6 +69,7 @@ class ZstdClip:
             # The codec works row by row, and few long rows are faster than many short ones: tiles are joined first.
             height = rows.inside + rows.size
             values = np.empty((height, run.frames, CHANNELS, window.width), np.uint8)
+            # a row's span is one object in all its tiles, see `layout.cross`
             for columns in (columns for row, columns in tiles if row is rows):
                 for block, inside in parts.items():
                     pixels = self._decompressed(side, rows, columns, block)

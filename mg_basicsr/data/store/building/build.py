@@ -107,6 +107,7 @@ def begin(root: Path, header: Header) -> None:
         return
     try:
         root.mkdir(parents=True, exist_ok=True)
+        # names that begin as the header's: temporary files of a build that was killed at its very start
         if any(not entry.name.startswith(HEADER) for entry in root.iterdir()):
             what = 'not empty and not a store'
             raise ConfigError(Problem(f'-o {root}', what, 'allowed: a store, or a new folder', 'give another folder'))

@@ -23,7 +23,7 @@ class Material(Protocol):
 
     @property
     def clips(self) -> tuple[FrameSequence, ...]:
-        """The clips, with the GT size that they get in the store."""
+        """Clips, with the GT size that they get in the store."""
 
     def open(self, wanted: Collection[str]) -> Iterator[tuple[FrameSequence, Iterator[Pair]]]:
         """Yield the wanted clips with their frames; the frames are used up before the next clip is asked for.
@@ -57,7 +57,7 @@ class ImageFiles:
 
     @property
     def clips(self) -> tuple[FrameSequence, ...]:
-        """The one clip; see `Material.clips`."""
+        """Tuple of the one clip; see `Material.clips`."""
         return (self.sequence,)
 
     def open(self, wanted: Collection[str]) -> Iterator[tuple[FrameSequence, Iterator[Pair]]]:
@@ -94,7 +94,7 @@ class ArrayClip:
 
     @property
     def clips(self) -> tuple[FrameSequence, ...]:
-        """The one clip; see `Material.clips`."""
+        """Tuple of the one clip; see `Material.clips`."""
         frames, height, width, _ = self.gt.shape
         return (FrameSequence(self.name, frames, height, width),)
 
@@ -151,7 +151,9 @@ class VideoFile:
             if frame is None:
                 what = f'video {self.path} has become shorter'
                 raise DataError(
-                    Problem('--gt', what, 'allowed: the video as it was a moment ago', 'run the command again')
+                    Problem(
+                        '--gt', what, 'allowed: a video that does not change while it is read', 'run the command again'
+                    )
                 )
             gt = _rgb(frame[: self.height, : self.width])
             yield Pair(gt, degraded(gt, self.degrade))

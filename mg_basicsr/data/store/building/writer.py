@@ -128,6 +128,7 @@ def _chunks(frames: Iterable[Pair], geometry: Geometry, multiple: int) -> Iterat
         ValueError: the number of frames or their size is not the geometry's.
     """
     lq, gt = geometry.sides()
+    # memory is bounded whatever the length of the clip
     most = max(1, CHUNK_BYTES // (CHANNELS * gt.height * gt.width) // multiple) * multiple
     most = min(most, geometry.frames)
     planes = [np.empty((most, CHANNELS, side.height, side.width), np.uint8) for side in (lq, gt)]
