@@ -14,9 +14,13 @@ from mg_basicsr.schedule.plan import StageSpec
 
 @dataclass(frozen=True, kw_only=True)
 class TwoSizesBlock(Block):
-    """The preset's own keys, beside those of every preset."""
+    """Keys beside those of every preset.
 
-    share: float = key(positive, 0.5)  # part of the iterations that has half-size crops
+    Attributes:
+        share: Part of the iterations that has half-size crops.
+    """
+
+    share: float = key(positive, 0.5)
 
 
 class TwoSizes(Preset[TwoSizesBlock]):
@@ -27,6 +31,7 @@ class TwoSizes(Preset[TwoSizesBlock]):
     block = TwoSizesBlock
 
     def specs(self, block: TwoSizesBlock, base: Baseline, problems: Problems) -> list[StageSpec]:
+        """Return the two stages; see `Preset.specs`."""
         if block.share >= 1:
             problems.add('multigrid.share', f'{block.share}', 'allowed: a number between 0 and 1', 'use a smaller one')
         half = max(1, base.size // 2 // base.scale) * base.scale

@@ -33,7 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the converted file, unless it could not be planned; return the exit code."""
+    """Write the converted file, unless it could not be planned; return the exit code.
+
+    Raises:
+        ConfigError: the file has a block, cannot be planned with one, or the converted file cannot be written.
+    """
     source, output = arguments.opt, arguments.output
     preset = _find(arguments.preset)
     file = load_options(source)
@@ -68,7 +72,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _find(name: str) -> Preset[Any]:
-    """Find the preset that the command line names."""
+    """Find the preset that the command line names.
+
+    Raises:
+        ConfigError: there is no such preset.
+    """
     preset = find(name)
     if preset is None:
         allowed = 'allowed: ' + ' | '.join(names())

@@ -10,7 +10,11 @@ from mg_basicsr.parsing.values import boolean, choice, integer, text
 
 
 def _sub_batch(value: Any) -> int:
-    """Parse the clips of a sub-batch; 0 for `false`."""
+    """Parse the clips of a sub-batch; 0 for `false`.
+
+    Raises:
+        ValueError: neither `false` nor an integer >= 1.
+    """
     if value is False:
         return 0
     try:
@@ -21,7 +25,29 @@ def _sub_batch(value: Any) -> int:
 
 @dataclass(frozen=True)
 class Block:
-    """A validated `multigrid:` block. docs/options.md has the meaning of each key, and of None as a default."""
+    """A validated `multigrid:` block; docs/options.md says more of each key, and what None means as a default.
+
+    Attributes:
+        preset: Name of the preset.
+        base_batch_size: Clips per iteration, all ranks together, that the file's rate and iterations were made for.
+        max_clips: Most clips of the full shape in one pass on one rank.
+        warmup_iter: Iterations of warm-up; -1 or 0 for none.
+        precision: Type in which networks compute while they train.
+        uint8_transfer: Whether crops travel to the device as 8-bit integers.
+        channels_last: Whether weights lie in memory channels last.
+        fused_optimizer: Whether all parameters are updated in one kernel.
+        compile: Whether the parts of networks are compiled.
+        tf32: Whether GPUs compute in TensorFloat-32.
+        cudnn_benchmark: Whether cuDNN tries its kernels on each new shape.
+        sub_batch_norm: Clips that batch norm takes its statistics over; 0 for the whole batch.
+        store: Path of the crop store.
+        check: Whether every shape is tried before the first iteration.
+        temporal_stride: Whether short clips take every k-th frame.
+        spatial_stride: Whether small crops show a larger part of the frame, resampled.
+        degradation: How LQ was made from GT.
+        on_bad_frame: What a frame that cannot be read does.
+        keep_last: Checkpoints kept.
+    """
 
     preset: str
     base_batch_size: int | None = key(CLIPS, None)

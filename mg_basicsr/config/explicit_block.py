@@ -50,7 +50,7 @@ def explicit_block(section: Mapping[str, Any], settings: Settings, known_degrada
     Args:
         section: The block as the user wrote it; its keys that every preset has are kept.
         settings: What it was resolved to.
-        known_degradation: Whether the set's store tells how LQ was made.
+        known_degradation: Whether the degradation is known from the set's store.
     """
     kept = {spec.name for spec in fields(Block)} - {'preset'}
     block: dict[str, Any] = {

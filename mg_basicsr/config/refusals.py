@@ -25,7 +25,7 @@ FROZEN_PHASES = ('fix_flow', 'tsa_iter')
 
 
 def check_supported(options: Mapping[str, Any], problems: Problems) -> None:
-    """Add a problem for a model or a schedule that does not go together with a plan.
+    """Add a problem for a model or a schedule that cannot be trained under a plan.
 
     Args:
         options: The whole options file.

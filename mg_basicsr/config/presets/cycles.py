@@ -16,7 +16,16 @@ from mg_basicsr.schedule.shape import BatchShape, fraction_of, round_frames, rou
 
 @dataclass(frozen=True, kw_only=True)
 class CycleBlock(Block):
-    """Keys of the batch and of rounding."""
+    """Keys of the batch and of rounding.
+
+    Attributes:
+        batch_size: Clips per optimiser step of the full shape, all ranks together.
+        lr_scaling: Rule for the rate of a batch that is not the file's; see `batch_lr_scale`.
+        small_lr_max: Highest starting rate, absolute, of stages below the full crop size.
+        lq_multiple: LQ sizes are rounded down to a multiple of this.
+        min_lq_size: Smallest LQ crop in pixels.
+        min_frames: Shortest clip.
+    """
 
     batch_size: int | None = key(CLIPS, None)
     lr_scaling: str = key(choice('linear', 'sqrt', 'none'), 'linear')
@@ -36,16 +45,19 @@ class CyclePreset(Preset[C]):
     """
 
     def clips_option(self, block: C, stage: int, shape: BatchShape) -> ClipsOption:
+        """Return batch_size where it is set; see `Preset.clips_option`."""
         if block.batch_size:
             return ClipsOption('multigrid.batch_size', block.batch_size)
         return super().clips_option(block, stage, shape)
 
     def advise_size(self, block: C, stage: int, lq_size: int, base: Baseline) -> str:
+        """Return a min_lq_size, unless only the full size is taken; see `Preset.advise_size`."""
         if lq_size < base.size // base.scale:
             return f'set multigrid.min_lq_size: {lq_size}'
         return super().advise_size(block, stage, lq_size, base)
 
     def advise_frames(self, block: C, stage: int, frames: int, base: Baseline) -> str:
+        """Return a min_frames, unless only the full length is taken; see `Preset.advise_frames`."""
         if frames < base.frames:
             return f'set multigrid.min_frames: {frames}'
         return super().advise_frames(block, stage, frames, base)
@@ -64,7 +76,7 @@ def planned_clips(block: CycleBlock, base: Baseline, problems: Problems) -> int:
             'multigrid.batch_size',
             f'{block.batch_size} without base_batch_size',
             'needed: the clips per iteration that the lr and total_iter of the file were made for',
-            f'add base_batch_size: {base.clips} if the file runs as it is on this number of ranks',
+            f'add base_batch_size: {base.clips} if the file was made for this number of ranks',
         )
     return block.batch_size or base.clips
 

@@ -35,7 +35,13 @@ TEMPORAL_CYCLE: tuple[float, ...] = (0.5, 0.75, 1.0)
 
 @dataclass(frozen=True)
 class ExtraStage:
-    """One more stage above the baseline's shape: GT size in pixels, frames, length in iterations."""
+    """One more stage above the baseline's shape.
+
+    Attributes:
+        gt_size: GT crop in pixels.
+        frames: Frames per clip as the network sees them.
+        iters: Length in iterations.
+    """
 
     gt_size: int
     frames: int
@@ -53,7 +59,16 @@ def _extra(path: str, value: Any, problems: Problems) -> ExtraStage | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Lin2022Block(CycleBlock):
-    """The two cycles, and how batch and rate go with them."""
+    """Keys of the two cycles, and of the batch and rate in them.
+
+    Attributes:
+        spatial: Crop sizes in order: fractions of the full size (float) or GT pixels (int).
+        temporal: Clip lengths in order: fractions of the full length (float) or frames (int).
+        order: hierarchical (every size goes through all lengths) or synchronous (both grow together).
+        lr_schedule: restart (at every stage) or host (the file's own schedule).
+        extra: One more stage above the file's shape.
+        batch_growth: none, or inverse: smaller shapes get as many more clips as keep clips x frames x size^2.
+    """
 
     spatial: tuple[float | int, ...] = key(FRACTIONS, (0.5, 1.0))
     temporal: tuple[float | int, ...] | None = key(FRACTIONS, None)
@@ -64,13 +79,14 @@ class Lin2022Block(CycleBlock):
 
 
 class Lin2022(CyclePreset[Lin2022Block]):
-    """See the module."""
+    """Two cycles inside each other, with one batch size or with batches that grow."""
 
     name = 'lin2022'
     summary = 'small to full crops, in each short to full clips, restarted rate'
     block = Lin2022Block
 
     def specs(self, block: Lin2022Block, base: Baseline, problems: Problems) -> list[StageSpec]:
+        """Return the stages of a block; see `Preset.specs`."""
         if block.lr_schedule == 'host':
             check_host_curve('multigrid.lr_schedule', base, problems)
         clips = planned_clips(block, base, problems)
@@ -88,16 +104,19 @@ class Lin2022(CyclePreset[Lin2022Block]):
         return lin2022_stages(block, base, shapes, clips, total)
 
     def advise_size(self, block: Lin2022Block, stage: int, lq_size: int, base: Baseline) -> str:
+        """Return a min_lq_size, or that all crops have the full size; see `Preset.advise_size`."""
         if lq_size < base.size // base.scale:
             return super().advise_size(block, stage, lq_size, base)
         return 'set multigrid.spatial: [1.0]'
 
     def advise_frames(self, block: Lin2022Block, stage: int, frames: int, base: Baseline) -> str:
+        """Return a min_frames, or that all clips have the full length; see `Preset.advise_frames`."""
         if frames < base.frames:
             return super().advise_frames(block, stage, frames, base)
         return 'set multigrid.temporal: [1.0]'
 
     def advise_smaller(self, block: Lin2022Block, stage: int) -> str:
+        """Return a change of `extra`, the one stage above the file's shape; see `Preset.advise_smaller`."""
         return 'make multigrid.extra smaller, or remove it'
 
 

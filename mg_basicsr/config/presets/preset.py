@@ -74,11 +74,16 @@ class Preset(ABC, Generic[B]):
         return own if own > 0 else min(5000, total // 15)
 
     def max_clips(self, block: B, base: Baseline) -> int:
-        """Return the most clips of the full shape in one pass on one rank where the block does not say."""
+        """Return the most clips of the full shape in one pass on one rank where the block does not say: the file's.
+
+        Args:
+            block: The block.
+            base: The run that the file describes.
+        """
         return base.clips_per_rank
 
     def grid(self, base: Baseline) -> Grid:
-        """Return the sampling grid where the block does not say: consecutive frames, crops as they are."""
+        """Return the sampling grid where the block does not say: consecutive frames, crops that are not resampled."""
         return Grid(base.frames, base.size)
 
     def clips_option(self, block: B, stage: int, shape: BatchShape) -> ClipsOption:
@@ -111,9 +116,21 @@ class Preset(ABC, Generic[B]):
         return f'plan no size below {lq_size}'
 
     def advise_frames(self, block: B, stage: int, frames: int, base: Baseline) -> str:
-        """Return what to change in a block so that no clip is shorter than the network takes; as `advise_size`."""
+        """Return what to change in a block so that no clip is shorter than the network takes.
+
+        Args:
+            block: The block.
+            stage: 0-based number of the stage that was refused.
+            frames: Shortest clip that the network takes, at most the full length.
+            base: The file's own shape.
+        """
         return f'plan no clip below {frames} frames'
 
     def advise_smaller(self, block: B, stage: int) -> str:
-        """Return what to change in a block where a shape above the file's own is too large."""
+        """Return what to change in a block where a shape above the file's own is too large.
+
+        Args:
+            block: The block.
+            stage: 0-based number of the shape's stage.
+        """
         return f'plan a smaller shape in stage {stage + 1}'

@@ -34,7 +34,14 @@ RESTORMER_SHARES = tuple(Fraction(iters, 300) for iters in (92, 64, 48, 36, 36, 
 
 @dataclass(frozen=True, kw_only=True)
 class ProgressiveBlock(Block):
-    """The lists, one entry per stage; mini-batches are those of one rank of the file's own set-up."""
+    """Keys of the lists, which have one entry per stage.
+
+    Attributes:
+        gt_sizes: GT crops in pixels.
+        mini_batch_sizes: Clips per optimiser step on one rank of the file's own set-up.
+        iters: Iterations, in proportion.
+        lr_schedule: host; there is no other.
+    """
 
     gt_sizes: tuple[int, ...] = key(COUNTS)
     mini_batch_sizes: tuple[int, ...] = key(MINI_BATCHES)
@@ -43,13 +50,14 @@ class ProgressiveBlock(Block):
 
 
 class Progressive(Preset[ProgressiveBlock]):
-    """The rate stays the file's own, and with it the warm-up."""
+    """Lists of shapes under the file's own rate and warm-up."""
 
     name = 'progressive'
     summary = 'lists of crop sizes, mini-batches and iterations'
     block = ProgressiveBlock
 
     def specs(self, block: ProgressiveBlock, base: Baseline, problems: Problems) -> list[StageSpec]:
+        """Return the stages of a block; see `Preset.specs`."""
         check_host_curve('multigrid.lr_schedule', base, problems)
         lengths = {name: len(getattr(block, name)) for name in LISTS}
         if len(set(lengths.values())) > 1:
@@ -65,18 +73,19 @@ class Progressive(Preset[ProgressiveBlock]):
         return progressive_stages(base, block.gt_sizes[:count], clips, block.iters[:count])
 
     def warmup_iter(self, own: int, total: int) -> int:
-        """Return the file's own warm-up, or none."""
+        """Return the file's own warm-up, or none; see `Preset.warmup_iter`."""
         return max(0, own)
 
     def max_clips(self, block: ProgressiveBlock, base: Baseline) -> int:
         """Return the clips of the full shape, rounded up, that have the pixels of the largest mini-batch of the lists.
 
-        Every mini-batch of the lists is then one pass on the file's own number of ranks.
+        Every mini-batch of the lists is then one pass on the file's own number of ranks. See `Preset.max_clips`.
         """
         largest = max(clips * size**2 for clips, size in zip(block.mini_batch_sizes, block.gt_sizes, strict=True))
         return -(-largest // base.size**2)
 
     def clips_option(self, block: ProgressiveBlock, stage: int, shape: BatchShape) -> ClipsOption:
+        """Return the stage's mini-batch, which gives the clips times the ranks; see `Preset.clips_option`."""
         return ClipsOption(f'multigrid.mini_batch_sizes[{stage}]', shape.clips, is_value=False)
 
     def suggest(self, options: Mapping[str, Any]) -> dict[str, Any]:

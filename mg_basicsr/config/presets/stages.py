@@ -47,7 +47,11 @@ def _short_shape(value: Any) -> BatchShape:
 
 
 def _lr(value: Any) -> tuple[float, float, str]:
-    """Parse [first, last, curve]."""
+    """Parse [first, last, curve].
+
+    Raises:
+        ValueError: it is something else, or there is no such curve.
+    """
     allowed = '[first, last, curve] with curve one of ' + ', '.join(CURVES)
     if not isinstance(value, list) or len(value) != 3 or not isinstance(value[2], str):
         raise ValueError(allowed)
@@ -90,13 +94,14 @@ class StagesBlock(Block):
 
 
 class Stages(Preset[StagesBlock]):
-    """Rates are those of the entries: not scaled by the batch, and warmed up only if the block says so."""
+    """Stages as written: rates are not scaled by the batch, and warmed up only if the block says so."""
 
     name = 'stages'
     summary = 'every stage written out'
     block = StagesBlock
 
     def specs(self, block: StagesBlock, base: Baseline, problems: Problems) -> list[StageSpec]:
+        """Return the stages of a block; see `Preset.specs`."""
         specs: list[StageSpec] = []
         start = 0
         for n, entry in enumerate(block.stages):
@@ -111,10 +116,11 @@ class Stages(Preset[StagesBlock]):
         return specs
 
     def warmup_iter(self, own: int, total: int) -> int:
-        """Return 0: the rates are as written."""
+        """Return 0: the rates are those written; see `Preset.warmup_iter`."""
         return 0
 
     def clips_option(self, block: StagesBlock, stage: int, shape: BatchShape) -> ClipsOption:
+        """Return the key of the stage's entry where it has one; see `Preset.clips_option`."""
         entry = block.stages[stage]
         if entry.short_cycle or entry.clips:
             key = 'short_cycle' if entry.short_cycle else 'clips'
@@ -122,12 +128,15 @@ class Stages(Preset[StagesBlock]):
         return super().clips_option(block, stage, shape)
 
     def advise_size(self, block: StagesBlock, stage: int, lq_size: int, base: Baseline) -> str:
+        """Return a gt_size for the stage; see `Preset.advise_size`."""
         return f'set multigrid.stages[{stage}].gt_size: {lq_size * base.scale}'
 
     def advise_frames(self, block: StagesBlock, stage: int, frames: int, base: Baseline) -> str:
+        """Return the frames for the stage; see `Preset.advise_frames`."""
         return f'set multigrid.stages[{stage}].frames: {frames}'
 
     def advise_smaller(self, block: StagesBlock, stage: int) -> str:
+        """Return the stage itself; see `Preset.advise_smaller`."""
         return f'make multigrid.stages[{stage}] smaller'
 
 
@@ -166,7 +175,7 @@ def _check_entry(path: str, entry: StageEntry, base: Baseline, problems: Problem
         problems.add(
             f'{path}.short_cycle',
             'beside frames, gt_size or clips',
-            'allowed: a short cycle tells all three of each shape',
+            'allowed: a short cycle, which has all three for each shape',
             'remove the others, or short_cycle',
         )
     for place, shape in enumerate(_shapes(entry, base)):

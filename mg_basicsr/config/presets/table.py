@@ -66,8 +66,13 @@ def names() -> list[str]:
     return list(dict.fromkeys([*_presets, *(entry.name for entry in _entry_points())]))
 
 
-def _check(preset: object) -> None:
-    """Refuse what is not a preset; nothing is registered then."""
+def _check(preset: object, name: str | None = None) -> None:
+    """Refuse an object that is not a preset, or has another name than it should.
+
+    Raises:
+        TypeError: it is no `Preset` with a name and a block class whose keys are declared with `key`.
+        ValueError: it has another name.
+    """
     if not isinstance(preset, Preset):
         raise TypeError(f'{preset!r} is not a Preset')
     if not isinstance(getattr(preset, 'name', None), str) or not preset.name:
@@ -78,6 +83,8 @@ def _check(preset: object) -> None:
     undeclared = [spec.name for spec in fields(block) if spec.name != 'preset' and 'reader' not in spec.metadata]
     if undeclared:
         raise TypeError(f'keys of preset {preset.name} that are not declared with `key`: {", ".join(undeclared)}')
+    if name not in (None, preset.name):
+        raise ValueError(f'its name is {preset.name!r}')
 
 
 def _entry_points() -> list[EntryPoint]:
@@ -88,12 +95,14 @@ def _entry_points() -> list[EntryPoint]:
 
 
 def _load(entry: EntryPoint) -> None:
-    """Register the preset of an entry point."""
+    """Register the preset of an entry point.
+
+    Raises:
+        ConfigError: its package cannot be imported, or has something else there.
+    """
     try:
         preset = entry.load()
-        _check(preset)
-        if preset.name != entry.name:
-            raise ValueError(f'its name is {preset.name!r}')
+        _check(preset, entry.name)
         register(preset)
     except Exception as error:  # whatever the package does when it is imported
         package = entry.dist.name if entry.dist else 'a package'

@@ -1,5 +1,6 @@
-"""Preset wu2020: Wu, Girshick, He, Feichtenhofer, Krähenbühl, "A Multigrid Method for Efficiently Training Video
-Models", CVPR 2020.
+"""Preset wu2020: Wu et al., "A Multigrid Method for Efficiently Training Video Models", CVPR 2020.
+
+By Wu, Girshick, He, Feichtenhofer and Krähenbühl.
 
 Clips x frames x size^2 stays that of the baseline: smaller shapes get more clips. A long cycle of shapes is gone
 through once per learning-rate step; inside it a short cycle changes the crop size at every iteration. The last step,
@@ -48,7 +49,12 @@ LONG_CYCLE = or_off(
 
 
 class LrSteps(NamedTuple):
-    """Iterations of the file at which the rate is multiplied by gamma."""
+    """Learning-rate steps as written.
+
+    Attributes:
+        milestones: Iterations of the file at which the rate is multiplied by gamma.
+        gamma: The factor.
+    """
 
     milestones: tuple[int, ...]
     gamma: float = 0.1
@@ -65,7 +71,11 @@ def _steps_key(path: str, value: Any, problems: Problems) -> LrSteps | None:
 
 
 def _epoch_factor(value: Any) -> Fraction:
-    """Parse samples of the run relative to the baseline's: the decimal number that was written."""
+    """Parse samples of the run relative to the baseline's: the decimal number that was written.
+
+    Raises:
+        ValueError: not a number > 0, or more than 1000.
+    """
     factor = positive(value)
     if factor > 1000:
         raise ValueError('a number > 0, at most 1000')
@@ -74,7 +84,16 @@ def _epoch_factor(value: Any) -> Fraction:
 
 @dataclass(frozen=True, kw_only=True)
 class Wu2020Block(CycleBlock):
-    """The two cycles and the learning-rate steps."""
+    """Keys of the two cycles and of the learning-rate steps.
+
+    Attributes:
+        long_cycle: (time, size) of the shapes of a learning-rate step in order: fractions, or frames and GT pixels.
+        short_cycle: Sizes that iterations take in turn before the long shape's own; empty: none.
+        epoch_factor: Samples of the run, relative to the baseline's.
+        finetune: Whether the last learning-rate step is one stage at the full shape.
+        lr_steps: Learning-rate steps.
+        lr_schedule: steps; there is no other.
+    """
 
     long_cycle: tuple[tuple[float | int, float | int], ...] | None = key(LONG_CYCLE, None)
     short_cycle: tuple[float | int, ...] = key(SHORT_CYCLE, (0.5, sqrt(0.5)))
@@ -85,13 +104,14 @@ class Wu2020Block(CycleBlock):
 
 
 class Wu2020(CyclePreset[Wu2020Block]):
-    """See the module."""
+    """Shapes change in a long and in a short cycle, at constant work per step."""
 
     name = 'wu2020'
     summary = 'long and short cycles of constant work'
     block = Wu2020Block
 
     def specs(self, block: Wu2020Block, base: Baseline, problems: Problems) -> list[StageSpec]:
+        """Return the stages of a block; see `Preset.specs`."""
         clips = planned_clips(block, base, problems)
         long = _long_cycle(block, base, problems)
         short = [planned_size('multigrid.short_cycle', size, block, base, problems) for size in block.short_cycle]
@@ -111,7 +131,7 @@ class Wu2020(CyclePreset[Wu2020Block]):
     def grid(self, base: Baseline) -> Grid:
         """Return the paper's grid: small shapes span as much as the full one.
 
-        The spatial one needs a known degradation, which the store may tell: whether there is one is found later.
+        The spatial one needs a known degradation, which may be that of the store: it is looked for later.
         """
         return Grid(base.frames, base.size, temporal=not base.fixed_frames, spatial=True)
 
@@ -121,7 +141,12 @@ PRESET = Wu2020()
 
 @dataclass(frozen=True)
 class LrStep:
-    """A learning-rate step of the file: its first iteration in the file's own count, and its factor on the rate."""
+    """A learning-rate step of the file.
+
+    Attributes:
+        start: First iteration, in the file's own count.
+        factor: Factor on the file's rate.
+    """
 
     start: int
     factor: float
@@ -169,9 +194,13 @@ def wu2020_stages(base: Baseline, cycles: Cycles) -> list[StageSpec]:
     >>> cycles = Cycles(long=[(8, 112), (16, 224)], short=[], steps=[LrStep(0, 1.0), LrStep(800, 0.1)], clips=8)
     >>> for spec in wu2020_stages(base, cycles):
     ...     print(spec.iters, *spec.shapes, spec.first_lr, spec.curve)
-    159 BatchShape(clips=64, frames=8, size=112) 0.8 constant
+    158 BatchShape(clips=64, frames=8, size=112) 0.8 constant
     158 BatchShape(clips=8, frames=16, size=224) 0.1 constant
     79 BatchShape(clips=8, frames=16, size=224) 0.1 step 39 0.1
+
+    Args:
+        base: The run that the file describes.
+        cycles: Shapes and steps.
     """
     shapes = [_in_turn(base, cycles, frames, size) for frames, size in cycles.long]
     growth = [Fraction(sum(shape.clips for shape in turn), len(turn) * cycles.clips) for turn in shapes]
@@ -212,7 +241,7 @@ def _in_turn(base: Baseline, cycles: Cycles, frames: int, size: int) -> tuple[Ba
 def _spec(
     base: Baseline, cycles: Cycles, iters: int, shapes: tuple[BatchShape, ...], factor: float, curve: Curve
 ) -> StageSpec:
-    """Return a stage at eta * factor * (its long batch / the full shape's), with the curve as it is, down to 0."""
+    """Return a stage at eta * factor * (its long batch / the full shape's); the curve falls to 0."""
     long = shapes[-1]
     first = base.lr * cycles.lr_scale * factor * (long.clips // cycles.clips)
     if cycles.small_lr_max is not None and long.size < base.size:

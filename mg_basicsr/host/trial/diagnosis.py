@@ -51,7 +51,7 @@ class Diagnosis:
         return Problem(name, what, *(self._memory() if failure.out_of_memory else self._refusal()))
 
     def _memory(self) -> tuple[str, str]:
-        """The most clips of the full shape whose passes fit."""
+        """Find the most clips of the full shape whose passes fit."""
         shape, base = self.batch.shape, self.settings.baseline
         share = self.batch.clips_per_rank * self.batch.accumulate
         for most in _halves(self.settings.max_clips):
@@ -70,7 +70,7 @@ class Diagnosis:
         )
 
     def _refusal(self) -> tuple[str, str]:
-        """Compares with the full shape, which is the file's own, and with what lies between."""
+        """Compare with the full shape, which is the file's own, and with shapes between the two."""
         shape, base = self.batch.shape, self.settings.baseline
         if not self.takes(1, base.frames, base.size):
             return (
@@ -130,7 +130,7 @@ class Diagnosis:
 
 
 def _halves(number: int) -> list[int]:
-    """A number // 2, // 4, ... down to 1; [1] for 1, since a smaller shape's share may still be divided further."""
+    """Return number // 2, // 4, ... down to 1; [1] for 1, since a smaller shape's share may still be divided further."""
     found = []
     while number > 1:
         number //= 2
@@ -139,7 +139,7 @@ def _halves(number: int) -> list[int]:
 
 
 def _first(ascending: Sequence[int], works: Callable[[int], bool]) -> int | None:
-    """The first value that works, if all after it do; None where not even the last does."""
+    """Find the first value that works, if all after it do; None where not even the last does."""
     low, high = 0, len(ascending)
     while low < high:
         middle = (low + high) // 2
