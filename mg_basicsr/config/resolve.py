@@ -89,7 +89,7 @@ def resolve(file: OptionsFile, world_size: int | None = None) -> Settings:
         problems.add(
             'multigrid',
             f'{file.path} has no such section',
-            remedy='add `multigrid: {preset: lin2022}`; without it, BasicSR trains as if this package were not there',
+            remedy='add `multigrid: {preset: lin2022}`; without it, BasicSR trains as usual',
         )
         problems.raise_if_any()
     block = read_block(options['multigrid'], problems)

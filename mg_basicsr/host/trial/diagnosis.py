@@ -130,7 +130,7 @@ class Diagnosis:
 
 
 def _halves(number: int) -> list[int]:
-    """Return number // 2, // 4, ... down to 1; [1] for 1, since a smaller shape's share may still be divided further."""
+    """Return number // 2, // 4, ... down to 1; [1] for 1, as a smaller shape's share may still be divided further."""
     found = []
     while number > 1:
         number //= 2
