@@ -1,13 +1,15 @@
-"""`mg-basicsr convert`: a stock options file with the block at its end; the rest stays as it is, comments too."""
+"""`mg-basicsr convert`: add the block at the end of a stock options file; the rest stays the same, comments too."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from mg_basicsr.config.presets.progressive import suggested
+from mg_basicsr.config.presets.preset import Preset
+from mg_basicsr.config.presets.table import find, loaded, names
 from mg_basicsr.config.resolve import resolve
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.parsing.options_file import load_options, parse_yaml
@@ -16,31 +18,38 @@ from mg_basicsr.schedule.describe import describe
 BLOCK = """
 # the mini-batch's shape and the learning rate follow a plan: see `mg-basicsr plan -opt {name}`
 multigrid:
-  preset: {preset}
-{lists}"""
+{keys}"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments.
+
+    Only presets that are loaded are listed: to look for others takes time, which every command would pay.
+    """
     parser.add_argument('-opt', '--opt', required=True, type=Path, help='a BasicSR options file')
     parser.add_argument('-o', '--output', required=True, type=Path, help='where the converted file is written')
-    parser.add_argument('--preset', choices=['lin2022', 'wu2020', 'progressive'], default='lin2022')
+    presets = '; '.join(f'{preset.name}: {preset.summary}' for preset in loaded())
+    parser.add_argument('--preset', default='lin2022', metavar='NAME', help=f'{presets} (default: lin2022)')
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Writes the converted file, unless it could not be planned; returns the exit code."""
+    """Write the converted file, unless it could not be planned; return the exit code.
+
+    Raises:
+        ConfigError: the file has a block, cannot be planned with one, or the converted file cannot be written.
+    """
     source, output = arguments.opt, arguments.output
+    preset = _find(arguments.preset)
     file = load_options(source)
     if file.has_block:
         what = f'{source} has the block already'
         raise ConfigError(Problem('multigrid', what, 'allowed: a file without it', 'edit it there'))
     if output.exists():
         raise ConfigError(Problem(f'-o {output}', 'exists already', 'allowed: a new file', 'give another name'))
-    lists = suggested(file.options) if arguments.preset == 'progressive' else {}
-    keys = {'preset': arguments.preset, **lists}
+    keys = {'preset': preset.name, **preset.suggest(file.options)}
     settings = resolve(load_options(source, [f'multigrid:{key}={value}' for key, value in keys.items()]))
-    lines = ''.join(f'  {key}: {value}\n' for key, value in lists.items())
-    text = converted(source.read_bytes(), BLOCK.format(name=output, preset=arguments.preset, lists=lines))
+    lines = ''.join(f'  {key}: {value}\n' for key, value in keys.items())
+    text = converted(source.read_bytes(), BLOCK.format(name=output, keys=lines))
     if text is None:
         raise ConfigError(
             Problem(
@@ -62,10 +71,29 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def converted(source: bytes, block: str) -> bytes | None:
-    """The file with the block at its end, to the byte as it was before that; None if the options are then others.
+def _find(name: str) -> Preset[Any]:
+    """Find the preset that the command line names.
 
-    A file that ends in `...`, or that is one `{...}`, has no place for a section at its end.
+    Raises:
+        ConfigError: there is no such preset.
+    """
+    preset = find(name)
+    if preset is None:
+        allowed = 'allowed: ' + ' | '.join(names())
+        raise ConfigError(Problem(f'--preset {name}', 'there is no such preset', allowed, 'check the spelling'))
+    return preset
+
+
+def converted(source: bytes, block: str) -> bytes | None:
+    """Return the file with the block at its end, and to the byte as it was before that.
+
+    Args:
+        source: The file.
+        block: The block as YAML.
+
+    Returns:
+        None if the options would be others: a file that ends in `...`, or that is one `{...}`, has no place for a
+        section at its end.
     """
     newline = b'\r\n' if b'\r\n' in source else b'\n'
     result = source + (b'' if source.endswith(b'\n') else newline) + block.encode().replace(b'\n', newline)

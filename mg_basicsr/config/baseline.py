@@ -19,7 +19,7 @@ UNKNOWN_CURVE = Constant()
 
 
 def parse_baseline(file: Section, train_set: Section, train: Section, clips: int, per_rank: int) -> Baseline:
-    """The baseline. Every problem is noted; the values that could not be read are then placeholders.
+    """Read the baseline. Every problem is collected; values that could not be read are then placeholders.
 
     Args:
         file: The whole options file.
@@ -57,7 +57,7 @@ def parse_baseline(file: Section, train_set: Section, train: Section, clips: int
 
 
 def _host_curve(scheduler: Section, lr: float) -> tuple[Curve, float]:
-    """The file's scheduler as a curve, and its lowest rate. Defaults are those of BasicSR's schedulers."""
+    """Read the file's scheduler as a curve, and its lowest rate. Defaults are those of BasicSR's schedulers."""
     kind = scheduler.read('type', text, '')
     if kind == 'CosineAnnealingRestartLR':
         periods: tuple[int, ...] = scheduler.read('periods', PERIODS, (1,))
@@ -84,7 +84,7 @@ def _weights(scheduler: Section, of: str, count: int) -> tuple[float, ...]:
 
 
 def _per_period(scheduler: Section, key: str, count: int, default: int, of: str = 'periods') -> tuple[float, ...]:
-    """A list of as many numbers as there are periods, or restarts."""
+    """Read a list of as many numbers as there are periods, or restarts."""
     values = scheduler.read(key, NUMBERS, (float(default),) * count, default=[default])
     if len(values) == count:
         return values
@@ -98,7 +98,13 @@ def _per_period(scheduler: Section, key: str, count: int, default: int, of: str 
 
 
 def check_host_curve(path: str, base: Baseline, problems: Problems) -> None:
-    """Notes that the option at `path` asks for the file's own schedule where that is not known."""
+    """Add a problem where an option asks for the file's own schedule and that is not known.
+
+    Args:
+        path: Dotted path of the option.
+        base: The run that the file describes.
+        problems: Where the problem is added.
+    """
     if base.host_curve is UNKNOWN_CURVE:
         problems.add(
             path,

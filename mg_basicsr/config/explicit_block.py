@@ -10,8 +10,8 @@ import yaml
 
 from mg_basicsr.config.block import Block
 from mg_basicsr.config.grid import explicit_grid
+from mg_basicsr.config.presets.stages import PRESET, explicit_entries
 from mg_basicsr.config.resolve import Settings
-from mg_basicsr.schedule.stages import explicit_entries
 
 
 class _Flow(dict[str, Any]):
@@ -19,15 +19,19 @@ class _Flow(dict[str, Any]):
 
 
 class _Dumper(yaml.SafeDumper):
-    """A dumper of our own, so that its representers are not the user's too."""
+    """A dumper of its own, so that its representers are not added to PyYAML's."""
 
 
 def _represent_flow(dumper: yaml.SafeDumper, data: _Flow) -> yaml.Node:
+    """Write a mapping on one line."""
     return dumper.represent_mapping('tag:yaml.org,2002:map', data, flow_style=True)
 
 
 def _represent_float(dumper: yaml.SafeDumper, value: float) -> yaml.Node:
-    """Shortest text that reads back as the same float; YAML 1.1 wants a point and a sign: 2.0e-04, not 2e-04."""
+    """Write the shortest text that reads back as the same float.
+
+    YAML 1.1 wants a point and a sign: 2.0e-04, not 2e-04.
+    """
     text = repr(value)
     mantissa, e, exponent = text.partition('e')
     if e:
@@ -41,16 +45,16 @@ _Dumper.add_representer(float, _represent_float)
 
 
 def explicit_block(section: Mapping[str, Any], settings: Settings, known_degradation: bool = False) -> str:
-    """The block in preset `stages`: same plan, every stage written out, and the user's other keys kept.
+    """Return the block in preset `stages`, as YAML: same plan, every stage written out.
 
     Args:
-        section: The block as the user wrote it.
+        section: The block as the user wrote it; its keys that every preset has are kept.
         settings: What it was resolved to.
-        known_degradation: The set's store tells how LQ was made.
+        known_degradation: Whether the degradation is known from the set's store.
     """
-    kept = {spec.name for spec in fields(Block) if 'stages' in spec.metadata['presets']} - {'preset', 'stages'}
+    kept = {spec.name for spec in fields(Block)} - {'preset'}
     block: dict[str, Any] = {
-        'preset': 'stages',
+        'preset': PRESET.name,
         'base_batch_size': settings.baseline.clips,
         'warmup_iter': settings.plan.warmup_iter,
     }

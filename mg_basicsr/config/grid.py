@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mg_basicsr.config.block import Block
+from mg_basicsr.config.presets.table import preset_of
 from mg_basicsr.parsing.problems import Problems
 from mg_basicsr.schedule.baseline import Baseline
 from mg_basicsr.schedule.grid import Grid
-
-# The preset whose method has grids; the others have them where the block says so.
-WITH_GRIDS = 'wu2020'
 
 BD_SCALE = 4  # the only scale that the BD degradation is defined for
 
 
 def wanted_grid(block: Block, base: Baseline) -> Grid:
-    """The grid as the block has it, or as its preset does.
-
-    A preset's spatial grid needs a known degradation, which the store may tell: whether there is one is found later.
-    """
-    default = block.preset == WITH_GRIDS
-    of_clips = default and not base.fixed_frames  # a fixed number of frames leaves none out
-    temporal = of_clips if block.temporal_stride is None else block.temporal_stride
-    spatial = default if block.spatial_stride is None else block.spatial_stride
-    return Grid(base.frames, base.size, temporal, spatial)
-
-
-def explicit_grid(block: Block, base: Baseline, known: bool) -> dict[str, bool]:
-    """The keys that give a block of preset `stages` this block's grid, in so far as they are not there already.
+    """Return the grid as the block has it, or as its preset does.
 
     Args:
         block: The block.
-        base: The baseline.
-        known: Whether it is known how LQ was made without the block telling.
+        base: The file's own shape.
+    """
+    grid = preset_of(block).grid(base)
+    temporal = grid.temporal if block.temporal_stride is None else block.temporal_stride
+    spatial = grid.spatial if block.spatial_stride is None else block.spatial_stride
+    return replace(grid, temporal=temporal, spatial=spatial)
+
+
+def explicit_grid(block: Block, base: Baseline, known: bool) -> dict[str, bool]:
+    """Return the keys that give a block of preset `stages` this block's grid, unless they are in it already.
+
+    Args:
+        block: The block.
+        base: The file's own shape.
+        known: Whether it is known how LQ was made without the block's `degradation`.
     """
     grid = wanted_grid(block, base)
     known = known or block.degradation is not None
@@ -40,7 +41,13 @@ def explicit_grid(block: Block, base: Baseline, known: bool) -> dict[str, bool]:
 
 
 def check_grid(block: Block, base: Baseline, problems: Problems) -> None:
-    """Notes a stride where there are no frames to leave out, and a degradation that this scale does not have."""
+    """Add a problem for a stride where there are no frames to leave out, and for a degradation of another scale.
+
+    Args:
+        block: The block.
+        base: The file's own shape.
+        problems: Where problems are added.
+    """
     if block.temporal_stride and base.fixed_frames:
         problems.add(
             'multigrid.temporal_stride',

@@ -1,59 +1,56 @@
-"""Cycles and learning-rate steps as they are written in a block, and their parsers."""
+"""How a key of the block is declared: a dataclass field with a reader, and with a default unless the key is needed.
+
+@dataclass(frozen=True, kw_only=True)
+class MyBlock(Block):
+    share: float = key(positive, 0.5)  # optional
+    sizes: tuple[int, ...] = key(COUNTS)  # needed
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from fractions import Fraction
-from typing import Any, NamedTuple
+from dataclasses import MISSING, field, fields
+from typing import Any
 
-from mg_basicsr.parsing.problems import Problems, read_section, reads
-from mg_basicsr.parsing.values import MOST_CLIPS, fraction_or_count, integer, list_of, or_off, pair_of, positive
+from mg_basicsr.parsing.problems import Reader, reads
+from mg_basicsr.parsing.values import MOST_CLIPS, Parser, fraction_or_count, integer, list_of
 
+COUNT = integer(1)
+CLIPS = integer(1, MOST_CLIPS)
+COUNTS = list_of(COUNT, 'a list of integers >= 1')
 FRACTIONS = list_of(fraction_or_count, 'a list of fractions such as [0.5, 1.0], or of whole numbers above 1')
-SHORT_CYCLE = or_off(FRACTIONS, 'a list of sizes such as [0.5, 0.7071], fractions or GT pixels, or false')
-LONG_CYCLE = or_off(
-    list_of(pair_of(fraction_or_count, ''), ''),
-    'a list of [time, size] such as [[0.25, 0.7071], [1.0, 1.0]], fractions or whole numbers above 1, or false',
-)
 
 
-@dataclass(frozen=True)
-class ShortShape:
-    """One shape of an explicit short cycle."""
+def key(parser: Parser[Any], default: Any = MISSING) -> Any:
+    """Declare a key with a single value or a list.
 
-    clips: int
-    frames: int
-    gt_size: int
+    Args:
+        parser: Turns the value from YAML into the field's type; see parsing/values.py.
+        default: The value where the key is absent or `~`; without one the key is needed.
 
-
-def _short_shape(value: Any) -> ShortShape:
-    clips, frames, gt_size = list_of(integer(1), '')(value)
-    return ShortShape(integer(1, MOST_CLIPS)(clips), frames, gt_size)
-
-
-EXPLICIT_CYCLE = list_of(_short_shape, 'a list of [clips, frames, gt_size], taken in turn')
+    Returns:
+        A dataclass field.
+    """
+    return section_key(reads(parser), default)
 
 
-class LrSteps(NamedTuple):
-    """Iterations of the file at which the rate is multiplied by gamma."""
+def section_key(reader: Reader, default: Any = MISSING) -> Any:
+    """Declare a key whose value has keys or entries of its own, each with problems at its own path.
 
-    milestones: tuple[int, ...]
-    gamma: float = 0.1
+    Args:
+        reader: Called with the dotted path, the value and the problems; returns None after adding a problem.
+        default: As for `key`.
 
-
-STEP_KEYS = {'milestones': reads(list_of(integer(1), 'a list of integers >= 1')), 'gamma': reads(positive)}
-
-
-def lr_steps(path: str, value: Any, problems: Problems) -> LrSteps | None:
-    """`{milestones, gamma}`, or the milestones alone."""
-    section = {'milestones': value} if isinstance(value, list) else value
-    values = read_section(path, section, STEP_KEYS, ['milestones'], problems)
-    return None if values is None else LrSteps(**values)
+    Returns:
+        A dataclass field.
+    """
+    return field(default=default, metadata={'reader': reader})
 
 
-def epoch_factor(value: Any) -> Fraction:
-    """Samples of the run relative to the baseline's, the decimal number that was written."""
-    factor = positive(value)
-    if factor > 1000:
-        raise ValueError('a number > 0, at most 1000')
-    return Fraction(str(factor))
+def readers(block: type) -> dict[str, Reader]:
+    """Reader of each key of a block class, by name; its field `preset` has none."""
+    return {spec.name: spec.metadata['reader'] for spec in fields(block) if 'reader' in spec.metadata}
+
+
+def needed(block: type) -> set[str]:
+    """Names of the keys that have no default."""
+    return {spec.name for spec in fields(block) if spec.default is MISSING}

@@ -1,13 +1,16 @@
-"""What cannot be trained under a plan, refused by name at the start instead of going wrong at hour 20."""
+"""Options that cannot be trained under a plan: refused by name at the start, instead of a failure hours later."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mg_basicsr.config.block import Block
+from mg_basicsr.config.presets.preset import ClipsOption
+from mg_basicsr.config.presets.table import preset_of
 from mg_basicsr.parsing.problems import Problems, shown
 from mg_basicsr.parsing.values import MOST_CLIPS
+from mg_basicsr.schedule.baseline import Baseline
 from mg_basicsr.schedule.plan import StageSpec
 from mg_basicsr.schedule.shape import BatchShape
 
@@ -22,7 +25,12 @@ FROZEN_PHASES = ('fix_flow', 'tsa_iter')
 
 
 def check_supported(options: Mapping[str, Any], problems: Problems) -> None:
-    """Notes models and schedules that do not go together with a plan."""
+    """Add a problem for a model or a schedule that cannot be trained under a plan.
+
+    Args:
+        options: The whole options file.
+        problems: Where problems are added.
+    """
     key = 'base_model' if options.get('model_type') == 'MultigridModel' else 'model_type'
     model = options.get(key)
     if model in FROZEN_SHAPE_MODELS:
@@ -52,7 +60,15 @@ def check_supported(options: Mapping[str, Any], problems: Problems) -> None:
 
 
 def check_static_graph(options: Mapping[str, Any], specs: Sequence[StageSpec], problems: Problems) -> None:
-    """DDP's static graph takes one number of frames: fewer give a step of unsynchronised gradients, more an error."""
+    """Add a problem for a static graph of DDP beside clips of several lengths.
+
+    DDP's static graph takes one number of frames: fewer give a step of unsynchronised gradients, more an error.
+
+    Args:
+        options: The whole options file.
+        specs: The stages.
+        problems: Where problems are added.
+    """
     frames = sorted({shape.frames for spec in specs for shape in spec.shapes})
     if options.get('use_static_graph') and len(frames) > 1:
         problems.add(
@@ -64,7 +80,15 @@ def check_static_graph(options: Mapping[str, Any], specs: Sequence[StageSpec], p
 
 
 def check_frozen_phases(frozen: Mapping[str, int], total: int, problems: Problems) -> None:
-    """They end by `==`: at or past the run's end the frozen part would never be trained."""
+    """Add a problem for a frozen phase that does not end in the run.
+
+    BasicSR ends it where the iteration equals the option: at or past the run's end the part would never be trained.
+
+    Args:
+        frozen: Iterations of the phases, by their option in `train`.
+        total: Iterations of the plan.
+        problems: Where problems are added.
+    """
     for name, value in frozen.items():
         if value >= total:
             problems.add(
@@ -78,9 +102,16 @@ def check_frozen_phases(frozen: Mapping[str, int], total: int, problems: Problem
 def check_unused_parameters(
     options: Mapping[str, Any], frozen: Mapping[str, int], world_size: int, problems: Problems
 ) -> None:
-    """DDP waits for the gradients of what is frozen, and stops at the second iteration unless told to look for it.
+    """Add a problem for `find_unused_parameters: false` on several ranks where part of the network is frozen at first.
 
-    A file that says nothing is given `find_unused_parameters: true` (host/options.py). A static graph finds out itself.
+    DDP waits for the gradients of what is frozen, and stops at the second iteration unless it looks for unused
+    parameters. A file without the option is given `true` (host/patches/planned_options.py). A static graph needs none.
+
+    Args:
+        options: The whole options file.
+        frozen: Iterations of the frozen phases, by their option in `train`.
+        world_size: Ranks.
+        problems: Where problems are added.
     """
     if options.get('find_unused_parameters') is not False or options.get('use_static_graph') or world_size == 1:
         return
@@ -95,29 +126,58 @@ def check_unused_parameters(
             return
 
 
+def check_lengths(specs: Sequence[StageSpec], base: Baseline, problems: Problems) -> None:
+    """Add a problem where a stage has no iteration.
+
+    Args:
+        specs: The stages.
+        base: The run that the file describes.
+        problems: Where problems are added.
+    """
+    if any(spec.iters < 1 for spec in specs):
+        total = sum(spec.iters for spec in specs)
+        problems.add(
+            'train.total_iter',
+            f'{base.total_iter}, which gives {total} iterations for {len(specs)} stages',
+            'allowed: enough for one iteration in each stage',
+            'train longer, or with fewer stages',
+        )
+
+
 def check_ranks(block: Block, specs: Sequence[StageSpec], world_size: int, problems: Problems) -> None:
-    """Every stage's clips can be divided among the ranks; what has been set to another number is named."""
-    told = set()
-    for n, shape in ((n, shape) for n, spec in enumerate(specs) for shape in spec.shapes):
-        path, clips = _origin(block, n, shape)
-        if clips % world_size and path not in told:
-            told.add(path)
-            multiple = -(-clips // world_size) * world_size
+    """Add a problem for every option whose clips cannot be divided among the ranks.
+
+    Args:
+        block: The block.
+        specs: Its stages.
+        world_size: Ranks.
+        problems: Where problems are added.
+    """
+    reported = set()
+    for option in _clips_options(block, specs):
+        if option.clips % world_size and option.path not in reported:
+            reported.add(option.path)
+            multiple = -(-option.clips // world_size) * world_size
             problems.add(
-                path,
-                f'{clips} clips cannot be divided among {world_size} ranks',
-                f'allowed: {"numbers that make " if block.preset == "progressive" else ""}a multiple of {world_size}',
-                f'{"raise it" if block.preset == "progressive" else f"set it to {multiple}"}, '
-                'or use another number of ranks',
+                option.path,
+                f'{option.clips} clips cannot be divided among {world_size} ranks',
+                f'allowed: {"" if option.is_value else "numbers that make "}a multiple of {world_size}',
+                f'{f"set it to {multiple}" if option.is_value else "raise it"}, or use another number of ranks',
             )
 
 
 def check_most_clips(block: Block, specs: Sequence[StageSpec], problems: Problems) -> None:
-    """A batch that grows is still one that can be divided; the first stage that is not is told."""
-    for n, shape in ((n, shape) for n, spec in enumerate(specs) for shape in spec.shapes):
+    """Add a problem for the first stage whose batch has grown to more clips than can be divided.
+
+    Args:
+        block: The block.
+        specs: Its stages.
+        problems: Where problems are added.
+    """
+    for n, shape in _shapes(specs):
         if shape.clips > MOST_CLIPS:
             problems.add(
-                _origin(block, n, shape)[0],
+                preset_of(block).clips_option(block, n, shape).path,
                 f'{shape.clips} clips in stage {n + 1}',
                 f'allowed: at most {MOST_CLIPS} clips per step',
                 'use larger shapes or a smaller batch',
@@ -125,16 +185,12 @@ def check_most_clips(block: Block, specs: Sequence[StageSpec], problems: Problem
             return
 
 
-def _origin(block: Block, n: int, shape: BatchShape) -> tuple[str, int]:
-    """The option that a shape of stage n has its clips from, and the clips that it asks for.
+def _clips_options(block: Block, specs: Sequence[StageSpec]) -> Iterator[ClipsOption]:
+    """Yield the option that the clips of each shape come from."""
+    preset = preset_of(block)
+    return (preset.clips_option(block, n, shape) for n, shape in _shapes(specs))
 
-    Cycles make whole multiples of the full shape's clips, so that these alone have to be divided among ranks.
-    """
-    if block.preset == 'progressive':
-        return f'multigrid.mini_batch_sizes[{n}]', shape.clips
-    if block.preset == 'stages' and block.stages[n].short_cycle:
-        return f'multigrid.stages[{n}].short_cycle', shape.clips
-    if block.preset == 'stages' and block.stages[n].clips:
-        return f'multigrid.stages[{n}].clips', shape.clips
-    path = f'multigrid.{"batch_size" if block.batch_size else "base_batch_size"}'
-    return path, block.batch_size or block.base_batch_size or shape.clips
+
+def _shapes(specs: Sequence[StageSpec]) -> Iterator[tuple[int, BatchShape]]:
+    """Yield every shape with the 0-based number of its stage."""
+    return ((n, shape) for n, spec in enumerate(specs) for shape in spec.shapes)

@@ -1,63 +1,202 @@
-"""Resolves the block of preset lin2022: fractions become sizes and frames, the batch becomes a rate and a length."""
+"""Preset lin2022: Lin, Wang, Qi, Shan, "Accelerating the Training of Video Super-Resolution Models", AAAI 2023.
+
+A spatial cycle of small to full crops; inside each of its stages a temporal cycle of short to full clips; the rate is
+restarted at every stage. The number of clips stays the same, unless it is asked to grow.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import product
+from typing import Any
+
 from mg_basicsr.config.baseline import check_host_curve
-from mg_basicsr.config.block import TEMPORAL_CYCLE, Block
-from mg_basicsr.config.presets.rounding import check_lengths, frames_asked, planned_clips, planned_frames, planned_size
-from mg_basicsr.parsing.problems import Problems
+from mg_basicsr.config.keys import COUNT, FRACTIONS, key, section_key
+from mg_basicsr.config.presets.cycles import (
+    CycleBlock,
+    CyclePreset,
+    frames_asked,
+    planned_clips,
+    planned_frames,
+    planned_size,
+)
+from mg_basicsr.parsing.problems import Problems, read_section, reads
+from mg_basicsr.parsing.values import choice
 from mg_basicsr.schedule.baseline import Baseline
-from mg_basicsr.schedule.lin2022 import ExtraStage, Lin2022, lin2022
-from mg_basicsr.schedule.plan import StageSpec
-from mg_basicsr.schedule.shape import distinct
+from mg_basicsr.schedule.lr import Cosine, HostCurve, batch_lr_scale
+from mg_basicsr.schedule.plan import StageSpec, divide
+from mg_basicsr.schedule.shape import BatchShape, distinct
+
+# The temporal cycle of recurrent networks; sliding-window networks take a fixed number of frames.
+TEMPORAL_CYCLE: tuple[float, ...] = (0.5, 0.75, 1.0)
 
 
-def lin2022_specs(block: Block, base: Baseline, problems: Problems) -> list[StageSpec]:
-    """The stages of the block. Every problem is noted; what could not be used is then the baseline's."""
-    host_schedule = block.lr_schedule == 'host'
-    if host_schedule:
-        check_host_curve('multigrid.lr_schedule', base, problems)
-    clips = planned_clips(block, base, problems)
-    sizes, frames = _sizes(block, base, problems), _frames(block, base, problems)
-    hierarchical = block.order == 'hierarchical'
-    sizes, frames = _merged(sizes, frames) if hierarchical else _paired(sizes, frames, problems)
-    total = base.total_iter * base.clips // clips
-    parts = len(sizes) * len(frames) if hierarchical else len(sizes)
-    if total < parts:
-        problems.add(
-            'train.total_iter',
-            f'{base.total_iter}, which gives {total} iterations for {parts} stages',
-            f'allowed: at least {parts} after scaling by base_batch_size / batch_size',
-            'train longer, or with fewer stages',
-        )
+@dataclass(frozen=True)
+class ExtraStage:
+    """One more stage above the baseline's shape.
+
+    Attributes:
+        gt_size: GT crop in pixels.
+        frames: Frames per clip as the network sees them.
+        iters: Length in iterations.
+    """
+
+    gt_size: int
+    frames: int
+    iters: int
+
+
+EXTRA_KEYS = {'gt_size': reads(COUNT), 'frames': reads(COUNT), 'iters': reads(COUNT)}
+
+
+def _extra(path: str, value: Any, problems: Problems) -> ExtraStage | None:
+    """Read `{gt_size, frames, iters}`."""
+    values = read_section(path, value, EXTRA_KEYS, EXTRA_KEYS, problems)
+    return None if values is None else ExtraStage(**values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lin2022Block(CycleBlock):
+    """Keys of the two cycles, and of the batch and rate in them.
+
+    Attributes:
+        spatial: Crop sizes in order: fractions of the full size (float) or GT pixels (int).
+        temporal: Clip lengths in order: fractions of the full length (float) or frames (int).
+        order: hierarchical (every size goes through all lengths) or synchronous (both grow together).
+        lr_schedule: restart (at every stage) or host (the file's own schedule).
+        extra: One more stage above the file's shape.
+        batch_growth: none, or inverse: smaller shapes get as many more clips as keep clips x frames x size^2.
+    """
+
+    spatial: tuple[float | int, ...] = key(FRACTIONS, (0.5, 1.0))
+    temporal: tuple[float | int, ...] | None = key(FRACTIONS, None)
+    order: str = key(choice('hierarchical', 'synchronous'), 'hierarchical')
+    lr_schedule: str = key(choice('restart', 'host'), 'restart')
+    extra: ExtraStage | None = section_key(_extra, None)  # noqa: RUF009
+    batch_growth: str = key(choice('none', 'inverse'), 'none')
+
+
+class Lin2022(CyclePreset[Lin2022Block]):
+    """Two cycles inside each other, with one batch size or with batches that grow."""
+
+    name = 'lin2022'
+    summary = 'small to full crops, in each short to full clips, restarted rate'
+    block = Lin2022Block
+
+    def specs(self, block: Lin2022Block, base: Baseline, problems: Problems) -> list[StageSpec]:
+        """Return the stages of a block; see `Preset.specs`."""
+        if block.lr_schedule == 'host':
+            check_host_curve('multigrid.lr_schedule', base, problems)
+        clips = planned_clips(block, base, problems)
+        shapes = _shapes(block, base, problems)
+        total = base.total_iter * base.clips // clips
+        if total < len(shapes):
+            problems.add(
+                'train.total_iter',
+                f'{base.total_iter}, which gives {total} iterations for {len(shapes)} stages',
+                f'allowed: at least {len(shapes)} after scaling by base_batch_size / batch_size',
+                'train longer, or with fewer stages',
+            )
+        if block.extra:
+            _check_extra(block.extra, base, problems)
+        return lin2022_stages(block, base, shapes, clips, total)
+
+    def advise_size(self, block: Lin2022Block, stage: int, lq_size: int, base: Baseline) -> str:
+        """Return a min_lq_size, or that all crops have the full size; see `Preset.advise_size`."""
+        if lq_size < base.size // base.scale:
+            return super().advise_size(block, stage, lq_size, base)
+        return 'set multigrid.spatial: [1.0]'
+
+    def advise_frames(self, block: Lin2022Block, stage: int, frames: int, base: Baseline) -> str:
+        """Return a min_frames, or that all clips have the full length; see `Preset.advise_frames`."""
+        if frames < base.frames:
+            return super().advise_frames(block, stage, frames, base)
+        return 'set multigrid.temporal: [1.0]'
+
+    def advise_smaller(self, block: Lin2022Block, stage: int) -> str:
+        """Return a change of `extra`, the one stage above the file's shape; see `Preset.advise_smaller`."""
+        return 'make multigrid.extra smaller, or remove it'
+
+
+PRESET = Lin2022()
+
+
+def lin2022_stages(
+    block: Lin2022Block, base: Baseline, shapes: Sequence[tuple[int, int]], clips: int, total: int
+) -> list[StageSpec]:
+    """Return the stages: equal ones (the last takes the rest), plus `extra`; equal in samples where batches grow.
+
+    Rates (method of the paper, equation 1 as its text reads): all stages but the last follow a cosine over the whole
+    run's length I_total, so they stay near the restarted rate (0.93 of it after a sixth of the run); the last follows a
+    cosine over its own length down to the minimum.
+
+    >>> from mg_basicsr.schedule.lr import Constant
+    >>> base = Baseline(16, 15, 256, 4, total_iter=1000, lr=2e-4, eta_min=0, host_curve=Constant())
+    >>> block = Lin2022Block('lin2022', batch_growth='inverse', lr_scaling='none')
+    >>> for spec in lin2022_stages(block, base, [(15, 128), (15, 256)], clips=16, total=1000):
+    ...     print(spec.iters, *spec.shapes, spec.first_lr, spec.curve)
+    125 BatchShape(clips=64, frames=15, size=128) 0.0002 cosine 625
+    500 BatchShape(clips=16, frames=15, size=256) 0.0002 cosine 500
+
+    Args:
+        block: For lr_schedule, lr_scaling, small_lr_max, batch_growth and extra.
+        base: The run that the file describes.
+        shapes: (frames, GT size in pixels) in order, the last the baseline's.
+        clips: Clips per optimiser step of the full shape, all ranks together.
+        total: Iterations of all stages but `extra`, were all batches `clips`.
+    """
+    batches = [_batch(block, base, clips, frames, size) for frames, size in shapes]
+    ungrown = list(divide(total, len(batches)))
     if block.extra:
-        _check_extra(block.extra, base, problems)
+        batches.append(BatchShape(clips, block.extra.frames, block.extra.gt_size))
+        ungrown.append(block.extra.iters)
+    lengths = [iters * clips // batch.clips for iters, batch in zip(ungrown, batches, strict=True)]
 
-    knobs = Lin2022(
-        sizes=sizes,
-        frames=frames,
-        hierarchical=hierarchical,
-        clips=clips,
-        total_iter=total,
-        lr_scaling=block.lr_scaling,
-        growth=block.batch_growth == 'inverse',
-        small_lr_max=block.small_lr_max,
-        host_schedule=host_schedule,
-        extra=block.extra,
-    )
-    specs = lin2022(base, knobs)
-    if total >= parts:
-        check_lengths(specs, base, problems)  # batches that grow may leave a stage none
+    specs: list[StageSpec] = []
+    for n, (batch, iters) in enumerate(zip(batches, lengths, strict=True)):
+        last = n == len(batches) - 1
+        restart = Cosine(iters if last else sum(lengths))
+        host = _host_curve(base, batch, clips, sum(lengths[:n]), sum(ungrown[:n]))
+        curve = host if block.lr_schedule == 'host' else restart
+        specs.append(StageSpec(iters, (batch,), _first_lr(block, base, batch), base.eta_min, curve))
     return specs
 
 
-def _merged(sizes: list[int], frames: list[int]) -> tuple[list[int], list[int]]:
-    """Without equal neighbours, which rounding can make."""
-    return distinct(sizes), distinct(frames)
+def _batch(block: Lin2022Block, base: Baseline, clips: int, frames: int, size: int) -> BatchShape:
+    """Return a stage's shape; with growth it has floor(T * S^2 / (t * s^2)) times the clips."""
+    growth = base.frames * base.size**2 // (frames * size**2) if block.batch_growth == 'inverse' else 1
+    return BatchShape(clips * growth, frames, size)
 
 
-def _paired(sizes: list[int], frames: list[int], problems: Problems) -> tuple[list[int], list[int]]:
-    """Sizes and clip lengths that grow together, without equal neighbours; a single one is that of every stage."""
+def _host_curve(base: Baseline, batch: BatchShape, clips: int, start: int, ungrown: int) -> HostCurve:
+    """Return the file's own schedule for a stage.
+
+    Args:
+        base: The run that the file describes.
+        batch: The stage's shape.
+        clips: Clips of the full shape.
+        start: The stage's first iteration.
+        ungrown: What its first iteration would be without growing batches.
+    """
+    stride = Fraction(batch.clips, base.clips)
+    return HostCurve(base.host_curve, start, stride, ungrown * Fraction(clips, base.clips) - start * stride)
+
+
+def _first_lr(block: Lin2022Block, base: Baseline, batch: BatchShape) -> float:
+    """Return a stage's starting rate: the file's, scaled by the batch, capped for crops below the full size."""
+    first = batch_lr_scale(batch.clips / base.clips, block.lr_scaling) * base.lr
+    if block.small_lr_max is None or batch.size >= base.size:
+        return first
+    return min(first, block.small_lr_max)
+
+
+def _shapes(block: Lin2022Block, base: Baseline, problems: Problems) -> list[tuple[int, int]]:
+    """Return the (frames, GT size) of the stages, without equal neighbours, which rounding can make."""
+    sizes, frames = _sizes(block, base, problems), _frames(block, base, problems)
+    if block.order == 'hierarchical':
+        return [(length, size) for size, length in product(distinct(sizes), distinct(frames))]
     longest = max(len(sizes), len(frames))
     if {len(sizes), len(frames)} - {1, longest}:
         problems.add(
@@ -66,13 +205,13 @@ def _paired(sizes: list[int], frames: list[int], problems: Problems) -> tuple[li
             'allowed: spatial and temporal of equal length',
             'give lists of equal length, or order: hierarchical',
         )
-        return sizes[-1:], frames[-1:]
-    pairs = distinct(list(zip(sizes * (longest // len(sizes)), frames * (longest // len(frames)), strict=True)))
-    return [size for size, _ in pairs], [length for _, length in pairs]
+        return [(frames[-1], sizes[-1])]
+    # a single size or clip length is that of every stage
+    return distinct(list(zip(frames * (longest // len(frames)), sizes * (longest // len(sizes)), strict=True)))
 
 
 def _check_extra(extra: ExtraStage, base: Baseline, problems: Problems) -> None:
-    """The extra stage lies above the baseline and is one that the network and the dataset take."""
+    """Add a problem unless the extra stage is above the baseline and one that the dataset can deliver."""
     path = 'multigrid.extra'
     if extra.gt_size % base.scale or extra.gt_size < base.size:
         problems.add(
@@ -97,8 +236,8 @@ def _check_extra(extra: ExtraStage, base: Baseline, problems: Problems) -> None:
         )
 
 
-def _sizes(block: Block, base: Baseline, problems: Problems) -> list[int]:
-    """GT sizes of the spatial cycle, rounded to what the network takes."""
+def _sizes(block: Lin2022Block, base: Baseline, problems: Problems) -> list[int]:
+    """Return the GT sizes of the spatial cycle, rounded to what the network takes."""
     larger = 'for a stage above the full size use multigrid.extra'
     sizes = [planned_size('multigrid.spatial', value, block, base, problems, larger) for value in block.spatial]
     if sizes[-1] != base.size:
@@ -111,8 +250,8 @@ def _sizes(block: Block, base: Baseline, problems: Problems) -> list[int]:
     return sizes
 
 
-def _frames(block: Block, base: Baseline, problems: Problems) -> list[int]:
-    """Clip lengths of the temporal cycle as the network sees them."""
+def _frames(block: Lin2022Block, base: Baseline, problems: Problems) -> list[int]:
+    """Return the clip lengths of the temporal cycle as the network sees them."""
     values = block.temporal or ((1.0,) if base.fixed_frames else TEMPORAL_CYCLE)
     if base.fixed_frames and {frames_asked(value, base) for value in values} != {base.frames}:
         problems.add(

@@ -1,43 +1,256 @@
-"""Resolves the block of preset wu2020: cycles become shapes, the file's learning-rate steps become stages."""
+"""Preset wu2020: Wu et al., "A Multigrid Method for Efficiently Training Video Models", CVPR 2020.
+
+By Wu, Girshick, He, Feichtenhofer and Krähenbühl.
+
+Clips x frames x size^2 stays that of the baseline: smaller shapes get more clips. A long cycle of shapes is gone
+through once per learning-rate step; inside it a short cycle changes the crop size at every iteration. The last step,
+fine-tuning, stays at the full shape. The rate is linear in the long cycle's batch and blind to the short one's.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise
+from math import sqrt
+from typing import Any, NamedTuple
 
-from mg_basicsr.config.block import LONG_SHAPES, Block
-from mg_basicsr.config.presets.rounding import check_lengths, frames_asked, planned_clips, planned_frames, planned_size
-from mg_basicsr.parsing.problems import Problems
+from mg_basicsr.config.keys import COUNTS, FRACTIONS, key, section_key
+from mg_basicsr.config.presets.cycles import (
+    CycleBlock,
+    CyclePreset,
+    frames_asked,
+    planned_clips,
+    planned_frames,
+    planned_size,
+)
+from mg_basicsr.parsing.problems import Problems, read_section, reads
+from mg_basicsr.parsing.values import boolean, choice, fraction_or_count, list_of, or_off, pair_of, positive
 from mg_basicsr.schedule.baseline import Baseline
-from mg_basicsr.schedule.lr import MultiStep, batch_lr_scale
-from mg_basicsr.schedule.plan import StageSpec
-from mg_basicsr.schedule.shape import distinct
-from mg_basicsr.schedule.wu2020 import K400_GAMMA, K400_STEPS, LrStep, Wu2020, wu2020
+from mg_basicsr.schedule.grid import Grid
+from mg_basicsr.schedule.lr import Constant, Curve, MultiStep, StepDown, batch_lr_scale
+from mg_basicsr.schedule.plan import StageSpec, rounded
+from mg_basicsr.schedule.shape import BatchShape, distinct
+
+# (time, size) of the paper in order; the time of a fixed number of frames is always the whole.
+LONG_SHAPES: tuple[tuple[float, float], ...] = ((0.25, sqrt(0.5)), (0.5, sqrt(0.5)), (0.5, 1.0), (1.0, 1.0))
+
+# Learning-rate steps of the paper's Kinetics-400 run, as parts of the run: epochs 94, 154 and 196 of 239.
+K400_STEPS = (Fraction(94, 239), Fraction(154, 239), Fraction(196, 239))
+K400_GAMMA = 0.1
+
+SHORT_CYCLE = or_off(FRACTIONS, 'a list of sizes such as [0.5, 0.7071], fractions or GT pixels, or false')
+LONG_CYCLE = or_off(
+    list_of(pair_of(fraction_or_count, ''), ''),
+    'a list of [time, size] such as [[0.25, 0.7071], [1.0, 1.0]], fractions or whole numbers above 1, or false',
+)
 
 
-def wu2020_specs(block: Block, base: Baseline, problems: Problems) -> list[StageSpec]:
-    """The stages of the block. Every problem is noted; what could not be used is then the baseline's."""
-    clips = planned_clips(block, base, problems)
-    long_cycle = _long_cycle(block, base, problems)
-    short_cycle = [planned_size('multigrid.short_cycle', value, block, base, problems) for value in block.short_cycle]
-    steps = _lr_steps(block, base, problems)
-    knobs = Wu2020(
-        long_cycle=long_cycle,
-        short_cycle=short_cycle,
-        steps=steps,
-        clips=clips,
-        lr_scale=batch_lr_scale(clips / base.clips, block.lr_scaling),
-        epoch_factor=block.epoch_factor,
-        finetune=block.finetune and len(steps) > 1,
-        small_lr_max=block.small_lr_max,
-    )
-    specs = wu2020(base, knobs)
-    check_lengths(specs, base, problems)
+class LrSteps(NamedTuple):
+    """Learning-rate steps as written.
+
+    Attributes:
+        milestones: Iterations of the file at which the rate is multiplied by gamma.
+        gamma: The factor.
+    """
+
+    milestones: tuple[int, ...]
+    gamma: float = 0.1
+
+
+STEP_KEYS = {'milestones': reads(COUNTS), 'gamma': reads(positive)}
+
+
+def _steps_key(path: str, value: Any, problems: Problems) -> LrSteps | None:
+    """Read `{milestones, gamma}`, or the milestones alone."""
+    section = {'milestones': value} if isinstance(value, list) else value
+    values = read_section(path, section, STEP_KEYS, ['milestones'], problems)
+    return None if values is None else LrSteps(**values)
+
+
+def _epoch_factor(value: Any) -> Fraction:
+    """Parse samples of the run relative to the baseline's: the decimal number that was written.
+
+    Raises:
+        ValueError: not a number > 0, or more than 1000.
+    """
+    factor = positive(value)
+    if factor > 1000:
+        raise ValueError('a number > 0, at most 1000')
+    return Fraction(str(factor))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wu2020Block(CycleBlock):
+    """Keys of the two cycles and of the learning-rate steps.
+
+    Attributes:
+        long_cycle: (time, size) of the shapes of a learning-rate step in order: fractions, or frames and GT pixels.
+        short_cycle: Sizes that iterations take in turn before the long shape's own; empty: none.
+        epoch_factor: Samples of the run, relative to the baseline's.
+        finetune: Whether the last learning-rate step is one stage at the full shape.
+        lr_steps: Learning-rate steps.
+        lr_schedule: steps; there is no other.
+    """
+
+    long_cycle: tuple[tuple[float | int, float | int], ...] | None = key(LONG_CYCLE, None)
+    short_cycle: tuple[float | int, ...] = key(SHORT_CYCLE, (0.5, sqrt(0.5)))
+    epoch_factor: Fraction = key(_epoch_factor, Fraction(3, 2))  # noqa: RUF009
+    finetune: bool = key(boolean, True)
+    lr_steps: LrSteps | None = section_key(_steps_key, None)  # noqa: RUF009
+    lr_schedule: str = key(choice('steps'), 'steps')
+
+
+class Wu2020(CyclePreset[Wu2020Block]):
+    """Shapes change in a long and in a short cycle, at constant work per step."""
+
+    name = 'wu2020'
+    summary = 'long and short cycles of constant work'
+    block = Wu2020Block
+
+    def specs(self, block: Wu2020Block, base: Baseline, problems: Problems) -> list[StageSpec]:
+        """Return the stages of a block; see `Preset.specs`."""
+        clips = planned_clips(block, base, problems)
+        long = _long_cycle(block, base, problems)
+        short = [planned_size('multigrid.short_cycle', size, block, base, problems) for size in block.short_cycle]
+        steps = _lr_steps(block, base, problems)
+        cycles = Cycles(
+            long=long,
+            short=short,
+            steps=steps,
+            clips=clips,
+            lr_scale=batch_lr_scale(clips / base.clips, block.lr_scaling),
+            epoch_factor=block.epoch_factor,
+            finetune=block.finetune and len(steps) > 1,
+            small_lr_max=block.small_lr_max,
+        )
+        return wu2020_stages(base, cycles)
+
+    def grid(self, base: Baseline) -> Grid:
+        """Return the paper's grid: small shapes span as much as the full one.
+
+        The spatial one needs a known degradation, which may be that of the store: it is looked for later.
+        """
+        return Grid(base.frames, base.size, temporal=not base.fixed_frames, spatial=True)
+
+
+PRESET = Wu2020()
+
+
+@dataclass(frozen=True)
+class LrStep:
+    """A learning-rate step of the file.
+
+    Attributes:
+        start: First iteration, in the file's own count.
+        factor: Factor on the file's rate.
+    """
+
+    start: int
+    factor: float
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """What the stages are made from, with every fraction resolved.
+
+    Attributes:
+        long: (frames, GT size) in order, without equal neighbours; the last is the baseline's.
+        short: GT sizes that come before the long shape, in turn; empty: off.
+        steps: Learning-rate steps in order, the first at 0; at least two if there is fine-tuning.
+        clips: Clips per optimiser step of the full shape, all ranks together.
+        lr_scale: Factor on the rate of `clips` being other than the baseline's.
+        epoch_factor: Samples of the run, relative to the baseline's.
+        finetune: The last step stays at the full shape.
+        small_lr_max: Highest rate of stages whose long shape is below the full size, absolute.
+    """
+
+    long: Sequence[tuple[int, int]]
+    short: Sequence[int]
+    steps: Sequence[LrStep]
+    clips: int
+    lr_scale: float = 1.0
+    epoch_factor: Fraction = Fraction(3, 2)
+    finetune: bool = True
+    small_lr_max: float | None = None
+
+
+def wu2020_stages(base: Baseline, cycles: Cycles) -> list[StageSpec]:
+    """Return the stages: one per long shape in each learning-rate step, and one for fine-tuning.
+
+    With the file's I iterations and its steps s_0 = 0 < s_1 < ... < s_last, and a_l the mean batch of long shape l over
+    its short cycle, relative to the full shape's:
+
+    - every shape of step k gets x * (s_{k+1} - s_k) / sum(a) iterations: the step's samples are x times the file's;
+    - fine-tuning gets x * (I - s_last) / saving, with saving = sum(a) / (number of long shapes), the factor by which
+      the other steps have fewer iterations than in the file;
+    - x makes the samples epoch_factor times the file's. A batch m times larger divides all lengths by m.
+
+    Fine-tuning's first half keeps the rate of the step before, its second half has its own.
+
+    >>> base = Baseline(8, 16, 224, 4, total_iter=1000, lr=0.1, eta_min=0, host_curve=Constant())
+    >>> cycles = Cycles(long=[(8, 112), (16, 224)], short=[], steps=[LrStep(0, 1.0), LrStep(800, 0.1)], clips=8)
+    >>> for spec in wu2020_stages(base, cycles):
+    ...     print(spec.iters, *spec.shapes, spec.first_lr, spec.curve)
+    158 BatchShape(clips=64, frames=8, size=112) 0.8 constant
+    158 BatchShape(clips=8, frames=16, size=224) 0.1 constant
+    79 BatchShape(clips=8, frames=16, size=224) 0.1 step 39 0.1
+
+    Args:
+        base: The run that the file describes.
+        cycles: Shapes and steps.
+    """
+    shapes = [_in_turn(base, cycles, frames, size) for frames, size in cycles.long]
+    growth = [Fraction(sum(shape.clips for shape in turn), len(turn) * cycles.clips) for turn in shapes]
+    ends = [step.start for step in cycles.steps[1:]] + [base.total_iter]
+    spans = [end - step.start for step, end in zip(cycles.steps, ends, strict=True)]
+    cycled = spans[:-1] if cycles.finetune else spans
+    whole = sum(growth, Fraction())
+    tuning = (base.total_iter - sum(cycled)) * len(shapes) / whole
+    x = cycles.epoch_factor * base.total_iter / (sum(cycled) + tuning * growth[-1])
+    unit = x * base.clips / cycles.clips
+
+    each = [unit * span / whole for span in cycled for _ in shapes]
+    lengths = rounded([*each, unit * tuning] if cycles.finetune else each)
+    stages = [(turn, step.factor) for step, _ in zip(cycles.steps, cycled, strict=False) for turn in shapes]
+    specs = [
+        _spec(base, cycles, iters, turn, factor, Constant())
+        for iters, (turn, factor) in zip(lengths, stages, strict=False)
+    ]
+    if cycles.finetune:
+        before, own = cycles.steps[-2].factor, cycles.steps[-1].factor
+        halves = StepDown(lengths[-1] // 2, own / before)
+        specs.append(_spec(base, cycles, lengths[-1], shapes[-1], before, halves))
     return specs
 
 
-def _long_cycle(block: Block, base: Baseline, problems: Problems) -> list[tuple[int, int]]:
-    """(frames, GT size) of the long shapes, without equal neighbours, which rounding can make."""
+def _in_turn(base: Baseline, cycles: Cycles, frames: int, size: int) -> tuple[BatchShape, ...]:
+    """Return the shapes of a long shape's short cycle, itself the last; one alone where they are all the same.
+
+    b = round(T * S^2 / (t * s^2)) * B for the long shape, times round((s_long / s_short)^2) for a short one: whole
+    multiples of B, so that ranks which divide B divide them all. Ties are rounded to even, as in the official code.
+    """
+    long = cycles.clips * round(Fraction(base.frames * base.size**2, frames * size**2))
+    sizes = [*(min(short, size) for short in cycles.short), size]
+    shapes = tuple(BatchShape(long * round(Fraction(size**2, short**2)), frames, short) for short in sizes)
+    return shapes if len(set(shapes)) > 1 else shapes[-1:]
+
+
+def _spec(
+    base: Baseline, cycles: Cycles, iters: int, shapes: tuple[BatchShape, ...], factor: float, curve: Curve
+) -> StageSpec:
+    """Return a stage at eta * factor * (its long batch / the full shape's); the curve falls to 0."""
+    long = shapes[-1]
+    first = base.lr * cycles.lr_scale * factor * (long.clips // cycles.clips)
+    if cycles.small_lr_max is not None and long.size < base.size:
+        first = min(first, cycles.small_lr_max)
+    return StageSpec(iters, shapes, first, 0.0, curve)
+
+
+def _long_cycle(block: Wu2020Block, base: Baseline, problems: Problems) -> list[tuple[int, int]]:
+    """Return the (frames, GT size) of the long shapes, without equal neighbours, which rounding can make."""
     asked: tuple[tuple[float | int, float | int], ...] = LONG_SHAPES if block.long_cycle is None else block.long_cycle
     if block.long_cycle is None and base.fixed_frames:
         asked = tuple((1.0, size) for _, size in LONG_SHAPES)
@@ -65,8 +278,8 @@ def _long_cycle(block: Block, base: Baseline, problems: Problems) -> list[tuple[
     return distinct(shapes) or [full]
 
 
-def _lr_steps(block: Block, base: Baseline, problems: Problems) -> list[LrStep]:
-    """The steps of the block, else those of the file's scheduler if it has steps, else the paper's.
+def _lr_steps(block: Wu2020Block, base: Baseline, problems: Problems) -> list[LrStep]:
+    """Return the steps of the block, else those of the file's scheduler if it has steps, else the paper's.
 
     Those at or past the file's end, which the file would never reach, are left out of the file's own.
     """

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-from mg_basicsr.config.block import Block
+from mg_basicsr.config.presets.cycles import CycleBlock
+from mg_basicsr.config.presets.table import preset_of
 from mg_basicsr.config.resolve import Settings
 from mg_basicsr.errors import Problem
 from mg_basicsr.schedule.plan import RankBatch, Stage, divisors
@@ -15,6 +16,7 @@ from mg_basicsr.training.trial.steps import Failure
 Takes = Callable[[int, int, int], bool]
 
 MULTIPLES = (8, 16, 32, 64)  # of LQ sizes: windows and pyramids of networks
+LQ_STEP = CycleBlock.lq_multiple  # of the LQ sizes that are tried where the block does not round to a multiple
 LARGER_MACHINE = 'or a smaller network, or a machine with more memory'
 
 
@@ -49,7 +51,7 @@ class Diagnosis:
         return Problem(name, what, *(self._memory() if failure.out_of_memory else self._refusal()))
 
     def _memory(self) -> tuple[str, str]:
-        """The most clips of the full shape whose passes fit."""
+        """Find the most clips of the full shape whose passes fit."""
         shape, base = self.batch.shape, self.settings.baseline
         share = self.batch.clips_per_rank * self.batch.accumulate
         for most in _halves(self.settings.max_clips):
@@ -68,7 +70,7 @@ class Diagnosis:
         )
 
     def _refusal(self) -> tuple[str, str]:
-        """Compares with the full shape, which is the file's own, and with what lies between."""
+        """Compare with the full shape, which is the file's own, and with shapes between the two."""
         shape, base = self.batch.shape, self.settings.baseline
         if not self.takes(1, base.frames, base.size):
             return (
@@ -90,22 +92,19 @@ class Diagnosis:
 
     def _larger_size(self) -> tuple[str, str]:
         block, base, shape = self.settings.block, self.settings.baseline, self.batch.shape
+        multiples, step = (MULTIPLES, block.lq_multiple) if isinstance(block, CycleBlock) else ((), LQ_STEP)
         lq, full = shape.size // base.scale, base.size // base.scale
 
         def works(size: int) -> bool:
             return self.takes(1, shape.frames, size * base.scale)
 
-        for multiple in MULTIPLES:
-            if self._has('lq_multiple') and lq % multiple and lq > multiple and works(lq // multiple * multiple):
+        for multiple in multiples:
+            if lq % multiple and lq > multiple and works(lq // multiple * multiple):
                 return f'LQ {lq // multiple * multiple} works', f'set multigrid.lq_multiple: {multiple}'
-        between = range(lq // block.lq_multiple * block.lq_multiple + block.lq_multiple, full, block.lq_multiple)
+        between = range(lq // step * step + step, full, step)
         least = _first(between, works) or full
         told = f'this network takes LQ {least}' if least < full else f'this network takes the full size, LQ {full}'
-        if block.preset == 'stages' and self.stage:
-            return told, f'set multigrid.stages[{self.stage.index}].gt_size: {least * base.scale}'
-        if least < full and self._has('min_lq_size'):
-            return told, f'set multigrid.min_lq_size: {least}'
-        return told, 'set multigrid.spatial: [1.0]' if self._has('spatial') else f'plan no size below {least}'
+        return told, preset_of(block).advise_size(block, self._index, least, base)
 
     def _longer_clip(self) -> tuple[str, str]:
         block, base, shape = self.settings.block, self.settings.baseline, self.batch.shape
@@ -113,11 +112,7 @@ class Diagnosis:
         between = range(shape.frames + step, base.frames, step)
         least = _first(between, lambda frames: self.takes(1, frames, shape.size)) or base.frames
         told = f'this network takes {least} frames'
-        if block.preset == 'stages' and self.stage:
-            return told, f'set multigrid.stages[{self.stage.index}].frames: {least}'
-        if least < base.frames and self._has('min_frames'):
-            return told, f'set multigrid.min_frames: {least}'
-        return told, 'set multigrid.temporal: [1.0]' if self._has('temporal') else f'plan no clip below {least} frames'
+        return told, preset_of(block).advise_frames(block, self._index, least, base)
 
     @property
     def _above_baseline(self) -> bool:
@@ -126,17 +121,16 @@ class Diagnosis:
 
     @property
     def _smaller_top_stage(self) -> str:
-        if self.settings.block.preset == 'stages' and self.stage:
-            return f'make multigrid.stages[{self.stage.index}] smaller'
-        return 'make multigrid.extra smaller, or remove it'
+        return preset_of(self.settings.block).advise_smaller(self.settings.block, self._index)
 
-    def _has(self, key: str) -> bool:
-        preset = self.settings.block.preset
-        return any(spec.name == key and preset in spec.metadata['presets'] for spec in fields(Block))
+    @property
+    def _index(self) -> int:
+        """0-based number of the stage. Without a stage the shape is the file's own, for which no preset is asked."""
+        return self.stage.index if self.stage else 0
 
 
 def _halves(number: int) -> list[int]:
-    """A number // 2, // 4, ... down to 1; [1] for 1, since a smaller shape's share may still be divided further."""
+    """Return number // 2, // 4, ... down to 1; [1] for 1, as a smaller shape's share may still be divided further."""
     found = []
     while number > 1:
         number //= 2
@@ -145,7 +139,7 @@ def _halves(number: int) -> list[int]:
 
 
 def _first(ascending: Sequence[int], works: Callable[[int], bool]) -> int | None:
-    """The first value that works, if all after it do; None where not even the last does."""
+    """Find the first value that works, if all after it do; None where not even the last does."""
     low, high = 0, len(ascending)
     while low < high:
         middle = (low + high) // 2

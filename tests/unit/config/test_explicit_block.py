@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from mg_basicsr.config.explicit_block import explicit_block
-from tests.helpers.stock_options import PAPER, described, resolved, stock
+from tests.helpers.stock_options import PAPER, resolved, stock
 
 
 def printed(options: dict[str, Any]) -> str:
@@ -67,31 +67,3 @@ def test_lists_print_what_a_pass_may_hold() -> None:
 def test_floats_survive_yaml_to_the_bit(lr: float) -> None:
     entry = yaml.safe_load(printed(stock(block={'preset': 'lin2022'}, changes={'train.optim_g.lr': lr})))
     assert entry['multigrid']['stages'][0]['lr'][0] == lr
-
-
-def test_explicit_stages() -> None:
-    """Absent values are the baseline's; rates are taken as they stand, without warm-up."""
-    block = {
-        'preset': 'stages',
-        'stages': [
-            {'iters': 100, 'frames': 7, 'gt_size': 128, 'clips': 32, 'lr': [1e-3, 1e-5, 'linear']},
-            {'iters': 50, 'lr': [1e-4, 0, 'constant']},
-            {'iters': 5950},
-        ],
-    }
-    plan = described(stock(block=block, changes={'train.warmup_iter': 1000}))
-    first, second, third = plan['stages']
-    assert [(s['start'], s['iters'], s['clips'], s['frames'], s['gt_size']) for s in plan['stages']] == [
-        (0, 100, 32, 7, 128),
-        (100, 50, 16, 15, 256),
-        (150, 5950, 16, 15, 256),
-    ]
-    assert first['lr'] == pytest.approx([1e-3, 1e-5 + (1e-3 - 1e-5) / 100])
-    assert second['lr'] == pytest.approx([1e-4, 1e-4])
-    assert third['lr'] == pytest.approx([2e-4, 1e-7], rel=1e-3)
-
-
-def test_explicit_stages_are_warmed_up_on_request() -> None:
-    block = {'preset': 'stages', 'warmup_iter': 10, 'stages': [{'iters': 9000, 'lr': [1e-3, 0, 'constant']}]}
-    plan = resolved(stock(block=block)).plan
-    assert [plan(i).rate(2e-4) for i in (0, 4, 9, 500)] == pytest.approx([1e-4, 5e-4, 1e-3, 1e-3])

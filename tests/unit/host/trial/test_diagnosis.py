@@ -17,6 +17,9 @@ from tests.helpers.stock_options import stock
 
 LIN2022 = {'preset': 'lin2022'}  # REDS: 15 frames, GT 256; LQ 32, then 64; 7, 11, 15 frames
 STAGES = {'preset': 'stages', 'stages': [{'iters': 6000, 'gt_size': 144, 'frames': 5}, {'iters': 6000}]}
+STAGES_ABOVE = {'preset': 'stages', 'stages': [{'iters': 6000}, {'iters': 6000, 'gt_size': 288}]}
+WU2020 = {'preset': 'wu2020'}
+PROGRESSIVE = {'preset': 'progressive', 'gt_sizes': [128, 256], 'mini_batch_sizes': [8, 4], 'iters': [1, 1]}
 REFUSED = Failure('AssertionError: no', out_of_memory=False, final=False)
 MEMORY = Failure('OutOfMemoryError: no', out_of_memory=True, final=False)
 
@@ -54,6 +57,11 @@ def test_the_largest_pass_comes_first(tmp_path: Path) -> None:
         (LIN2022 | {'extra': {'gt_size': 288, 'frames': 15, 'iters': 9}}, lambda b, t, s: s <= 256, 'multigrid.extra'),
         (STAGES, lambda b, t, s: s >= 200, 'set multigrid.stages[0].gt_size: 208'),
         (STAGES, lambda b, t, s: t >= 8, 'set multigrid.stages[0].frames: 8'),
+        (WU2020, lambda b, t, s: s >= 4 * 48, 'set multigrid.min_lq_size: 48'),
+        (WU2020, lambda b, t, s: s >= 256, 'plan no size below 64'),
+        (WU2020, lambda b, t, s: t >= 15, 'plan no clip below 15 frames'),
+        (PROGRESSIVE, lambda b, t, s: s >= 4 * 48, 'plan no size below 48'),
+        (STAGES_ABOVE, lambda b, t, s: s <= 256, 'make multigrid.stages[1] smaller'),
         (LIN2022, lambda b, t, s: False, 'BasicSR would fail as well'),
     ],
 )

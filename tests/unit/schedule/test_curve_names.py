@@ -1,4 +1,4 @@
-"""Curves by name, and what a plan is printed as."""
+"""Curves by name."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from fractions import Fraction
 
 import pytest
 
+from mg_basicsr.schedule.curve_names import parse_curve
 from mg_basicsr.schedule.lr import Constant, Cosine, Curve, HostCurve, Linear, StepDown
-from mg_basicsr.schedule.stages import parse_curve
 
 HOST = Linear(1000)
 

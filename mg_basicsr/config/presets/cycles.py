@@ -1,0 +1,149 @@
+"""What presets share that go through fractions of the full shape: their keys, rounding, and what to change in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from mg_basicsr.config.block import Block
+from mg_basicsr.config.keys import CLIPS, COUNT, key
+from mg_basicsr.config.presets.preset import ClipsOption, Preset
+from mg_basicsr.parsing.problems import Problems
+from mg_basicsr.parsing.values import choice, positive
+from mg_basicsr.schedule.baseline import Baseline
+from mg_basicsr.schedule.shape import BatchShape, fraction_of, round_frames, round_size
+
+
+@dataclass(frozen=True, kw_only=True)
+class CycleBlock(Block):
+    """Keys of the batch and of rounding.
+
+    Attributes:
+        batch_size: Clips per optimiser step of the full shape, all ranks together.
+        lr_scaling: Rule for the rate of a batch that is not the file's; see `batch_lr_scale`.
+        small_lr_max: Highest starting rate, absolute, of stages below the full crop size.
+        lq_multiple: LQ sizes are rounded down to a multiple of this.
+        min_lq_size: Smallest LQ crop in pixels.
+        min_frames: Shortest clip.
+    """
+
+    batch_size: int | None = key(CLIPS, None)
+    lr_scaling: str = key(choice('linear', 'sqrt', 'none'), 'linear')
+    small_lr_max: float | None = key(positive, None)
+    lq_multiple: int = key(COUNT, 4)
+    min_lq_size: int = key(COUNT, 32)
+    min_frames: int = key(COUNT, 6)
+
+
+C = TypeVar('C', bound=CycleBlock)
+
+
+class CyclePreset(Preset[C]):
+    """A preset with these keys.
+
+    Its batches are whole multiples of the full shape's clips, so that these alone have to be divided among ranks.
+    """
+
+    def clips_option(self, block: C, stage: int, shape: BatchShape) -> ClipsOption:
+        """Return batch_size where it is set; see `Preset.clips_option`."""
+        if block.batch_size:
+            return ClipsOption('multigrid.batch_size', block.batch_size)
+        return super().clips_option(block, stage, shape)
+
+    def advise_size(self, block: C, stage: int, lq_size: int, base: Baseline) -> str:
+        """Return a min_lq_size, unless only the full size is taken; see `Preset.advise_size`."""
+        if lq_size < base.size // base.scale:
+            return f'set multigrid.min_lq_size: {lq_size}'
+        return super().advise_size(block, stage, lq_size, base)
+
+    def advise_frames(self, block: C, stage: int, frames: int, base: Baseline) -> str:
+        """Return a min_frames, unless only the full length is taken; see `Preset.advise_frames`."""
+        if frames < base.frames:
+            return f'set multigrid.min_frames: {frames}'
+        return super().advise_frames(block, stage, frames, base)
+
+
+def planned_clips(block: CycleBlock, base: Baseline, problems: Problems) -> int:
+    """Return the clips per optimiser step of the full shape, all ranks together.
+
+    Args:
+        block: For its batch_size.
+        base: The run that the file describes.
+        problems: Where a batch_size is added that says nothing of the batch that the file was made for.
+    """
+    if block.batch_size is not None and block.base_batch_size is None:
+        problems.add(
+            'multigrid.batch_size',
+            f'{block.batch_size} without base_batch_size',
+            'needed: the clips per iteration that the lr and total_iter of the file were made for',
+            f'add base_batch_size: {base.clips} if the file was made for this number of ranks',
+        )
+    return block.batch_size or base.clips
+
+
+def planned_size(
+    path: str, value: float | int, block: CycleBlock, base: Baseline, problems: Problems, larger: str = 'use 1.0'
+) -> int:
+    """Return the GT size for a fraction of the full size or for pixels, rounded to what the network takes.
+
+    Args:
+        path: Dotted path of the value.
+        value: As in the block: a fraction (float, at most 1) or GT pixels (int).
+        block: For its lq_multiple and min_lq_size.
+        base: The file's own shape.
+        problems: Where problems are added.
+        larger: What to do if it is above the full size.
+    """
+    gt_size = value if isinstance(value, int) else fraction_of(value, base.size)
+    if gt_size > base.size:
+        problems.add(
+            path,
+            f'{value} is above datasets.train.gt_size {base.size}',
+            f'allowed: fractions up to 1.0, or GT pixels up to {base.size}',
+            larger,
+        )
+        gt_size = base.size
+    elif isinstance(value, int) and value % base.scale:
+        problems.add(
+            path,
+            f'{value} GT pixels are not a multiple of scale {base.scale}',
+            f'allowed: multiples of {base.scale}',
+            f'use {value // base.scale * base.scale or base.scale}',
+        )
+    return round_size(gt_size, base.size, base.scale, block.lq_multiple, block.min_lq_size)
+
+
+def frames_asked(value: float | int, base: Baseline) -> int:
+    """Return the frames that are asked for, as the network sees them, before rounding.
+
+    Args:
+        value: A fraction (float, at most 1) of the frames before mirroring, or frames (int).
+        base: The file's own shape.
+    """
+    half = 2 if base.mirrored else 1
+    return value if isinstance(value, int) else half * fraction_of(value, base.frames // half)
+
+
+def planned_frames(
+    path: str, value: float | int, block: CycleBlock, base: Baseline, problems: Problems, longer: str = 'use 1.0'
+) -> int:
+    """Return the frames, as the network sees them, for a fraction of the full clip or for frames, rounded.
+
+    Args:
+        path: Dotted path of the value.
+        value: As in the block: a fraction (float, at most 1) or frames (int).
+        block: For its min_frames.
+        base: The file's own shape.
+        problems: Where problems are added.
+        longer: What to do if it is above the full length.
+    """
+    frames = frames_asked(value, base)
+    if frames > base.frames or (base.mirrored and frames % 2):
+        problems.add(
+            path,
+            f'{value} frames of clips with {base.frames}',
+            f'allowed: fractions up to 1.0, or {"even " if base.mirrored else ""}frames up to {base.frames}',
+            longer if frames > base.frames else f'use {frames + 1}',
+        )
+        frames = base.frames
+    return round_frames(frames, base.frames, block.min_frames, base.mirrored)
