@@ -242,7 +242,7 @@ def _fix_functions(cls: type) -> Iterator[str]:
         wrap(file, name, float32_function, EXACT)
         origin = sys.modules.get(function.__module__)
         if not _is_torch(function.__module__) and vars(origin or file).get(name) is function:
-            wrap(origin, name, float32_function, EXACT)  # for its neighbours, where it was written
+            replace(origin, name, vars(file)[name], EXACT)  # for its neighbours, where it was written
 
 
 def float32_function(function: Callable[..., Any]) -> Callable[..., Any]:
