@@ -134,7 +134,7 @@ def test_float32_is_not_touched() -> None:
     model = build('image')
     objects = [model, model.net_g, model.optimizer_g]
     before = [dict(vars(each)) for each in objects]
-    assert in_precision(model, 'float32') is None
+    extend(model, [])  # float32 has no extension
     assert [vars(each) for each in objects] == before
 
 
@@ -203,7 +203,11 @@ def test_models_that_handle_gradients_themselves_are_refused_by_name(kind: type,
 def test_a_model_without_networks_is_refused() -> None:
     model = build('image')
     model.generator = model.__dict__.pop('net_g')
-    with pytest.raises(TrainingError, match=r'SRModel has no network under a name net_'):
+    assert in_precision(model, 'bfloat16') is not None  # of any name
+    model = build('image')
+    hidden = model.__dict__.pop('net_g')
+    model.make_network = lambda: hidden
+    with pytest.raises(TrainingError, match=r'no optimizer of SRModel trains a network that it holds'):
         in_precision(model, 'bfloat16')
 
 
