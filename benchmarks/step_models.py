@@ -14,7 +14,7 @@ import torch
 
 from mg_basicsr.config.resolve import resolve
 from mg_basicsr.host.install import install
-from mg_basicsr.host.run import Run, activate
+from mg_basicsr.host.run import Run, Specification, activate
 from mg_basicsr.parsing.options_file import OptionsFile
 
 SCALE = 4
@@ -71,7 +71,7 @@ class Arm:
             if name != 'ours':
                 block[name] = True
             file = OptionsFile(Path('step.yml'), (), {**options, 'multigrid': block})
-            self.run = Run(file, resolve(file, 1))
+            self.run = Run(Specification(file, resolve(file, 1)))
         activate(self.run)
         torch.manual_seed(0)
         self.model = build_model(copy.deepcopy(options))

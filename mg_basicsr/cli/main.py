@@ -8,8 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from mg_basicsr._version import __version__
-from mg_basicsr.errors import MultigridError
-from mg_basicsr.host.patches.planned_options import fail
+from mg_basicsr.errors import MultigridError, fail
 
 # name: (module in this folder, one line of help); a module has `add_arguments(parser)` and `run(arguments) -> int`
 COMMANDS = {

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,13 @@ from mg_basicsr.data.sampling.request import BatchRequests, SampleRequest
 from mg_basicsr.data.sampling.sampler import request_at
 from mg_basicsr.errors import ConfigError, MultigridError, Problem, TrainingError
 from mg_basicsr.host.data.adapter import AdaptedDataset
+from mg_basicsr.host.data.check_data import check_data
 from mg_basicsr.host.data.datasets import planned_dataset
 from mg_basicsr.host.data.grids import run_grid
 from mg_basicsr.host.install import install
-from mg_basicsr.host.norm import whole_batches
 from mg_basicsr.host.patches.planned_options import resolve_with_data
-from mg_basicsr.host.run import Run, activate
-from mg_basicsr.host.trial.at_start import check_data
-from mg_basicsr.host.trial.trials import Trials, arguments_by_name, distinct_batches
+from mg_basicsr.host.run import Run, Specification, activate
+from mg_basicsr.host.trial.trials import Trials, arguments_by_name, distinct_batches, in_trial
 from mg_basicsr.parsing.options_file import OptionsFile
 from mg_basicsr.schedule.duration import baseline_batch, predicted_seconds, run_hours
 from mg_basicsr.schedule.plan import RankBatch, Stage
@@ -110,9 +109,7 @@ def check(file: OptionsFile, world_size: int | None, tell: Tell) -> Report:
     _check_validation_sets(file.options)
     if dataset is not None:
         check_data(dataset, settings, len(dataset.keys.sequences))
-    # shapes are tried below, and timed: the model's first step need not do it
-    unchecked = replace(settings, block=replace(settings.block, check=False))
-    run = Run(file, unchecked, dataset, grid=run_grid(file, settings, dataset))
+    run = Run(Specification(file, settings, dataset, grid=run_grid(file, settings, dataset), in_loop=False))
     activate(run)
     tell('building the model')
     options = _host_options(run)
@@ -172,8 +169,8 @@ def _host_options(run: Run) -> dict[str, Any]:
 
 def _host_dataset(options: dict[str, Any], run: Run) -> Dataset:
     scale = run.settings.baseline.scale
-    if run.dataset is not None:
-        return planned_dataset(None, run.dataset, scale)
+    if run.specification.dataset is not None:
+        return planned_dataset(None, run.specification.dataset, scale)
     from basicsr.data import build_dataset
 
     return planned_dataset(_built('datasets.train', build_dataset, options['datasets']['train']), None, scale)
@@ -213,7 +210,7 @@ def _loading_seconds(run: Run, dataset: Dataset, base: RankBatch, workers: int) 
             first.setdefault((shape.frames, shape.size), stage.first_position)
 
     def request(position: int, frames: int, size: int) -> SampleRequest:
-        stride, span = run.grid.limits(BatchShape(1, frames, size))
+        stride, span = run.specification.grid.limits(BatchShape(1, frames, size))
         clip = {'frames': frames, 'gt_size': size, 'max_stride': stride, 'max_span': span}
         return request_at(position, num_keys=len(dataset), seed=seed, **clip)
 
@@ -251,9 +248,8 @@ def _timings(run: Run, dataset: Dataset, base: RankBatch, tell: Tell) -> dict[Ra
         shapes.append((None, base))
     found: dict[RankBatch, Timing] = {}
     arguments = arguments_by_name(run.model)
-    with on_trial(run.model, run.parts):
-        whole_batches(run)
-        trials = Trials(run, dataset, arguments)
+    with on_trial(run.model, run.parts), in_trial(run):
+        trials = Trials(run, dataset, arguments, run.model.optimize_parameters)
         for stage, batch in shapes:
             shape = batch.shape
             tell(f'{batch.clips_per_rank} clips x {shape.frames} frames x {shape.size} px')

@@ -9,9 +9,8 @@ from typing import Any
 
 from mg_basicsr.data.sampling.sampler import MultigridSampler
 from mg_basicsr.demo.network import MultigridDemoNet
-from mg_basicsr.errors import ConfigError, MultigridError, Problem
+from mg_basicsr.errors import ConfigError, MultigridError, Problem, fail
 from mg_basicsr.host.data.datasets import MultigridDataset, MultigridREDSDataset, MultigridVimeo90KDataset
-from mg_basicsr.host.patches.planned_options import fail
 
 
 def MultigridModel(opt: dict[str, Any]) -> Any:

@@ -1,43 +1,38 @@
-"""The run that this process trains: its settings, its rank, and the model's clock. The hooks ask here what to do."""
+"""The run that this process trains: what it is, and how far it is. The hooks ask here what to do."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mg_basicsr.config.resolve import Settings
-from mg_basicsr.host.stopping import StopSignals
+from mg_basicsr.errors import Problem, TrainingError
 from mg_basicsr.parsing.options_file import OptionsFile
 from mg_basicsr.schedule.grid import OFF, Grid
 from mg_basicsr.schedule.plan import Plan, Step
 from mg_basicsr.training.checkpoints.resume_point import ResumePoint
 from mg_basicsr.training.checkpoints.writer import CheckpointWriter
+from mg_basicsr.training.extension import Extension, stateful
+from mg_basicsr.training.host_model import HostModel
+from mg_basicsr.training.stop_signals import StopSignals
 
 if TYPE_CHECKING:
     from mg_basicsr.data.datasets.clip_dataset import ClipDataset
+    from mg_basicsr.host.data.loader import PlannedLoader
 
 
-@dataclass
-class Run:
-    """A run under a plan.
+@dataclass(frozen=True)
+class Specification:
+    """What a run is: all that is known before the host has read its options.
 
     Attributes:
         file: The options file, `--force_yml` applied.
         settings: What it asks for.
         dataset: Our data set, opened and checked; None where the host's own is adapted.
         rank: This process.
-        grid: What its clips may span.
-        iteration: Iterations begun, as the train loop or a resumed state last told the model. Set, not counted.
-        epoch: The host's, as a resumed state last told it: the plan is one endless epoch.
-        model: The host's model, once it is built.
-        loader: Our loader, once the train loop has made its prefetcher.
-        stop: Signals that ask the run to end.
+        grid: What clips may span.
         auto_resume: Whether the command line asks for the newest checkpoint.
-        resume_point: The checkpoint that the host resumes from, once it has loaded one.
-        writer: Writes the checkpoints.
-        notes: What is to be told once the host's log is open.
-        parts: What must be in a checkpoint beside the host's own state, by name: objects with `state_dict()` and
-            `load_state_dict(state)`, whose states are made of tensors, numbers, text, lists and dictionaries.
+        in_loop: Whether a train loop makes its steps; otherwise they are all on trial.
     """
 
     file: OptionsFile
@@ -45,32 +40,148 @@ class Run:
     dataset: ClipDataset | None = None
     rank: int = 0
     grid: Grid = OFF
+    auto_resume: bool = False
+    in_loop: bool = True
+
+
+@dataclass
+class Clock:
+    """Position of a run, as the train loop or a resumed state last reported it. Set, not counted.
+
+    Attributes:
+        iteration: Iterations begun.
+        epoch: The host's; the plan is one endless epoch.
+    """
+
     iteration: int = 0
     epoch: int = 0
-    model: Any = None
-    loader: Any = None
-    stop: StopSignals = field(default_factory=StopSignals)
-    auto_resume: bool = False
-    resume_point: ResumePoint | None = None
+
+
+@dataclass
+class Checkpoints:
+    """Checkpoints of a run.
+
+    Attributes:
+        writer: Writes them.
+        resume_point: The one that the host resumes from, once it has loaded one.
+        notes: What the log says about it, once it is open.
+    """
+
     writer: CheckpointWriter = field(default_factory=CheckpointWriter)
+    resume_point: ResumePoint | None = None
     notes: list[str] = field(default_factory=list)
-    parts: dict[str, Any] = field(default_factory=dict)
+
+
+class Run:
+    """A run under a plan.
+
+    Attributes:
+        specification: What it is. Only `resume_from` may replace it, before there is a model.
+        clock: Where it is.
+        checkpoints: What it saves and resumes from.
+        extensions: What changes its training steps, in order; empty until the model is built.
+        stop: Signals that ask it to end.
+    """
+
+    def __init__(self, specification: Specification) -> None:
+        self.specification = specification
+        self.clock = Clock()
+        self.checkpoints = Checkpoints()
+        self.extensions: list[Extension] = []
+        self.stop = StopSignals()
+        self._model: HostModel | None = None
+        self._loader: PlannedLoader | None = None
+
+    @property
+    def file(self) -> OptionsFile:
+        return self.specification.file
+
+    @property
+    def settings(self) -> Settings:
+        return self.specification.settings
 
     @property
     def plan(self) -> Plan:
-        return self.settings.plan
+        return self.specification.settings.plan
+
+    @property
+    def rank(self) -> int:
+        return self.specification.rank
+
+    @property
+    def iteration(self) -> int:
+        """Iterations begun."""
+        return self.clock.iteration
 
     @property
     def step(self) -> Step:
         """The step of the current iteration (of the first, before training)."""
         return self.plan(min(max(self.iteration - 1, 0), self.plan.total_iter - 1))
 
+    @property
+    def model(self) -> HostModel:
+        """The host's model.
+
+        Raises:
+            RuntimeError: it is not built yet.
+        """
+        if self._model is None:
+            raise RuntimeError('the run has no model yet')
+        return self._model
+
+    @property
+    def parts(self) -> dict[str, Extension]:
+        """What is in a checkpoint beside the host's own state: the extensions that have a state, by name."""
+        return stateful(self.extensions)
+
+    @property
+    def has_model(self) -> bool:
+        return self._model is not None
+
+    def adopt(self, model: HostModel, extensions: list[Extension]) -> None:
+        """Take the host's model, which these extensions have been attached to."""
+        self._model, self.extensions = model, extensions
+
+    @property
+    def loader(self) -> PlannedLoader:
+        """The loader of planned mini-batches.
+
+        Raises:
+            TrainingError: the train loop has made no prefetcher, so that its mini-batches are not the plan's.
+        """
+        if self._loader is None:
+            raise TrainingError(
+                Problem(
+                    '',
+                    'the train loop has made no prefetcher of BasicSR, so its mini-batches are not those of the plan',
+                    'needed: basicsr.data.prefetch_dataloader.CPUPrefetcher or CUDAPrefetcher around the loader',
+                    'use one, as the train.py of BasicSR does, or remove the multigrid block',
+                )
+            )
+        return self._loader
+
+    def deliver_with(self, loader: PlannedLoader) -> None:
+        """Take the loader that a prefetcher has been made with."""
+        self._loader = loader
+
+    def resume_from(self, point: ResumePoint, specification: Specification, notes: list[str]) -> None:
+        """Note the checkpoint that the host has loaded; the run is continued as it was begun.
+
+        Args:
+            point: The checkpoint.
+            specification: The run's, or one with the recorded global batch on another number of ranks.
+            notes: What the log says about it.
+        """
+        self.specification = specification
+        self.checkpoints.resume_point = point
+        self.checkpoints.notes += notes
+
 
 _active: Run | None = None
 
 
 def activate(run: Run | None) -> None:
-    """Makes a run the one that this process trains; None: train as BasicSR does."""
+    """Make a run the one that this process trains; None: train as BasicSR does."""
     global _active
     if _active is not None:
         _active.stop.put_back()
@@ -78,4 +189,5 @@ def activate(run: Run | None) -> None:
 
 
 def active_run() -> Run | None:
+    """Return the run that this process trains under a plan, if any."""
     return _active

@@ -8,70 +8,20 @@ from __future__ import annotations
 
 import inspect
 import os
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import NoReturn
 
 from mg_basicsr.host.log import logger
-
-if TYPE_CHECKING:
-    from mg_basicsr.host.run import Run
+from mg_basicsr.host.run import Run
+from mg_basicsr.training.host_model import HostModel
+from mg_basicsr.training.stop_signals import InterruptedValidationError
 
 EXIT_CODE = os.EX_TEMPFAIL  # 75 of sysexits.h, "try again later": a job with this code is to be queued again
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-
-class InterruptedValidationError(BaseException):
-    """Leaves a validation, past the host's `except Exception`."""
-
-
-class StopSignals:
-    """Notes the first SIGTERM or SIGINT that a training process gets. A second SIGINT does what it did before us.
-
-    Attributes:
-        received: The signal, or None.
-        at_once: Whether the code that runs may be left at any point.
-    """
-
-    def __init__(self) -> None:
-        self.received: signal.Signals | None = None
-        self.at_once = False
-        self.watching = False
-        self._before: dict[signal.Signals, Any] = {}
-        self._process = os.getpid()
-
-    def watch(self) -> None:
-        """Installs the handlers, which only a main thread may do."""
-        self.watching, self._process = True, os.getpid()
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for number in SIGNALS:
-            before = signal.getsignal(number)
-            if before not in (signal.SIG_IGN, None):  # None: not Python's, so that it could not be put back
-                self._before[number] = before
-                signal.signal(number, self._note)
-
-    def put_back(self) -> None:
-        """Restores the handlers that were there before."""
-        for number, before in self._before.items():
-            if signal.getsignal(number) == self._note:
-                signal.signal(number, before)
-        self._before.clear()
-        self.watching = False
-
-    def _note(self, number: int, frame: Any) -> None:
-        if number == signal.SIGINT:
-            signal.signal(number, self._before[signal.SIGINT])
-        self.received = self.received or signal.Signals(number)
-        if self.at_once and os.getpid() == self._process:  # a forked process has inherited the handler
-            raise InterruptedValidationError
-
-
-def between_steps(run: Run, model: Any) -> None:
+def between_steps(run: Run, model: HostModel) -> None:
     """Ends the run here if any rank was asked to. Called by all ranks between the same two steps.
 
     Raises:
@@ -84,7 +34,7 @@ def between_steps(run: Run, model: Any) -> None:
 
 
 @contextmanager
-def interruptible(run: Run, model: Any) -> Iterator[None]:
+def interruptible(run: Run, model: HostModel) -> Iterator[None]:
     """A validation of a single process, which may take longer than a scheduler waits: a signal ends it at once.
 
     Several ranks exchange their results in it, so that none may leave alone: there a signal waits for its end.
@@ -106,7 +56,7 @@ def interruptible(run: Run, model: Any) -> Iterator[None]:
         run.stop.at_once = False
 
 
-def any_rank(run: Run, model: Any, flag: bool) -> bool:
+def any_rank(run: Run, model: HostModel, flag: bool) -> bool:
     """Whether the flag is set on any rank: one number is exchanged between them."""
     if run.plan.world_size == 1:
         return flag
@@ -118,7 +68,7 @@ def any_rank(run: Run, model: Any, flag: bool) -> bool:
     return bool(highest)
 
 
-def finish(run: Run, model: Any, when: str = '') -> NoReturn:
+def finish(run: Run, model: HostModel, when: str = '') -> NoReturn:
     """Saves the current iteration as the train loop would, says so, and ends the process."""
     saved = _save(run, model)
     cause = run.stop.received.name if run.stop.received else 'a signal to another rank'
@@ -133,12 +83,12 @@ def finish(run: Run, model: Any, when: str = '') -> NoReturn:
     raise SystemExit(EXIT_CODE)
 
 
-def _save(run: Run, model: Any) -> bool:
+def _save(run: Run, model: HostModel) -> bool:
     """Whether there is a training state of this iteration now. BasicSR only warns of a save that failed."""
     try:
-        inspect.signature(model.save).bind(run.epoch, run.iteration)
+        inspect.signature(model.save).bind(run.clock.epoch, run.iteration)
     except TypeError:  # a repository's own, with more arguments than we know
         return False
-    model.save(run.epoch, run.iteration)
+    model.save(run.clock.epoch, run.iteration)
     folder = model.opt['path'].get('training_states', '')
     return run.rank > 0 or (Path(folder) / f'{run.iteration}.state').is_file()

@@ -1,4 +1,4 @@
-"""What can make a step faster without changing what it computes, beyond rounding: functions on networks and optimisers.
+"""Extensions that can make a step faster without changing what it computes, beyond rounding.
 
 All of them work in place and keep the names of parameters and states, so that checkpoints stay what they are.
 """
@@ -6,8 +6,6 @@ All of them work in place and keep the names of parameters and states, so that c
 from __future__ import annotations
 
 import copy
-import ctypes
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,24 +13,95 @@ import torch
 from torch import nn
 
 from mg_basicsr.errors import Problem, TrainingError
+from mg_basicsr.patching import replace
+from mg_basicsr.training.extension import Extension
+from mg_basicsr.training.host_model import HostModel, networks_of, trained_networks
 
 # One compiled form per shape, twice for parameters that are frozen and freed, and as many as torch allows by itself.
 _FORMS_PER_SHAPE, _FORMS = 2, 8
-# mallopt(3) of glibc: the parameters' numbers, and the largest values that it takes.
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-_MOST_KEPT, _LARGEST_KEPT = 2**31 - 1, 32 * 2**20
 
 
-def channels_last(network: nn.Module) -> None:
-    """Keeps the weights of convolutions as (out, height, width, in) in memory; activations follow. Shapes stay.
+class KernelChoice(Extension):
+    """Precision of float32 products, and the choice of cuDNN's kernels. Without effect on a CPU.
 
-    Before DistributedDataParallel wraps the network, whose buckets take over the order that they find.
+    Args:
+        tf32: See `allow_tf32`; None leaves torch's setting.
+        try_kernels: Has cuDNN try its kernels on each new shape and keep the fastest; None leaves BasicSR's setting.
     """
-    network.to(memory_format=torch.channels_last)
+
+    name = 'kernels'
+
+    def __init__(self, tf32: bool | None, try_kernels: bool | None) -> None:
+        self.tf32, self.try_kernels = tf32, try_kernels
+
+    def attach(self, model: HostModel) -> list[str]:
+        if self.tf32 is not None:
+            allow_tf32(self.tf32)
+        if self.try_kernels is not None:  # BasicSR has set it before the model was made
+            torch.backends.cudnn.benchmark = self.try_kernels
+        return []
+
+
+class ChannelsLast(Extension):
+    """Keep the weights of convolutions as (out, height, width, in) in memory; activations follow. Shapes stay."""
+
+    name = 'channels_last'
+
+    def arrange(self, network: nn.Module) -> None:
+        network.to(memory_format=torch.channels_last)
+
+    def attach(self, model: HostModel) -> list[str]:
+        networks = networks_of(model)
+        for network in networks.values():
+            self.arrange(network)  # again, for models that override model_to_device
+        return [f'{", ".join(networks)}: weights are channels last in memory']
+
+
+class OptimizerForm(Extension):
+    """Optimisers update all of their parameters in one kernel, or as they were constructed.
+
+    Args:
+        fused: Use torch's fused form. Without it, only states that a fused run has saved are adapted.
+    """
+
+    name = 'fused_optimizer'
+
+    def __init__(self, fused: bool) -> None:
+        self.fused = fused
+
+    def attach(self, model: HostModel) -> list[str]:
+        if not self.fused:
+            return []
+        for optimizer in model.optimizers:
+            fuse(optimizer)
+        return [f'fused optimizers for {", ".join(trained_networks(model))}']
+
+    def resumed(self, model: HostModel) -> None:
+        for optimizer in model.optimizers:
+            settle(optimizer, self.fused)
+
+
+class CompiledParts(Extension):
+    """Compile the parts of the trained networks; see `compile_parts`.
+
+    Args:
+        shapes: Number of distinct mini-batch shapes to come.
+    """
+
+    name = 'compile'
+
+    def __init__(self, shapes: int) -> None:
+        self.shapes = shapes
+
+    def attach(self, model: HostModel) -> list[str]:
+        return [
+            f'{name} is compiled in parts: {", ".join(compile_parts(network, self.shapes))}'
+            for name, network in trained_networks(model).items()
+        ]
 
 
 def fuse(optimizer: torch.optim.Optimizer) -> None:
-    """Lets an optimiser update all of its parameters in one kernel, by torch's own `fused` form.
+    """Let an optimiser update all of its parameters in one kernel, by torch's own `fused` form.
 
     Raises:
         TrainingError: the optimiser has no fused form, or none on the device of its parameters.
@@ -55,7 +124,7 @@ def fuse(optimizer: torch.optim.Optimizer) -> None:
 
 
 def settle(optimizer: torch.optim.Optimizer, fused: bool) -> None:
-    """Brings a state that was loaded into the form that this run works with, whatever form it was saved in.
+    """Bring a state that was loaded into the form that this run works with, whatever form it was saved in.
 
     Loading overwrites `fused` by the saved run's; fused steps are counted on the device, and their moments have to lie
     in memory as their parameters do.
@@ -82,7 +151,7 @@ def settle(optimizer: torch.optim.Optimizer, fused: bool) -> None:
 
 
 def allow_tf32(on: bool) -> None:
-    """TensorFloat-32 (10 bits of mantissa) for float32 products and convolutions, on GPUs that have it.
+    """Allow TensorFloat-32 (10 bits of mantissa) for float32 products and convolutions, on GPUs that have it.
 
     torch's own default is on for convolutions and off for matrix products. Without effect on a CPU.
     """
@@ -90,31 +159,8 @@ def allow_tf32(on: bool) -> None:
     torch.backends.cudnn.allow_tf32 = on
 
 
-def try_kernels(on: bool) -> None:
-    """Has cuDNN try its kernels on each new shape and keep the fastest. Without effect on a CPU."""
-    torch.backends.cudnn.benchmark = on
-
-
-def keep_freed_memory() -> bool:
-    """Lets glibc keep what a step on a CPU frees for the next step, instead of handing it back to the system.
-
-    A step frees its activations and asks for as much again; by default most of it then comes as new pages, each of
-    which the kernel has to clear and map: a tenth of a step of the demo's network. Allocations above 32 MiB still do.
-    The process keeps its peak, and in pieces: to be called after the search for what fits into memory.
-
-    Returns:
-        Whether it was done: not with another allocator, nor where the environment has settings of its own.
-    """
-    if any(name.startswith('MALLOC_') for name in os.environ) or 'GLIBC_TUNABLES' in os.environ:
-        return False
-    mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
-    if mallopt is None:
-        return False
-    return bool(mallopt(_MMAP_THRESHOLD, _LARGEST_KEPT) and mallopt(_TRIM_THRESHOLD, _MOST_KEPT))
-
-
 def compile_parts(network: nn.Module, shapes: int) -> list[str]:
-    """Compiles the parts of a network for training; evaluation stays as it is.
+    """Compile the parts of a network for training; evaluation runs them uncompiled.
 
     A part is a direct child, or one in a list or dictionary of children. The network itself is not compiled as a whole:
     a recurrent one is a loop over frames, which would be unrolled anew for each clip length, while its parts see one
@@ -122,7 +168,7 @@ def compile_parts(network: nn.Module, shapes: int) -> list[str]:
 
     Args:
         network: Without DistributedDataParallel around it.
-        shapes: Distinct mini-batch shapes to come.
+        shapes: Number of distinct mini-batch shapes to come.
 
     Returns:
         The names of the parts.
@@ -148,7 +194,7 @@ def compile_parts(network: nn.Module, shapes: int) -> list[str]:
     limit = 'recompile_limit' if hasattr(config, 'recompile_limit') else 'cache_size_limit'  # torch before 2.7
     setattr(config, limit, max(getattr(config, limit), _FORMS_PER_SHAPE * shapes + _FORMS))
     for part in parts.values():
-        part.forward = CompiledForward(part)
+        replace(part, 'forward', CompiledForward(part), 'compiled for training')
     return list(parts)
 
 
@@ -161,7 +207,7 @@ def _parts(network: nn.Module, prefix: str = '') -> Iterator[tuple[str, nn.Modul
 
 
 class CompiledForward:
-    """A module's `forward`, compiled for each shape that it meets in training, and as it was in evaluation.
+    """A module's `forward`: compiled for each shape that it meets in training, plain in evaluation.
 
     Kept as an attribute of the module, beside its parameters, whose names therefore stay.
     """
@@ -176,5 +222,5 @@ class CompiledForward:
         return forward(*args, **kwargs)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        """A copied module must run on its own parameters: it gets its plain forward back."""
+        """Return the plain forward: a copied module must run with its own parameters."""
         return copy.deepcopy(self.plain, memo)

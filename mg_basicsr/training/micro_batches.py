@@ -1,4 +1,4 @@
-"""One optimiser step from several passes of a model's own training step, with the large batch's exact gradient.
+"""Extension: one optimiser step from several passes of a model's training step, with the large batch's exact gradient.
 
 A BasicSR model clears gradients, runs forward and backward, steps its optimisers and updates its moving average, all in
 one method. That method is called once per micro-batch, unedited; around it, gradients are cleared only before the
@@ -10,16 +10,19 @@ Where sub-batch norm divides each pass into whole sub-batches, the gradient is e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from mg_basicsr.errors import Problem, TrainingError
-from mg_basicsr.training.own_step import gradient_handling, replaced
+from mg_basicsr.patching import replace, replaced
+from mg_basicsr.training.extension import Extension, TrainStep
+from mg_basicsr.training.gradient_handling import gradient_handling
+from mg_basicsr.training.host_model import HostModel, trained_networks, wrapped_networks
 
 # Losses that compare clips of the batch with each other: no sum over micro-batches gives the large batch's value.
 NOT_DECOMPOSABLE = {
@@ -30,7 +33,12 @@ NOT_DECOMPOSABLE = {
 
 
 def split_batch(batch: Mapping[str, Any], parts: int) -> list[dict[str, Any]]:
-    """Cuts a collated mini-batch into `parts` equal ones, along the first axis of tensors and the length of lists."""
+    """Cut a collated mini-batch into `parts` equal ones.
+
+    Args:
+        batch: Tensors (clips, ...), lists and tuples of `clips` entries; anything else goes into every part.
+        parts: Number of parts, a divisor of `clips`.
+    """
 
     def cut(value: Any, n: int) -> Any:
         if not isinstance(value, (torch.Tensor, list, tuple)):
@@ -41,43 +49,52 @@ def split_batch(batch: Mapping[str, Any], parts: int) -> list[dict[str, Any]]:
     return [{key: cut(value, n) for key, value in batch.items()} for n in range(parts)]
 
 
-class MicroBatches:
-    """Makes a BasicSR model take a mini-batch in several passes.
+class MicroBatches(Extension):
+    """Take mini-batches that come in several parts (`data.parts`, see PlannedBatch) in as many passes."""
 
-    Args:
-        model: The model, its optimisers set up.
+    name = 'micro_batches'
 
-    Raises:
-        TrainingError: the model's step cannot be divided exactly; its class and the reason are named.
-    """
+    def attach(self, model: HostModel) -> list[str]:
+        """Replace `feed_data`.
 
-    def __init__(self, model: Any) -> None:
+        Raises:
+            TrainingError: the model's step cannot be divided exactly; its class and the reason are named.
+        """
         refuse_indivisible(model)
         self.model = model
         self.mean = _reductions(model) != {'sum'}
-        self._feed, self._optimize = model.feed_data, model.optimize_parameters
+        self._feed = model.feed_data
         self._parts: list[dict[str, Any]] = []
-        model.feed_data, model.optimize_parameters = self.feed_data, self.optimize_parameters
+        replace(model, 'feed_data', self.feed_data, 'mini-batches in several passes')
+        reduction = 'mean' if self.mean else 'sum'
+        return [
+            f'{", ".join(trained_networks(model))}: gradients of several passes per step ({reduction} over the batch)'
+        ]
 
     def feed_data(self, data: Mapping[str, Any]) -> None:
-        """Takes a batch; one that says it comes in several parts (`data.parts`) is kept and fed part by part."""
+        """Feed a batch that comes in one part; keep one that comes in several, and feed the first."""
         parts = getattr(data, 'parts', 1)
         self._parts = split_batch(data, parts) if parts > 1 else []
         self._feed(self._parts[0] if self._parts else data)
 
-    def optimize_parameters(self, *args: Any, **kwargs: Any) -> Any:
-        """The model's own training step, once per part."""
-        if not self._parts:
-            return self._optimize(*args, **kwargs)
-        logs = []
-        for n, part in enumerate(self._parts):
-            if n:
-                self._feed(part)
-            with self._pass(first=n == 0, last=n == len(self._parts) - 1):
-                result = self._optimize(*args, **kwargs)
-            logs.append(dict(self.model.log_dict))
-        self.model.log_dict = self._joined(logs)
-        return result
+    def around(self, call: TrainStep) -> TrainStep:
+        """Make the training step once per part."""
+
+        @functools.wraps(call)
+        def step(*args: Any, **kwargs: Any) -> Any:
+            if not self._parts:
+                return call(*args, **kwargs)
+            logs = []
+            for n, part in enumerate(self._parts):
+                if n:
+                    self._feed(part)
+                with self._pass(first=n == 0, last=n == len(self._parts) - 1):
+                    result = call(*args, **kwargs)
+                logs.append(dict(self.model.log_dict))
+            self.model.log_dict = self._joined(logs)
+            return result
+
+        return step
 
     @contextmanager
     def _pass(self, first: bool, last: bool) -> Iterator[None]:
@@ -91,7 +108,7 @@ class MicroBatches:
                 stack.enter_context(replaced(optimizer, 'step', step))
             if not last:
                 stack.enter_context(replaced(self.model, 'model_ema', _nothing))
-                for network in _networks(self.model, DistributedDataParallel):
+                for network in wrapped_networks(self.model):
                     stack.enter_context(network.no_sync())
             yield
 
@@ -101,8 +118,8 @@ class MicroBatches:
         return {key: sum(log[key] for log in logs) / divisor[key] for key in logs[0]}
 
 
-def refuse_indivisible(model: Any) -> None:
-    """Checks that a model's training step can be divided into passes with the same gradient.
+def refuse_indivisible(model: HostModel) -> None:
+    """Check that a model's training step can be divided into passes with the same gradient.
 
     Raises:
         TrainingError: it cannot, or that cannot be told.
@@ -123,11 +140,7 @@ def refuse_indivisible(model: Any) -> None:
         )
 
 
-def _networks(model: Any, kind: type[nn.Module]) -> Iterable[Any]:
-    return [value for value in vars(model).values() if isinstance(value, kind)]
-
-
-def _reductions(model: Any) -> set[str]:
+def _reductions(model: HostModel) -> set[str]:
     """How the model's losses (BasicSR names them cri_...) reduce over the batch: mean, sum or both."""
     losses = [value for name, value in vars(model).items() if name.startswith('cri_') and isinstance(value, nn.Module)]
     found = {getattr(module, 'reduction', None) for loss in losses for module in loss.modules()}

@@ -256,7 +256,7 @@ def test_prefetchers_deliver_each_iteration_once(
     assert run is not None
     owner = type('Prefetcher', (kind,), dict(vars(kind)))
     patch_prefetchers(SimpleNamespace(CUDAPrefetcher=owner))  # type: ignore[arg-type]
-    run.iteration = start  # as a resumed model says
+    run.clock.iteration = start  # as a resumed model says
     host_loader = SimpleNamespace(dataset=None, num_workers=0)
     prefetcher = owner(host_loader, {})
     current, shapes, passes = start, [], 0
@@ -269,7 +269,7 @@ def test_prefetchers_deliver_each_iteration_once(
             current += 1
             if current > 12:
                 break
-            run.iteration = current
+            run.clock.iteration = current
             shapes.append((batch['lq'].shape[1], batch['gt'].shape[-1]))
             batch = prefetcher.next()
     assert current == 13

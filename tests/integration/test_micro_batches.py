@@ -10,6 +10,7 @@ import torch
 import mg_basicsr  # noqa: F401 - its shims let basicsr be imported
 from mg_basicsr.errors import TrainingError
 from mg_basicsr.host.data.loader import PlannedBatch
+from mg_basicsr.training.extension import extend
 from mg_basicsr.training.micro_batches import MicroBatches
 
 # EDVR's deformable convolution compares versions in the old way
@@ -111,7 +112,7 @@ def train(model, batches: list) -> list:
 @pytest.mark.parametrize('name', MODELS)
 def test_gradients_weights_log_and_average_are_the_large_batchs(name, parts):
     whole, divided = build(name), build(name)
-    MicroBatches(divided)
+    extend(divided, [MicroBatches()])
     expected, found = train(whole, [batch(name, 1)] * 3), train(divided, [batch(name, parts)] * 3)
     assert len(found) == len(expected) == 3 * len(whole.optimizers)
     for step, other in zip(found[: len(whole.optimizers)], expected, strict=False):  # equal weights before it
@@ -131,7 +132,7 @@ def test_gradients_weights_log_and_average_are_the_large_batchs(name, parts):
 def test_it_can_fail():
     """The comparison above sees another batch."""
     whole, divided = build('image'), build('image')
-    MicroBatches(divided)
+    extend(divided, [MicroBatches()])
     expected = train(whole, [batch('image', 1)])[0]
     data = batch('image', 2)
     data['gt'] = data['gt'] * 0.9
@@ -143,7 +144,7 @@ def test_it_can_fail():
 
 def test_validation_data_is_fed_whole():
     model = build('image')
-    MicroBatches(model)
+    extend(model, [MicroBatches()])
     model.feed_data({'lq': torch.zeros(1, 3, 8, 8), 'gt': torch.zeros(1, 3, 32, 32)})
     assert model.lq.shape == (1, 3, 8, 8)
 
@@ -174,4 +175,4 @@ class MyESRGANModel(ESRGANModel):
 )
 def test_models_that_cannot_be_divided_are_refused_by_name(kind, reason):
     with pytest.raises(TrainingError, match=f'(?s){kind.__name__}.*{reason}'):
-        MicroBatches(kind())
+        extend(kind(), [MicroBatches()])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 import re
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,9 +13,10 @@ import torch
 import mg_basicsr  # noqa: F401 - its shims let basicsr be imported
 from mg_basicsr.errors import EXIT_CODE, TrainingError
 from mg_basicsr.host.data.loader import PlannedBatch
-from mg_basicsr.host.precision import check_device, refuse_own_handling, use_precision
+from mg_basicsr.training.extension import extend
 from mg_basicsr.training.micro_batches import MicroBatches
-from mg_basicsr.training.precision.gradient_guard import MOST_SKIPPED
+from mg_basicsr.training.precision.gradient_guard import MOST_SKIPPED, GradientGuard
+from mg_basicsr.training.precision.reduced import ReducedPrecision, check_device, refuse_own_handling
 from tests.helpers.trainer import Trainer
 from tests.integration.conftest import BLOCK, Project, lines_of, same_weights
 
@@ -84,10 +84,9 @@ def batch(name: str, clips: int = 2, parts: int = 1) -> PlannedBatch:
 
 def in_precision(model: Any, precision: str) -> Any:
     """The model in a precision, wrapped as a run does it; its guard."""
-    run: Any = SimpleNamespace(settings=SimpleNamespace(block=SimpleNamespace(precision=precision)), iteration=1)
-    run.parts = {}
-    use_precision(run, model)
-    return run.parts.get('grad_scaler')
+    guard = GradientGuard(precision)
+    extend(model, [ReducedPrecision(precision), guard])
+    return guard
 
 
 def gradients(model: Any, data: PlannedBatch) -> list[torch.Tensor]:
@@ -135,7 +134,7 @@ def test_float32_is_not_touched() -> None:
     model = build('image')
     objects = [model, model.net_g, model.optimizer_g]
     before = [dict(vars(each)) for each in objects]
-    assert in_precision(model, 'float32') is None
+    extend(model, [])  # float32 has no extension
     assert [vars(each) for each in objects] == before
 
 
@@ -152,7 +151,7 @@ def test_validation_is_in_float32_to_the_bit() -> None:
 def test_passes_add_up_to_the_large_batch(name: str, precision: str) -> None:
     whole, divided = build(name), build(name)
     in_precision(whole, precision)
-    MicroBatches(divided)
+    extend(divided, [MicroBatches()])
     guard = in_precision(divided, precision)
     (expected,) = gradients(whole, batch(name, clips=2))
     (found,) = gradients(divided, batch(name, clips=2, parts=2))
@@ -204,7 +203,11 @@ def test_models_that_handle_gradients_themselves_are_refused_by_name(kind: type,
 def test_a_model_without_networks_is_refused() -> None:
     model = build('image')
     model.generator = model.__dict__.pop('net_g')
-    with pytest.raises(TrainingError, match=r'SRModel has no network under a name net_'):
+    assert in_precision(model, 'bfloat16') is not None  # of any name
+    model = build('image')
+    hidden = model.__dict__.pop('net_g')
+    model.make_network = lambda: hidden
+    with pytest.raises(TrainingError, match=r'no optimizer of SRModel trains a network that it holds'):
         in_precision(model, 'bfloat16')
 
 

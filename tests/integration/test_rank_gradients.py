@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mg_basicsr.training.extension import extend
 from mg_basicsr.training.micro_batches import MicroBatches
 from tests.integration.conftest import Project
 from tests.integration.test_micro_batches import CLIPS, MODELS, batch, build, train
@@ -37,7 +38,7 @@ def compare(name: str, rank: int) -> None:
         torch.distributed.init_process_group('gloo')
     whole = build(name)
     divided = build(name, dist=True, rank=rank, world_size=RANKS, find_unused_parameters=True)
-    MicroBatches(divided)
+    extend(divided, [MicroBatches()])
     exchanges = [count_exchanges(getattr(divided, net)) for net in ('net_g', 'net_d') if hasattr(divided, net)]
 
     expected = train(whole, [batch(name, 1)] * 3)

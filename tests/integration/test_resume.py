@@ -158,29 +158,26 @@ def test_a_finished_run_has_nothing_left_to_do(
 
 
 class TestParts:
-    """What other modules register in `run.parts`: here a counter of training steps."""
+    """An extension from outside, with a state: here a counter of training steps."""
 
     SCRIPT = """
 import mg_basicsr, torch
-from mg_basicsr.host import model as host_model
-adopt = host_model.adopt
-class Counter:
+from mg_basicsr.host.extensions import EXTENSIONS
+from mg_basicsr.training.extension import Extension
+class Counter(Extension):
+    name = 'counter'
     steps = 0
+    def around(self, call):
+        def step(*args, **kwargs):
+            self.steps += 1
+            return call(*args, **kwargs)
+        return step
     def state_dict(self):
         return {'steps': self.steps, 'sums': torch.full((2,), float(self.steps))}
     def load_state_dict(self, state):
         self.steps = state['steps']
         assert state['sums'].tolist() == [self.steps] * 2
-counter = Counter()
-def with_part(run, model):
-    adopt(run, model)
-    run.parts['counter'] = counter
-    step = model.optimize_parameters
-    def optimize(current_iter):
-        counter.steps += 1
-        step(current_iter)
-    model.optimize_parameters = optimize
-host_model.adopt = with_part
+EXTENSIONS.insert(1, lambda run: Counter())
 """
 
     def test_they_are_saved_and_restored(

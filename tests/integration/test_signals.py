@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from mg_basicsr.host.run import Run
-from mg_basicsr.host.stopping import EXIT_CODE, InterruptedValidationError, StopSignals, finish
+from mg_basicsr.host.run import Run, Specification
+from mg_basicsr.host.stopping import EXIT_CODE, finish
+from mg_basicsr.training.stop_signals import InterruptedValidationError, StopSignals
 from tests.helpers.trainer import Trainer
 from tests.integration.conftest import BLOCK, Project, same_weights
 
@@ -112,7 +113,8 @@ def test_a_save_that_fails_is_not_called_saved(parameters: str, capsys: Any, cap
     model = type('Model', (), {'opt': {'path': {'training_states': 'nowhere'}}})()
     exec(f'def save({parameters}): print("called")', found := {})
     type(model).save = found['save']
-    run = Run(None, SimpleNamespace(plan=SimpleNamespace(world_size=1)), iteration=3)
+    run = Run(Specification(None, SimpleNamespace(plan=SimpleNamespace(world_size=1))))
+    run.clock.iteration = 3
     run.stop.received = signal.SIGTERM
     with pytest.raises(SystemExit) as exit:
         finish(run, model)

@@ -13,7 +13,7 @@ from typing import Any
 
 from mg_basicsr.config.resolve import resolve
 from mg_basicsr.errors import ConfigError, Problem, TrainingError
-from mg_basicsr.host.run import Run
+from mg_basicsr.host.run import Run, Specification
 from mg_basicsr.schedule.record import plan_changes, plan_record
 from mg_basicsr.training.checkpoints.files import STATE
 from mg_basicsr.training.checkpoints.resume_point import ResumePoint, find_resume_point
@@ -58,9 +58,10 @@ def load_state(run: Run, read: Callable[..., Any], path: Path) -> dict[str, Any]
     """
     point = find_resume_point(path, lambda file: read(file, 'cpu'), fall_back=not _named_by_user(run, path))
     total = run.plan.total_iter
+    specification, notes = run.specification, list[str]()
     if point.record is not None:
-        _keep_global_batch(run, point.record['plan']['base_batch_size'])
-        _check_plan(run, point)
+        specification, notes = _keep_global_batch(run, point.record['plan']['base_batch_size'])
+        _check_plan(specification, point)
     elif point.iteration > total:
         raise TrainingError(
             Problem(
@@ -70,7 +71,7 @@ def load_state(run: Run, read: Callable[..., Any], path: Path) -> dict[str, Any]
                 _begin_anew(point),
             )
         )
-    run.resume_point = point
+    run.resume_from(point, specification, notes)
     return point.state
 
 
@@ -79,28 +80,29 @@ def _named_by_user(run: Run, path: Path) -> bool:
     section = run.file.options.get('path')
     named = section.get('resume_state') if isinstance(section, dict) else None
     same = isinstance(named, str) and os.path.realpath(os.path.expanduser(named)) == os.path.realpath(path)
-    return same and not run.auto_resume
+    return same and not run.specification.auto_resume
 
 
-def _keep_global_batch(run: Run, clips: int) -> None:
-    """On another number of ranks the batch stays the recorded one, unless the block itself says what it is."""
+def _keep_global_batch(run: Run, clips: int) -> tuple[Specification, list[str]]:
+    """Return the run with the recorded batch, and what to log. A block that says what the batch is keeps its own."""
     base = run.settings.baseline.clips
     if run.settings.block.base_batch_size is not None or base == clips:
-        return
+        return run.specification, []
     options = run.file.options
     block = {**options['multigrid'], 'base_batch_size': clips}
     file = replace(run.file, options={**options, 'multigrid': block})
     try:
-        run.settings = resolve(file, run.plan.world_size)
+        settings = resolve(file, run.plan.world_size)
     except ConfigError as error:
         problem = error.problems[0]
         raise ConfigError(
             problem._replace(what=f'{problem.what} (the run began with {clips} clips per iteration)')
         ) from None
-    run.notes.append(f'{clips} clips per iteration are kept from the checkpoint (batch_size_per_gpu x ranks: {base})')
+    note = f'{clips} clips per iteration are kept from the checkpoint (batch_size_per_gpu x ranks: {base})'
+    return replace(run.specification, settings=settings), [note]
 
 
-def _check_plan(run: Run, point: ResumePoint) -> None:
+def _check_plan(run: Specification, point: ResumePoint) -> None:
     assert point.record is not None
     settings = run.settings
     current = plan_record(settings.plan, settings.baseline, settings.seed, run.grid)

@@ -12,8 +12,9 @@ from mg_basicsr.errors import MultigridError, Problem, TrainingError
 from mg_basicsr.host.checkpoints.saving import FOLDERS, reason_of
 from mg_basicsr.host.log import logger
 from mg_basicsr.host.run import Run
-from mg_basicsr.training import networks
+from mg_basicsr.training.checkpoints import networks
 from mg_basicsr.training.checkpoints.resume_point import KEY, ResumePoint
+from mg_basicsr.training.host_model import trained_networks
 
 
 def load_network(
@@ -47,7 +48,7 @@ def network_path(run: Run, model: Any, path: Any) -> Any:
 
     BasicSR looks in the folder of the experiment, which is another one if the experiment got a new name.
     """
-    point, folders = run.resume_point, model.opt['path']
+    point, folders = run.checkpoints.resume_point, model.opt['path']
     if point is None or not isinstance(path, (str, os.PathLike)) or not folders.get('models'):
         return path
     file = Path(path)
@@ -67,7 +68,7 @@ def resume_training(run: Run, original: Callable[..., Any], model: Any, state: M
     except MultigridError:
         raise
     except (AssertionError, LookupError, ValueError) as error:
-        where = run.resume_point.path if run.resume_point else 'the training state'
+        where = run.checkpoints.resume_point.path if run.checkpoints.resume_point else 'the training state'
         raise TrainingError(
             Problem(
                 str(where),
@@ -76,22 +77,22 @@ def resume_training(run: Run, original: Callable[..., Any], model: Any, state: M
                 'put the options file back, or begin a new run from the weights (path.pretrain_network_g)',
             )
         ) from None
-    for note in run.notes:
+    for note in run.checkpoints.notes:
         logger().info(f'multigrid: {note}')
     record = state.get(KEY)
     if record is None:
         _continue_stock(model, state, initial)
-    if run.resume_point is None:
+    if run.checkpoints.resume_point is None:
         return
-    _restore_networks(run.resume_point, model)
+    _restore_networks(run.checkpoints.resume_point, model)
     if record is not None:
-        networks.freeze(networks.networks_of(model), record['frozen'])
+        networks.freeze(trained_networks(model), record['frozen'])
         _restore_best_metrics(model, record['best_metrics'])
         _restore_parts(run, record['parts'])
-    run.writer.newest = run.resume_point.iteration
-    for damaged in run.resume_point.skipped:
+    run.checkpoints.writer.newest = run.checkpoints.resume_point.iteration
+    for damaged in run.checkpoints.resume_point.skipped:
         logger().warning(f'multigrid: a newer checkpoint is damaged and was left out: {damaged}')
-    logger().info(f'multigrid: resumed from {run.resume_point.path}')
+    logger().info(f'multigrid: resumed from {run.checkpoints.resume_point.path}')
     if run.rank == 0:
         for folder in FOLDERS:
             remove_partials(Path(model.opt['path'][folder]))
@@ -107,8 +108,8 @@ def _continue_stock(model: Any, state: Mapping[str, Any], initial: list[list[Any
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group['initial_lr'] = rate if rate is not None else group['lr']
     train = model.opt['train']
-    for label, network in networks.networks_of(model).items():
-        frozen = networks.frozen_by_options(network, train, int(state['iter'])) if label == 'net_g' else []
+    for label, network in trained_networks(model).items():
+        frozen = networks.frozen_by_options(network, train, int(state['iter']))
         if frozen:
             networks.freeze({label: network}, {label: frozen})
 
@@ -118,14 +119,13 @@ def _restore_networks(point: ResumePoint, model: Any) -> None:
     import torch
 
     ignored = model.opt['path'].get('ignore_resume_networks') or ()
-    own = networks.networks_of(model)
     for name, file in point.networks.items():
         label = name.removesuffix(f'_{point.iteration}.pth')
-        if label not in own or label.replace('net_', 'network_', 1) in ignored:
+        if label.replace('net_', 'network_', 1) in ignored:
             continue
         saved = torch.load(file, map_location='cpu', weights_only=True)
-        for key, attribute in (('params', label), ('params_ema', label + networks.EMA)):
-            if attribute in own and key in saved and not networks.load_weights(own[attribute], saved[key]):
+        for key, (attribute, network) in networks.targets(model, label, saved).items():
+            if not networks.load_weights(network, saved[key]):
                 logger().warning(f'multigrid: {file}: {key} do not fit {attribute}, which stays as the host loaded it')
 
 
@@ -138,9 +138,10 @@ def _restore_best_metrics(model: Any, saved: Any) -> None:
 
 
 def _restore_parts(run: Run, saved: Mapping[str, Any]) -> None:
-    for name in sorted(run.parts.keys() | saved.keys()):
-        if name in run.parts and name in saved:
-            run.parts[name].load_state_dict(saved[name])
+    parts = run.parts
+    for name in sorted(parts.keys() | saved.keys()):
+        if name in parts and name in saved:
+            parts[name].load_state_dict(saved[name])
         else:
-            where = 'the checkpoint' if name in run.parts else 'this run'
+            where = 'the checkpoint' if name in parts else 'this run'
             logger().warning(f'multigrid: {name}: {where} has none; nothing is restored')

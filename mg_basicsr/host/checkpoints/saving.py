@@ -15,7 +15,7 @@ from mg_basicsr._version import __version__
 from mg_basicsr.host.log import logger
 from mg_basicsr.host.run import Run
 from mg_basicsr.schedule.record import plan_record
-from mg_basicsr.training import networks
+from mg_basicsr.training.checkpoints import networks
 from mg_basicsr.training.checkpoints.files import write_hashed
 from mg_basicsr.training.checkpoints.resume_point import FORMAT, KEY
 from mg_basicsr.training.checkpoints.writer import remove_older
@@ -38,7 +38,7 @@ def save(run: Run, write: Write, value: Any, file: Any) -> None:
     kind = _kind(run, path)
     try:
         if kind == 'models':
-            run.writer.write_network(path, lambda stream: write(value, stream))
+            run.checkpoints.writer.write_network(path, lambda stream: write(value, stream))
         elif kind == 'training_states' and isinstance(value, dict) and 'iter' in value:
             save_state(run, write, value, path)
         else:
@@ -46,7 +46,7 @@ def save(run: Run, write: Write, value: Any, file: Any) -> None:
     except Exception as error:  # whatever it is, the run must not end of it
         if kind is None:
             raise
-        newest = run.writer.newest
+        newest = run.checkpoints.writer.newest
         logger().error(
             f'multigrid: {path} was not saved: {reason_of(error)}. Training goes on; '
             + ('no checkpoint is whole yet' if newest is None else f'the newest whole checkpoint is that of {newest:,}')
@@ -56,16 +56,16 @@ def save(run: Run, write: Write, value: Any, file: Any) -> None:
 def save_state(run: Run, write: Write, state: Mapping[str, Any], path: Path) -> None:
     """Writes a training state with what we add to it, then removes pairs that are no longer wanted."""
     iteration = int(state['iter'])
-    run.writer.last_state = (path, state)
+    run.checkpoints.writer.last_state = (path, state)
     # weights_only of torch before 2.5 refuses the Counter that a MultiStepRestartLR keeps its milestones in
     schedulers = [
         {key: dict(value) if isinstance(value, Counter) else value for key, value in scheduler.items()}
         for scheduler in state.get('schedulers', [])
     ]
-    record = record_of(run, run.writer.hashes(path, iteration))
+    record = record_of(run, run.checkpoints.writer.hashes(path, iteration))
     whole = {**state, 'schedulers': schedulers, KEY: record}
-    run.writer.write_state(path, iteration, lambda stream: write(whole, stream))
-    run.writer.saved_best = record['best_metrics']
+    run.checkpoints.writer.write_state(path, iteration, lambda stream: write(whole, stream))
+    run.checkpoints.writer.saved_best = record['best_metrics']
     keep = run.settings.block.keep_last
     if keep is not None:
         remove_older(path.parent, Path(run.model.opt['path']['models']), iteration, keep)
@@ -77,9 +77,9 @@ def record_of(run: Run, hashes: Mapping[str, str]) -> dict[str, Any]:
     return {
         'format': FORMAT,
         'version': __version__,
-        'plan': plan_record(settings.plan, settings.baseline, settings.seed, run.grid),
+        'plan': plan_record(settings.plan, settings.baseline, settings.seed, run.specification.grid),
         'networks': dict(hashes),
-        'frozen': networks.frozen_parameters(networks.networks_of(run.model)),
+        'frozen': networks.frozen_parameters(run.model),
         'best_metrics': best_metrics(run.model),
         'parts': {name: part.state_dict() for name, part in run.parts.items()},
     }
@@ -94,16 +94,16 @@ def after_validation(run: Run, model: Any) -> None:
     """BasicSR validates after it has saved: the state of this iteration is written again if the results are better."""
     import torch
 
-    if run.writer.last_state is None or run.writer.newest != run.iteration:
+    if run.checkpoints.writer.last_state is None or run.checkpoints.writer.newest != run.iteration:
         return
-    path, state = run.writer.last_state
-    if int(state['iter']) == run.iteration and best_metrics(model) != run.writer.saved_best:
+    path, state = run.checkpoints.writer.last_state
+    if int(state['iter']) == run.iteration and best_metrics(model) != run.checkpoints.writer.saved_best:
         torch.save(state, path)  # the hook adds what is ours
 
 
 def _kind(run: Run, path: Path) -> str | None:
     """Which of BasicSR's folders of checkpoints a file is to be written to."""
-    folders = run.model.opt['path'] if run.model is not None else {}
+    folders = run.model.opt['path'] if run.has_model else {}
     here = path.absolute().parent
     return next((kind for kind in FOLDERS if folders.get(kind) and here == Path(folders[kind]).absolute()), None)
 

@@ -28,11 +28,18 @@ PREFETCH = 2  # batches that each worker is ahead
 
 
 class PlannedBatch(dict[str, Any]):
-    """A mini-batch of one rank, to be trained on in `parts` passes of equal size."""
+    """A mini-batch of one rank, to be trained on in `parts` passes of equal size.
 
-    def __init__(self, batch: dict[str, Any], parts: int) -> None:
+    Args:
+        batch: What the data set gives, collated: tensors (clips, ...), lists of `clips` entries.
+        parts: Number of passes, >= 1.
+        iteration: The 0-based iteration that it is for; None for one on trial.
+    """
+
+    def __init__(self, batch: dict[str, Any], parts: int, iteration: int | None = None) -> None:
         super().__init__(batch)
         self.parts = parts
+        self.iteration = iteration
         self.copied: torch.cuda.Event | None = None  # where the copy to the device runs beside the step before
 
 
@@ -51,9 +58,12 @@ class PlannedLoader:
 
     def __init__(self, run: Run, loader: Any, fetches_ahead: bool = False) -> None:
         self.run = run
-        run.loader = self
-        self.dataset = planned_dataset(loader.dataset, run.dataset, run.settings.baseline.scale)
-        self.sampler = MultigridSampler(run.plan, len(self.dataset), run.settings.seed, run.rank, grid=run.grid)
+        run.deliver_with(self)
+        self.delivered: int | None = None
+        self.dataset = planned_dataset(loader.dataset, run.specification.dataset, run.settings.baseline.scale)
+        self.sampler = MultigridSampler(
+            run.plan, len(self.dataset), run.settings.seed, run.rank, grid=run.specification.grid
+        )
         self._batches: Iterator[Any] | None = None
         self._last: tuple[int, Any] | None = None
         self._ended = False
@@ -65,8 +75,8 @@ class PlannedLoader:
         self.ring: Ring | None = None
         if workers and not as_float and isinstance(self.dataset, ClipDataset):
             self.ring = Ring(workers * PREFETCH + 1, largest_batch(run.plan, self.dataset))
-        on_gpu = torch.device(getattr(run.model, 'device', 'cpu')).type == 'cuda'
-        self.side = SideStream(run.model.device) if on_gpu and fetches_ahead else None
+        on_gpu = self.device.type == 'cuda'
+        self.side = SideStream(self.device) if on_gpu and fetches_ahead else None
         self.loader = DataLoader(
             Guarded(self.dataset, as_float, as_float or not on_gpu, self.ring, self._skipped_errors()),
             batch_sampler=self.sampler,
@@ -77,6 +87,11 @@ class PlannedLoader:
             generator=generator,
         )
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model is; a train loop may build it after its prefetcher."""
+        return torch.device(self.run.model.device if self.run.has_model else 'cpu')
+
     def __len__(self) -> int:
         return self.run.plan.total_iter
 
@@ -84,17 +99,20 @@ class PlannedLoader:
         total = self.run.plan.total_iter
         for iteration in range(self.run.iteration, total):
             with self.side.beside() if self.side else nullcontext() as copied:
-                batch = PlannedBatch(self._batch(iteration), self.run.plan(iteration).accumulate)
+                batch = PlannedBatch(self._batch(iteration), self.run.plan(iteration).accumulate, iteration)
             batch.copied = copied
             yield batch
         if not self._ended:
             yield {}
 
     def hand_over(self, batch: Any) -> None:
-        """A batch has come to the train loop: what is computed from now on waits until it is on the device."""
+        """Note that the train loop has a batch; what is computed from now on waits until it is on the device."""
         if batch == {}:
             self.end()
-        elif self.side and getattr(batch, 'copied', None):
+            return
+        # a prefetcher that makes a mapping of its own delivers what it was asked for
+        self.delivered = getattr(batch, 'iteration', self.run.iteration)
+        if self.side and getattr(batch, 'copied', None):
             self.side.hand_over(batch, batch.copied)
 
     def end(self) -> None:
@@ -122,7 +140,7 @@ class PlannedLoader:
         if self.ring and isinstance(batch, RingBatch):
             batch = self.ring.batch(batch)
         self._tell_bad_clips(batch.pop(BAD_CLIPS, {}))
-        batch = to_device(batch, getattr(self.run.model, 'device', 'cpu'))
+        batch = to_device(batch, self.device)
         self._last = (iteration, batch)
         return batch
 

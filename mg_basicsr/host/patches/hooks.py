@@ -38,8 +38,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from mg_basicsr.errors import MultigridError
-from mg_basicsr.host.patches.planned_options import fail, patch_yaml
+from mg_basicsr.errors import MultigridError, fail
+from mg_basicsr.host.patches.planned_options import patch_yaml
 from mg_basicsr.host.run import Run, active_run
 
 Hook = Callable[..., Any]
@@ -76,16 +76,17 @@ def around(owner: Any, name: str) -> Callable[[Hook], None]:
 
 def patch_models(module: ModuleType) -> None:
     """Hooks on BaseModel (basicsr.models.base_model)."""
+    from mg_basicsr.host import announcing
     from mg_basicsr.host import model as ours
     from mg_basicsr.host import stopping as signals
-    from mg_basicsr.host.acceleration import arrange
     from mg_basicsr.host.checkpoints import resuming, saving
 
     base: type = module.BaseModel
 
     @around(base, 'model_to_device')
     def model_to_device(run: Run, original: Hook, self: Any, net: Any) -> Any:
-        return original(self, arrange(run, net))
+        ours.arrange(run, net)
+        return original(self, net)
 
     @around(base, 'setup_schedulers')
     def setup_schedulers(run: Run, original: Hook, self: Any) -> None:
@@ -120,7 +121,7 @@ def patch_models(module: ModuleType) -> None:
 
     @around(base, 'get_current_log')
     def get_current_log(run: Run, original: Hook, self: Any) -> Any:
-        return ours.with_shape(run, original(self))
+        return announcing.with_shape(run, original(self))
 
 
 def patch_torch(torch: ModuleType) -> None:

@@ -14,12 +14,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from mg_basicsr.config.refusals import FROZEN_PHASES
 from mg_basicsr.config.resolve import Settings, default_world_size, resolve, running_world_size
-from mg_basicsr.errors import EXIT_CODE, ConfigError, MultigridError, Problem
-from mg_basicsr.host.run import Run, activate, active_run
+from mg_basicsr.errors import ConfigError, MultigridError, Problem, fail
+from mg_basicsr.host.run import Run, Specification, activate, active_run
 from mg_basicsr.parsing.options_file import OptionsFile, apply_overrides, load_options
 
 if TYPE_CHECKING:
@@ -80,15 +80,15 @@ def prepare(command: CommandLine) -> Run | None:
 
     rank = int(os.environ.get('RANK') or os.environ.get('SLURM_PROCID') or 0) if distributed else 0
     grid = run_grid(file, settings, dataset)
-    run = Run(file, settings, dataset, rank, grid, auto_resume=command.auto_resume)
+    run = Run(Specification(file, settings, dataset, rank, grid, command.auto_resume))
     activate(run)
     return run
 
 
 def resolve_with_data(file: OptionsFile, world_size: int) -> tuple[Settings, ClipDataset | None]:
     """The settings, and the data set checked against them. Problems of both are reported together."""
+    from mg_basicsr.host.data.check_data import check_data
     from mg_basicsr.host.data.datasets import our_dataset  # these import torch, which `plan` does without
-    from mg_basicsr.host.trial.at_start import check_data
 
     problems: list[Problem] = []
     settings = dataset = None
@@ -110,12 +110,6 @@ def resolve_with_data(file: OptionsFile, world_size: int) -> tuple[Settings, Cli
     if dataset is not None:
         check_data(dataset, settings)
     return settings, dataset
-
-
-def fail(error: MultigridError) -> NoReturn:
-    """Ends the process with what the user has to know: no traceback, exit code 2."""
-    print(f'\n{error}', file=sys.stderr, flush=True)
-    raise SystemExit(EXIT_CODE) from None
 
 
 def patch_yaml(yaml: Any) -> None:

@@ -1,4 +1,4 @@
-"""What is checked before a run takes its first step: its data before the host writes anything, then every shape."""
+"""Extension: every shape of the plan is tried before the first step of a process."""
 
 from __future__ import annotations
 
@@ -8,92 +8,65 @@ from typing import Any
 
 import torch
 
-from mg_basicsr.config.resolve import Settings
-from mg_basicsr.data.datasets.clip_dataset import ClipDataset
 from mg_basicsr.errors import MultigridError, Problem, TrainingError
 from mg_basicsr.host.log import logger
-from mg_basicsr.host.norm import whole_batches
-from mg_basicsr.host.patches.planned_options import fail
 from mg_basicsr.host.run import Run
-from mg_basicsr.host.trial.trials import Arguments, Trials, arguments_as_called, distinct_batches
-from mg_basicsr.training.acceleration import keep_freed_memory
+from mg_basicsr.host.trial.trials import Arguments, Trials, arguments_as_called, distinct_batches, in_trial
+from mg_basicsr.training.extension import Extension, TrainStep
 from mg_basicsr.training.trial.snapshot import on_trial
 from mg_basicsr.training.trial.steps import attempt
 
-CHECKED_SEQUENCES = 300  # all of REDS; of Vimeo-90K's 64,612 a sample
 
+class ShapesAtStart(Extension):
+    """Try every shape with the arguments of the first training step, before that is made.
 
-def check_data(dataset: ClipDataset, settings: Settings, sequences: int = CHECKED_SEQUENCES) -> None:
-    """Checks every distinct shape of the plan against all sequences, and the presence of frames.
+    It is the first step of this process, after a resume too: the machine may be another.
 
     Args:
-        dataset: The training set.
-        settings: The run's.
-        sequences: Most sequences whose frames are looked for.
-
-    Raises:
-        ConfigError, DataError: with what does not fit or is missing.
+        run: The run.
     """
-    shapes = {(shape.frames, shape.size) for stage in settings.plan.stages for shape in stage.spec.shapes}
-    for frames, size in sorted(shapes, reverse=True):
-        dataset.check(frames, size)
-    dataset.check_files(sequences, tolerant=settings.block.on_bad_frame == 'skip_clip')
+
+    name = 'shapes_at_start'
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def around(self, call: TrainStep) -> TrainStep:
+        """Try all shapes with `call`, so that trial steps pass through the extensions inside, and no others."""
+        tried = False
+
+        @functools.wraps(call)
+        def step(*args: Any, **kwargs: Any) -> Any:
+            nonlocal tried
+            if not tried:
+                tried = True
+                arguments = arguments_as_called(self.run.iteration, args, kwargs)
+                try_every_shape(self.run, call, arguments, args, kwargs)
+            return call(*args, **kwargs)
+
+        return step
 
 
-def check_before_first_step(run: Run, model: Any) -> None:
-    """Lets the model's first training step be preceded by one of every shape that leaves no trace.
+def try_every_shape(run: Run, call: TrainStep, arguments: Arguments, *kept: Any) -> None:
+    """Make one training step of every shape of the plan, the largest first, and undo them.
 
-    It is the first step of this process, after a resume too: the machine may be another. The train loop's own arguments
-    are used, whatever they are.
-    """
-    optimize = model.optimize_parameters
-    begun = False
-
-    @functools.wraps(optimize)
-    def checked(*args: Any, **kwargs: Any) -> Any:
-        nonlocal begun
-        if not begun:
-            begun = True  # the steps on trial come through here too
-            try:
-                try_every_shape(run, arguments_as_called(run.iteration, args, kwargs), args, kwargs)
-            except MultigridError as error:
-                fail(error)
-            if torch.device(getattr(model, 'device', 'cpu')).type == 'cpu':
-                # not before: of memory that is kept, a smaller batch might not find enough in one piece
-                keep_freed_memory()
-        return optimize(*args, **kwargs)
-
-    model.optimize_parameters = checked
-
-
-def try_every_shape(run: Run, arguments: Arguments, *kept: Any) -> None:
-    """One training step of every shape of the plan, the largest first, and that one twice: the second time with the
-    optimiser's state in memory. Nothing of it remains.
+    The largest is tried twice: the second time with the optimiser's state in memory.
 
     Args:
         run: The run, its model and loader made.
-        arguments: Those of the model's step.
+        call: The training step.
+        arguments: Those of the step.
         kept: What they consist of, to be put back as well.
 
     Raises:
-        TrainingError: a shape fails, on this rank or on another; or the train loop reads its data past us.
+        TrainingError: a shape fails, on this rank or on another.
     """
-    if run.loader is None:
-        raise TrainingError(
-            Problem(
-                '',
-                'the train loop has made no prefetcher of BasicSR, so its mini-batches are not those of the plan',
-                'needed: basicsr.data.prefetch_dataloader.CPUPrefetcher or CUDAPrefetcher around the loader',
-                'use one, as the train.py of BasicSR does, or remove the multigrid block',
-            )
-        )
     start = time.perf_counter()
     shapes = distinct_batches(run.plan)
     error: MultigridError | None = None
     try:
-        with on_trial(run.model, run.parts, *kept):
-            whole_batches(run)
-            trials = Trials(run, run.loader.dataset, arguments)
+        with on_trial(run.model, run.parts, *kept), in_trial(run):
+            trials = Trials(run, run.loader.dataset, arguments, call)
             for stage, batch in [shapes[0], *shapes]:
                 if failure := attempt(trials.step(batch, 2), trials.device):
                     raise trials.error(stage, batch, failure)
@@ -109,7 +82,7 @@ def try_every_shape(run: Run, arguments: Arguments, *kept: Any) -> None:
 
 
 def _agree(run: Run, error: MultigridError | None) -> None:
-    """Ends every rank if one has failed: the others would wait for it."""
+    """End every rank if one has failed: the others would wait for it."""
     if run.plan.world_size > 1 and torch.distributed.is_initialized():
         told: list[str | None] = [None] * run.plan.world_size
         torch.distributed.all_gather_object(told, str(error) if error else None)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import Any
 
@@ -20,10 +21,21 @@ from mg_basicsr.host.run import Run
 from mg_basicsr.host.trial.diagnosis import Diagnosis
 from mg_basicsr.schedule.plan import Plan, RankBatch, Stage
 from mg_basicsr.schedule.shape import BatchShape
+from mg_basicsr.training.extension import TrainStep
+from mg_basicsr.training.host_model import HostModel
 from mg_basicsr.training.trial.steps import Failure, Step, attempt
 
 # From an iteration, 1-based, to the arguments of optimize_parameters
 Arguments = Callable[[int], tuple[tuple[Any, ...], dict[str, Any]]]
+
+
+@contextmanager
+def in_trial(run: Run) -> Iterator[None]:
+    """A context in which all extensions of a run make steps on trial."""
+    with ExitStack() as stack:
+        for extension in run.extensions:
+            stack.enter_context(extension.trial())
+        yield
 
 
 def distinct_batches(plan: Plan) -> list[tuple[Stage, RankBatch]]:
@@ -40,18 +52,20 @@ def _pixels_of_pass(batch: RankBatch) -> int:
 
 
 class Trials:
-    """Makes steps of any shape, inside `on_trial`.
+    """Make steps of any shape, inside `on_trial` and `in_trial`.
 
     Args:
         run: The run, its model built.
         dataset: Gives the clips.
-        arguments: Those of the model's optimize_parameters.
+        arguments: Those of the training step.
+        call: The training step, with the extensions that are to be tried.
     """
 
-    def __init__(self, run: Run, dataset: ClipDataset | AdaptedDataset, arguments: Arguments) -> None:
+    def __init__(self, run: Run, dataset: ClipDataset | AdaptedDataset, arguments: Arguments, call: TrainStep) -> None:
         self.run = run
-        self.device = torch.device(getattr(run.model, 'device', 'cpu'))
+        self.device = torch.device(run.model.device)
         self._arguments = arguments
+        self._call = call
         # a dataset that is not ours may change as it is read: the run's is to begin as it is
         self._dataset = dataset if isinstance(dataset, ClipDataset) else copy.deepcopy(dataset)
         self._clip = cache(self._read)
@@ -72,7 +86,7 @@ class Trials:
             rest = (batch.accumulate - passes) * batch.clips_per_rank
             aside = [tensor.new_empty(rest, *tensor.shape[1:]) for tensor in fed.values() if torch.is_tensor(tensor)]
             model.feed_data(fed)
-            model.optimize_parameters(*args, **kwargs)
+            self._call(*args, **kwargs)
             del aside
 
         return step
@@ -103,7 +117,7 @@ def arguments_as_called(current: int, args: tuple[Any, ...], kwargs: dict[str, A
     return at
 
 
-def arguments_by_name(model: Any) -> Arguments:
+def arguments_by_name(model: HostModel) -> Arguments:
     """Without a train loop: the iteration, and a gradient scaler where the model takes one.
 
     Raises:
@@ -125,7 +139,7 @@ def arguments_by_name(model: Any) -> Arguments:
     return lambda iteration: (tuple(scaler if name == 'scaler' else iteration for name in needed), {})
 
 
-def _scaler(model: Any) -> Any:
+def _scaler(model: HostModel) -> Any:
     on_gpu = torch.device(model.device).type == 'cuda'
     if hasattr(torch.amp, 'GradScaler'):
         return torch.amp.GradScaler('cuda', enabled=on_gpu)

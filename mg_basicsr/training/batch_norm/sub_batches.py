@@ -20,11 +20,14 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mg_basicsr.errors import Problem, TrainingError
+from mg_basicsr.patching import replace
 from mg_basicsr.training.batch_norm.rank_statistics import batch_norm_across_ranks
 
 
 class SubBatchForward:
-    """Takes the place of one layer's `forward`. Module class, parameters and state-dict keys stay as they are.
+    """Forward pass of one batch norm layer, in the place of its own.
+
+    Module class, parameters and state-dict keys stay as they are.
 
     The layer's own `running_mean` and `running_var` are at all times the statistics of all sub-batches together, so
     that evaluation, checkpoints and copies of the network need to know nothing of this.
@@ -42,7 +45,7 @@ class SubBatchForward:
         self.parts = 1
         self.group: Any = None
         self.running: Tensor | None = None
-        layer.forward = self  # type: ignore[assignment]
+        replace(layer, 'forward', self, 'batch norm over sub-batches')
         layer.register_load_state_dict_post_hook(self._loaded)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -103,7 +106,7 @@ class SubBatchForward:
 class SubBatchNorm:
     """Sub-batch norm in all batch norm layers of some networks, switched together.
 
-    Layers with a forward of their own (SyncBatchNorm, a fork's) are left as they are.
+    Layers that override `forward` (SyncBatchNorm, for example) are left alone.
 
     Args:
         networks: The networks by name.

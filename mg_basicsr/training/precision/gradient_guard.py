@@ -1,4 +1,4 @@
-"""Gradients of a reduced precision: scaled so that small ones survive, and never stepped on unless all are finite.
+"""Extension: gradients of a reduced precision, scaled so that small ones survive; steps only on finite ones.
 
 Loss scaling as in Micikevicius et al., "Mixed Precision Training" (ICLR 2018), section 3.2: the backward pass starts
 from `scale` in place of 1, and each optimiser's gradients are divided by it before the step. Whatever a model's step
@@ -11,6 +11,7 @@ those that DistributedDataParallel has exchanged: an inf on one rank is one on a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -19,7 +20,9 @@ import torch
 from torch import nn
 
 from mg_basicsr.errors import Problem, TrainingError
-from mg_basicsr.training.own_step import replaced
+from mg_basicsr.patching import replace, replaced
+from mg_basicsr.training.extension import Extension, TrainStep
+from mg_basicsr.training.host_model import HostModel, trained_networks
 
 # Those of torch.amp.GradScaler.
 FIRST_SCALE = 2.0**16
@@ -30,59 +33,59 @@ BACKOFF = 0.5
 MOST_SKIPPED = 20
 
 
-class GradientGuard:
-    """Around the training step of a BasicSR model: loss scale, skipped steps, and their state.
+class GradientGuard(Extension):
+    """Scale losses, skip steps whose gradients are not finite, and keep count of both.
 
     An iteration with a skipped step leaves optimiser, weights, moving average and normalisation statistics unchanged;
-    of several optimisers only those with such gradients are left out.
+    of several optimisers only those with such gradients are left out. Where steps are taken in several passes, these
+    are inside: a step is skipped or taken as a whole.
 
     Args:
-        model: The model, its optimisers set up, already wrapped to take several passes if it does.
-        networks: Its networks.
-        precision: Name of the reduced type, for messages.
-        scaled: Whether losses are scaled: float16 needs it, bfloat16 has float32's range.
+        precision: The reduced type, 'float16' or 'bfloat16'. Losses are scaled for float16; bfloat16 has float32's
+            range.
         report: Gets a line about each iteration with a skipped step.
     """
 
-    def __init__(
-        self,
-        model: Any,
-        networks: Iterable[nn.Module],
-        precision: str,
-        scaled: bool,
-        report: Callable[[str], None] = lambda line: None,
-    ) -> None:
-        self.precision, self.scaled, self.report = precision, scaled, report
-        self.scale = FIRST_SCALE if scaled else 1.0
+    name = 'grad_scaler'
+
+    def __init__(self, precision: str, report: Callable[[str], None] = lambda line: None) -> None:
+        self.precision, self.scaled, self.report = precision, precision == 'float16', report
+        self.scale = FIRST_SCALE if self.scaled else 1.0
         self.good = 0  # iterations since the scale changed
         self.in_a_row = 0  # skipped iterations up to now
         self.skipped = 0  # in all
         self._skipping = False
-        self._statistics = list(_statistics(networks))
-        self._optimize = model.optimize_parameters
-        model.optimize_parameters = self.optimize_parameters
+
+    def attach(self, model: HostModel) -> list[str]:
+        """Guard the steps of all optimisers, and the moving average."""
+        self._statistics = list(_statistics(trained_networks(model).values()))
         for optimizer in model.optimizers:
-            optimizer.step = self._guarded_step(optimizer)
+            replace(optimizer, 'step', self._guarded_step(optimizer), 'steps on finite gradients only')
         if hasattr(model, 'model_ema'):
-            model.model_ema = self._unless_skipping(model.model_ema)
+            replace(model, 'model_ema', self._unless_skipping(model.model_ema), 'no average of a skipped step')
+        return []
 
-    def optimize_parameters(self, *args: Any, **kwargs: Any) -> Any:
-        """The model's own training step, all passes of it.
+    def around(self, call: TrainStep) -> TrainStep:
+        """Make the training step, all passes of it, with scaled losses.
 
-        Raises:
-            TrainingError: MOST_SKIPPED iterations in a row have had gradients that are not finite.
+        The step raises TrainingError when MOST_SKIPPED iterations in a row had gradients that are not finite.
         """
-        self._skipping = False
-        before = [buffer.clone() for buffer in self._statistics]
-        with scaled_losses(self.scale):
-            result = self._optimize(*args, **kwargs)
-        if self._skipping:
-            for buffer, value in zip(self._statistics, before, strict=True):
-                buffer.copy_(value)
-            self._skip()
-        else:
-            self._grow()
-        return result
+
+        @functools.wraps(call)
+        def step(*args: Any, **kwargs: Any) -> Any:
+            self._skipping = False
+            before = [buffer.clone() for buffer in self._statistics]
+            with scaled_losses(self.scale):
+                result = call(*args, **kwargs)
+            if self._skipping:
+                for buffer, value in zip(self._statistics, before, strict=True):
+                    buffer.copy_(value)
+                self._skip()
+            else:
+                self._grow()
+            return result
+
+        return step
 
     def _guarded_step(self, optimizer: torch.optim.Optimizer) -> Callable[..., Any]:
         step = optimizer.step
@@ -125,18 +128,18 @@ class GradientGuard:
             )
 
     def state_dict(self) -> dict[str, float]:
-        """What a resumed run needs to go on: the scale, and counts of iterations."""
+        """Return the scale, and counts of iterations."""
         return {'scale': self.scale, 'good': self.good, 'in_a_row': self.in_a_row, 'skipped': self.skipped}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on where another guard was. A scale is taken over only where losses are scaled in both runs."""
+        """Continue from another guard. A scale is taken over only where losses are scaled in both runs."""
         if self.scaled and state['scale'] != 1:
             self.scale, self.good = float(state['scale']), int(state['good'])
         self.in_a_row, self.skipped = int(state['in_a_row']), int(state['skipped'])
 
 
 def scaled_losses(scale: float) -> AbstractContextManager[None]:
-    """Every backward pass from a loss starts with `scale` in place of 1, for the body.
+    """Return a context in which every backward pass from a loss starts with `scale` in place of 1.
 
     `Tensor.backward` goes through `torch.autograd.backward`, which reentrant checkpointing calls once more from within
     a backward pass: what is under way already is scaled.

@@ -1,4 +1,4 @@
-"""Networks that train in bfloat16 or float16, and the parts of them that stay in float32.
+"""Extension: networks train in bfloat16 or float16, and the parts of them that need it in float32.
 
 While a network is in training mode, its forward pass runs under torch's autocast: convolutions and matrix products in
 the reduced type, from weights that stay in float32. Positions do not bear rounding (bfloat16 has 8 significant bits:
@@ -17,12 +17,19 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from types import FunctionType, MethodType
 from typing import Any
 
 import torch
 from torch import nn
+
+from mg_basicsr.errors import Problem, TrainingError
+from mg_basicsr.patching import replace, wrap
+from mg_basicsr.training.extension import Extension
+from mg_basicsr.training.gradient_handling import gradient_handling
+from mg_basicsr.training.host_model import HostModel, trained_networks
 
 DTYPES = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
 
@@ -35,9 +42,95 @@ SAMPLING = (*DEFORMABLE, 'grid_sample')
 
 Forward = Callable[..., Any]
 
+EXACT = 'computed in float32 under reduced precision'
+
+
+class ReducedPrecision(Extension):
+    """Train the networks of a model in a reduced type.
+
+    Args:
+        precision: 'bfloat16' or 'float16'.
+    """
+
+    name = 'precision'
+
+    def __init__(self, precision: str) -> None:
+        self.precision = precision
+
+    def attach(self, model: HostModel) -> list[str]:
+        """Put the trained networks under autocast.
+
+        Raises:
+            TrainingError: the model handles gradients itself, trains no network, or is on a device without that type.
+        """
+        refuse_own_handling(model, self.precision)
+        networks = trained_networks(model)
+        if not networks:
+            raise TrainingError(
+                Problem(
+                    'multigrid.precision',
+                    f'{self.precision}, but no optimizer of {type(model).__name__} trains a network that it holds',
+                    'allowed: float32 for this model',
+                    'remove multigrid.precision',
+                )
+            )
+        check_device(torch.device(model.device).type, self.precision)
+        lines = []
+        for name, network in networks.items():
+            kept = ', '.join([*reduce_precision(network, DTYPES[self.precision]), 'losses'])
+            lines.append(f'{name} trains in {self.precision}, with {kept} in float32')
+        return lines
+
+
+def refuse_own_handling(model: HostModel, precision: str) -> None:
+    """Check that nothing happens between a model's backward pass and its optimiser's step.
+
+    Args:
+        model: The model.
+        precision: Name of the reduced type, for the message.
+
+    Raises:
+        TrainingError: something does; the model's class and the reason are named.
+    """
+    reason = gradient_handling(model)
+    if reason:
+        raise TrainingError(
+            Problem(
+                'multigrid.precision',
+                f'{precision} cannot be used with model_type {type(model).__name__}: {reason}',
+                'allowed: float32 for this model',
+                'remove multigrid.precision',
+            )
+        )
+
+
+def check_device(device: str, precision: str) -> None:
+    """Check that torch's autocast has a type on a kind of device.
+
+    Args:
+        device: 'cpu' or 'cuda'.
+        precision: 'bfloat16' or 'float16'.
+
+    Raises:
+        TrainingError: it has not; old versions of torch would warn and train in float32.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('error')
+            torch.autocast(device, DTYPES[precision])
+    except (RuntimeError, UserWarning) as error:
+        raise TrainingError(
+            Problem(
+                'multigrid.precision',
+                f'{precision} is not available on this {device} device: {error}',
+                'allowed: float32, or what torch.autocast has there',
+                f'use {"float16" if precision == "bfloat16" and device == "cuda" else "float32"}',
+            )
+        ) from None
+
 
 def reduce_precision(network: nn.Module, dtype: torch.dtype) -> list[str]:
-    """Lets a network's forward passes in training mode run in a reduced type. Its weights stay as they are.
+    """Let a network's forward passes in training mode run in a reduced type. Its weights stay float32.
 
     Works on this network's own modules, and on warping functions in the files of their classes, where they do the same
     as before for networks in float32.
@@ -53,7 +146,7 @@ def reduce_precision(network: nn.Module, dtype: torch.dtype) -> list[str]:
     kept = [name for name in kept if not any(name.startswith(f'{other}.') for other in kept)]
     for name in kept:
         _around_forward(network.get_submodule(name), _in_float32)
-    functions = {name for cls in _classes(network) for name in _mend_functions(cls)}
+    functions = {name for cls in _classes(network) for name in _fix_functions(cls)}
     _around_forward(network, functools.partial(_in_reduced_type, dtype))
     return kept + sorted(functions)
 
@@ -85,7 +178,7 @@ def _around_forward(module: nn.Module, around: Callable[[nn.Module, Forward, Any
     def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
         return around(self, own or MethodType(type(self).forward, self), args, kwargs)
 
-    module.forward = MethodType(forward, module)
+    replace(module, 'forward', MethodType(forward, module), 'reduced precision')
 
 
 def _in_reduced_type(dtype: torch.dtype, module: nn.Module, forward: Forward, args: Any, kwargs: Any) -> Any:
@@ -134,7 +227,7 @@ def _is_torch(module: str) -> bool:
     return module.partition('.')[0] in ('torch', 'torchvision')
 
 
-def _mend_functions(cls: type) -> Iterator[str]:
+def _fix_functions(cls: type) -> Iterator[str]:
     """Functions that sample at positions, as the file of a network's class knows them, compute in float32.
 
     They are replaced in the files of the networks that a model trains, which look them up at each call: files import
@@ -146,12 +239,10 @@ def _mend_functions(cls: type) -> Iterator[str]:
         if not isinstance(function, FunctionType) or not _calls(function, SAMPLING):
             continue
         yield name
-        if getattr(function, '_multigrid_float32', False):
-            continue
-        exact, origin = float32_function(function), function.__globals__
-        setattr(file, name, exact)
-        if not _is_torch(function.__module__) and origin.get(name) is function:
-            origin[name] = exact  # for its neighbours, where it was written
+        wrap(file, name, float32_function, EXACT)
+        origin = sys.modules.get(function.__module__)
+        if not _is_torch(function.__module__) and vars(origin or file).get(name) is function:
+            replace(origin, name, vars(file)[name], EXACT)  # for its neighbours, where it was written
 
 
 def float32_function(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -165,5 +256,4 @@ def float32_function(function: Callable[..., Any]) -> Callable[..., Any]:
             return result
         return converted(result, lambda tensor: tensor.to(first.dtype) if tensor.is_floating_point() else tensor)
 
-    call._multigrid_float32 = True  # type: ignore[attr-defined]
     return call

@@ -13,13 +13,13 @@ from torch.nn import functional as F
 from mg_basicsr.errors import TrainingError
 from mg_basicsr.training import acceleration
 from mg_basicsr.training.acceleration import (
+    ChannelsLast,
     CompiledForward,
+    KernelChoice,
     allow_tf32,
-    channels_last,
     compile_parts,
     fuse,
     settle,
-    try_kernels,
 )
 
 
@@ -62,7 +62,7 @@ def assert_close(first: list[torch.Tensor], second: list[torch.Tensor]) -> None:
 
 def test_channels_last_moves_weights_in_memory_alone() -> None:
     plain, arranged = Net(), Net()
-    channels_last(arranged)
+    ChannelsLast().arrange(arranged)
     assert plain.head.weight.stride() != arranged.head.weight.stride()
     assert plain.state_dict().keys() == arranged.state_dict().keys()
     assert all(torch.equal(value, arranged.state_dict()[key]) for key, value in plain.state_dict().items())
@@ -107,7 +107,7 @@ def test_a_state_saved_in_either_form_is_continued_in_either(before: bool, after
     first = Net()
     optimizer = adam(first)
     if before:
-        channels_last(first)
+        ChannelsLast().arrange(first)
         fuse(optimizer)
     train(first, optimizer, 4)
     state = copy.deepcopy(optimizer.state_dict())
@@ -116,7 +116,7 @@ def test_a_state_saved_in_either_form_is_continued_in_either(before: bool, after
     second.load_state_dict(first.state_dict())
     optimizer = adam(second)
     if after:
-        channels_last(second)
+        ChannelsLast().arrange(second)
         fuse(optimizer)
     optimizer.load_state_dict(state)
     settle(optimizer, fused=after)
@@ -161,7 +161,7 @@ def flags() -> Iterator[None]:
 @pytest.mark.usefixtures('flags')
 def test_switches(on: bool) -> None:
     allow_tf32(on)
-    try_kernels(on)
+    KernelChoice(tf32=None, try_kernels=on).attach(None)  # type: ignore[arg-type]
     assert torch.backends.cuda.matmul.allow_tf32 is on
     assert torch.backends.cudnn.allow_tf32 is on
     assert torch.backends.cudnn.benchmark is on

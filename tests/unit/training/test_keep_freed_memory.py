@@ -10,7 +10,7 @@ import pytest
 
 STEPS = """
 import os, resource, torch
-from mg_basicsr.training.acceleration import keep_freed_memory
+from mg_basicsr.training.allocator import keep_freed_memory
 if {keep}:
     assert keep_freed_memory()
 def step():
@@ -40,7 +40,7 @@ def test_steps_after_the_first_ask_the_system_for_no_memory() -> None:
 
 @pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='glibc only')
 def test_settings_of_the_environment_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mg_basicsr.training.acceleration import keep_freed_memory
+    from mg_basicsr.training.allocator import keep_freed_memory
 
     monkeypatch.setenv('GLIBC_TUNABLES', 'glibc.malloc.trim_threshold=0')
     assert not keep_freed_memory()

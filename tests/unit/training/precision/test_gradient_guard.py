@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from mg_basicsr.errors import TrainingError
+from mg_basicsr.training.extension import Extension, extend
+from mg_basicsr.training.gradient_handling import gradient_handling
 from mg_basicsr.training.micro_batches import MicroBatches
-from mg_basicsr.training.own_step import gradient_handling
 from mg_basicsr.training.precision.gradient_guard import (
     FIRST_SCALE,
     GROWTH_INTERVAL,
@@ -83,9 +85,10 @@ def equal(first: list[torch.Tensor], second: list[torch.Tensor]) -> bool:
     return len(first) == len(second) and all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
-def guarded(model: Model, precision: str = 'float16') -> GradientGuard:
+def guarded(model: Model, precision: str = 'float16', inside: Sequence[Extension] = ()) -> GradientGuard:
     lines: list[str] = []
-    guard = GradientGuard(model, [model.net_g, model.net_d], precision, precision == 'float16', lines.append)
+    guard = GradientGuard(precision, lines.append)
+    extend(model, [*inside, guard])
     guard.lines = lines  # type: ignore[attr-defined]
     return guard
 
@@ -261,9 +264,8 @@ class Plain(Model):
 @pytest.mark.parametrize('parts', [2, 4])
 def test_several_passes_are_unscaled_once(parts: int) -> None:
     whole, divided, scaled = Plain(), Plain(), Plain()
-    MicroBatches(divided)
-    MicroBatches(scaled)
-    guard = guarded(scaled)
+    extend(divided, [MicroBatches()])
+    guard = guarded(scaled, inside=[MicroBatches()])
     train(whole)
     train(divided, parts=parts)
     train(scaled, parts=parts)
@@ -277,8 +279,7 @@ def test_several_passes_are_unscaled_once(parts: int) -> None:
 
 def test_one_bad_pass_of_several_skips_the_step() -> None:
     model = Plain()
-    MicroBatches(model)
-    guard = guarded(model)
+    guard = guarded(model, inside=[MicroBatches()])
     before = model.state()
     lq = torch.rand(4, 3, 8, 8)
     lq[0] = math.nan
@@ -294,6 +295,7 @@ import sys, torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from mg_basicsr.training.precision.gradient_guard import GradientGuard
+from mg_basicsr.training.extension import extend
 from mg_basicsr.training.micro_batches import MicroBatches
 
 rank, file = int(sys.argv[1]), sys.argv[2]
@@ -317,8 +319,8 @@ class Batch(dict):
     parts = 2
 
 model = Model()
-MicroBatches(model)
-guard = GradientGuard(model, [model.net_g.module], 'float16', True)
+guard = GradientGuard('float16')
+extend(model, [MicroBatches(), guard])
 for iteration in range(3):
     lq = torch.rand(4, 2, generator=torch.Generator().manual_seed(rank))
     if rank == 1 and iteration == 1:

@@ -1,15 +1,16 @@
-"""A model's own training step: what it does with its gradients, and how to go around it without editing it."""
+"""What a training step does with gradients between the backward pass and the optimiser, read from its source."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
+from mg_basicsr.training.host_model import HostModel
 
-def gradient_handling(model: Any) -> str:
-    """Why gradients must reach the step of a BasicSR model exactly as it makes them; '' if it leaves them alone.
+
+def gradient_handling(model: HostModel) -> str:
+    """Return why gradients must reach a model's optimisers exactly as it makes them; '' if it leaves them alone.
 
     A step that scales losses or clips gradients itself does so between the backward pass and the optimiser, where
     nothing can be inserted from outside.
@@ -31,17 +32,3 @@ def _source(method: Callable[..., Any]) -> str:
         return inspect.getsource(method)
     except (OSError, TypeError):
         return ''
-
-
-@contextmanager
-def replaced(owner: Any, name: str, value: Callable[..., Any]) -> Iterator[None]:
-    """`owner.name` is `value` for the body, as an attribute of that one object."""
-    own = vars(owner).get(name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        if own is None:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, own)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from mg_basicsr.training.networks import freeze, frozen_by_options, frozen_parameters, load_weights, networks_of
+from mg_basicsr.training.checkpoints.networks import freeze, frozen_by_options, frozen_parameters, load_weights, targets
 
 
 class Network(nn.Module):
@@ -23,24 +24,37 @@ class Network(nn.Module):
 ALL = [name for name, _ in Network().named_parameters()]
 
 
-def test_networks_are_found_by_name() -> None:
-    model = SimpleNamespace(net_g=nn.DataParallel(Network()), net_d=Network(), net_g_ema=Network(), cri_pix=nn.L1Loss())
-    model.net_d_iters = 1  # BasicSR's GAN models have such numbers
-    found = networks_of(model)
-    assert list(found) == ['net_g', 'net_d', 'net_g_ema']
-    assert all(type(network) is Network for network in found.values())
+def model(**networks: nn.Module) -> Any:
+    """A model whose optimisers update its networks, other than moving averages."""
+    trained = [network for name, network in networks.items() if not name.endswith('_ema')]
+    return SimpleNamespace(**networks, optimizers=[torch.optim.SGD(network.parameters(), 0.1) for network in trained])
 
 
 def test_what_is_frozen_is_put_back() -> None:
-    source = {'net_g': Network(), 'net_d': Network(), 'net_g_ema': Network()}
-    source['net_g'].spynet.requires_grad_(False)
-    source['net_g_ema'].requires_grad_(False)
+    source = model(net_g=Network(), net_d=Network(), net_g_ema=Network())
+    source.net_g.spynet.requires_grad_(False)
+    source.net_g_ema.requires_grad_(False)
     frozen = frozen_parameters(source)
     assert frozen == {'net_g': ['spynet.weight', 'spynet.bias'], 'net_d': []}
-    target = {'net_g': Network()}
-    target['net_g'].fusion.requires_grad_(False)  # as a network may be built
-    freeze(target, frozen)
+    target = model(net_g=Network())
+    target.net_g.fusion.requires_grad_(False)  # as a network may be built
+    freeze({'net_g': target.net_g}, frozen)
     assert frozen_parameters(target)['net_g'] == frozen['net_g']
+
+
+def test_files_belong_to_a_network_by_name_or_by_weights() -> None:
+    saved = {'params': Network().state_dict(), 'params_ema': Network().state_dict()}
+    one = model(net_g=Network(), net_g_ema=Network(), net_d=nn.Linear(2, 2))
+    assert targets(one, 'net_g', saved) == {'params': ('net_g', one.net_g), 'params_ema': ('net_g_ema', one.net_g_ema)}
+    assert targets(one, 'net_x', {}) == {}
+    other = model(generator=Network(), slow_generator_ema=Network(), critic=nn.Linear(2, 2))
+    found = targets(other, 'net_g', saved)
+    assert {key: name for key, (name, _) in found.items()} == {
+        'params': 'generator',
+        'params_ema': 'slow_generator_ema',
+    }
+    twins = model(first=Network(), second=Network())
+    assert targets(twins, 'net_g', saved) == {}  # it cannot be known which
 
 
 @pytest.mark.parametrize(

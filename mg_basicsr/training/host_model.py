@@ -1,0 +1,114 @@
+"""What this package uses of a BasicSR model, and which of its networks are trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+
+
+class HostModel(Protocol):
+    """The members of BasicSR's BaseModel and its subclasses that are used here.
+
+    `optimize_parameters` has other arguments in each repository, so nothing is assumed about them. `model_ema`,
+    `best_metric_results` and networks are looked up by `getattr` and `vars`, since not every model has them.
+    """
+
+    opt: dict[str, Any]
+    device: torch.device
+    optimizers: list[torch.optim.Optimizer]
+    schedulers: list[Any]
+    log_dict: dict[str, Any]
+
+    def feed_data(self, data: Any) -> None:
+        """Take a mini-batch."""
+
+    @property
+    def optimize_parameters(self) -> Any:
+        """Make a training step."""
+
+    def save(self, epoch: int, current_iter: int) -> None:
+        """Write a checkpoint."""
+
+
+def trained_networks(model: HostModel) -> dict[str, nn.Module]:
+    """Return the networks that an optimiser updates, by attribute, without wrappers for several devices.
+
+    The attribute may have any name; members of a list or dictionary are called `attribute.0`, `attribute.key`.
+    Moving averages and the networks of losses are left out, since no optimiser updates them.
+    """
+    updated = {id(parameter) for parameter in _optimised(model)}
+    return {
+        name: network
+        for name, network in _modules(model)
+        if any(id(parameter) in updated for parameter in network.parameters())
+    }
+
+
+class Average(NamedTuple):
+    """A moving average: its attribute, the attribute of the trained network that it follows, and the network."""
+
+    attribute: str
+    of: str
+    network: nn.Module
+
+
+def moving_averages(model: HostModel) -> list[Average]:
+    """Return the copies of trained networks that no optimiser updates.
+
+    A copy has the class of its original and parameters of the same names and shapes. Of several originals that fit, the
+    one is taken whose name the copy's name begins with (`net_g_ema`), the longest of these, else the first.
+    """
+    trained = trained_networks(model)
+    found: list[Average] = []
+    for name, network in _modules(model):
+        originals = [] if name in trained else [other for other in trained if _is_copy(network, trained[other])]
+        if originals:
+            named_after = [other for other in originals if name.startswith(other)]
+            found.append(Average(name, max(named_after, key=len, default=originals[0]), network))
+    return found
+
+
+def networks_of(model: HostModel) -> dict[str, nn.Module]:
+    """Return the trained networks and their moving averages, by attribute."""
+    return trained_networks(model) | {average.attribute: average.network for average in moving_averages(model)}
+
+
+def wrapped_networks(model: HostModel) -> list[DistributedDataParallel]:
+    """Return the networks that exchange gradients between ranks, in their wrappers."""
+    return [value for _, value in _attributes(model) if isinstance(value, DistributedDataParallel)]
+
+
+def _optimised(model: HostModel) -> Iterator[torch.Tensor]:
+    for optimizer in model.optimizers:
+        for group in optimizer.param_groups:
+            yield from group['params']
+
+
+def _modules(model: HostModel) -> Iterator[tuple[str, nn.Module]]:
+    """Every module that the model holds, once, under its first name, without wrappers."""
+    seen: set[int] = set()
+    for name, value in _attributes(model):
+        network = value.module if isinstance(value, (DataParallel, DistributedDataParallel)) else value
+        if id(network) not in seen:
+            seen.add(id(network))
+            yield name, network
+
+
+def _attributes(model: HostModel) -> Iterator[tuple[str, nn.Module]]:
+    for name, value in list(vars(model).items()):
+        if isinstance(value, nn.Module):
+            yield name, value
+        elif isinstance(value, (list, tuple, Mapping)):
+            items = value.items() if isinstance(value, Mapping) else enumerate(value)
+            yield from ((f'{name}.{key}', item) for key, item in items if isinstance(item, nn.Module))
+
+
+def _is_copy(network: nn.Module, original: nn.Module) -> bool:
+    if type(network) is not type(original):
+        return False
+    shapes = [{name: value.shape for name, value in each.named_parameters()} for each in (network, original)]
+    return shapes[0] == shapes[1]
