@@ -2,14 +2,21 @@
 
 An error is a list of problems, each told in up to three lines: what is wrong (with the dotted option path or the file,
 and the value), what is allowed, and what to do. Programs built on this package can catch `MultigridError`; the command
-line prints it without a traceback and leaves with exit code 2.
+line prints it without a traceback and ends with exit code 2, and so does whatever the host calls (`fail`,
+`ending_cleanly`).
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import functools
+import sys
+from collections.abc import Callable
+from typing import NamedTuple, NoReturn, ParamSpec, TypeVar
 
 EXIT_CODE = 2
+
+Parameters = ParamSpec('Parameters')
+Result = TypeVar('Result')
 
 
 class Problem(NamedTuple):
@@ -57,3 +64,22 @@ class DataError(MultigridError):
 
 class TrainingError(MultigridError):
     """A model, network or machine that cannot run what the plan asks for."""
+
+
+def fail(error: MultigridError) -> NoReturn:
+    """End the process with exit code 2 and the error on standard error, without a traceback."""
+    print(f'\n{error}', file=sys.stderr, flush=True)
+    raise SystemExit(EXIT_CODE) from None
+
+
+def ending_cleanly(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Wrap a function that the host calls, which does not know `MultigridError`: this error ends the process."""
+
+    @functools.wraps(function)
+    def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        try:
+            return function(*args, **kwargs)
+        except MultigridError as error:
+            fail(error)
+
+    return call

@@ -8,8 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from mg_basicsr._version import __version__
-from mg_basicsr.errors import MultigridError
-from mg_basicsr.host.patches.planned_options import fail
+from mg_basicsr.errors import MultigridError, fail
 
 # name: (module in this folder, one line of help); a module has `add_arguments(parser)` and `run(arguments) -> int`
 COMMANDS = {
@@ -24,7 +23,7 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Parses, calls, and leaves with the command's exit code: 0, or 2 for a mistake of the user's."""
+    """Parse the arguments, run the command, and exit with its code: 0, or 2 for a mistake of the user's."""
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         prog='mg-basicsr', description='Multigrid training for BasicSR.', allow_abbrev=False

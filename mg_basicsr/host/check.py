@@ -24,9 +24,9 @@ from mg_basicsr.errors import ConfigError, MultigridError, Problem, TrainingErro
 from mg_basicsr.host.data.adapter import AdaptedDataset
 from mg_basicsr.host.data.datasets import planned_dataset
 from mg_basicsr.host.data.grids import run_grid
+from mg_basicsr.host.entry.start import resolve_with_data
 from mg_basicsr.host.install import install
 from mg_basicsr.host.norm import whole_batches
-from mg_basicsr.host.patches.planned_options import resolve_with_data
 from mg_basicsr.host.run import Run, activate
 from mg_basicsr.host.trial.at_start import check_data
 from mg_basicsr.host.trial.trials import Trials, arguments_by_name, distinct_batches

@@ -21,7 +21,8 @@ import mg_basicsr  # noqa: F401 - so that BasicSR 1.4.2 can be imported
 from mg_basicsr.config.resolve import resolve
 from mg_basicsr.data.crops.pixels import to_float
 from mg_basicsr.data.sampling.sampler import MultigridSampler
-from mg_basicsr.host.patches.planned_options import parse_command_line, prepare
+from mg_basicsr.host.entry.command_line import parse_command_line
+from mg_basicsr.host.entry.start import start_run
 from mg_basicsr.host.run import activate
 from mg_basicsr.parsing.options_file import load_options
 from tests.integration.conftest import SCALE, Project, same_weights
@@ -137,7 +138,7 @@ def bicubic_losses(options_file: Path, iterations: Sequence[int]) -> NDArray[np.
 
     Clips differ more than networks do: only against the same clips can the loss be seen to fall.
     """
-    run = prepare(parse_command_line(['-opt', str(options_file)]))
+    run = start_run(parse_command_line(['-opt', str(options_file)]))
     activate(None)
     assert run is not None and run.dataset is not None
     sampler = MultigridSampler(run.plan, len(run.dataset), run.settings.seed)
