@@ -42,7 +42,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from mg_basicsr.errors import ending_cleanly
+from mg_basicsr.errors import Problem, TrainingError, ending_cleanly
 from mg_basicsr.host.log import logger
 from mg_basicsr.patching import Function, in_force, missing, refuse_missing, wrap
 
@@ -110,6 +110,7 @@ def patch_models(module: ModuleType) -> None:
 
     @around(module, 'BaseModel.update_learning_rate', 'clock, seeds and rates of an iteration; signals')
     def update_learning_rate(run: Run, original: Function, self: Any, current_iter: int, warmup_iter: int = -1) -> None:
+        _check_adopted(run, self)
         signals.between_steps(run, self)
         ours.begin_iteration(run, self, current_iter)
 
@@ -223,6 +224,19 @@ def log_patches() -> None:
     logger().info(f'multigrid: {len(in_force())} patches in force, `mg-basicsr check -v` lists them')
     for lacking in missing():
         logger().warning(f'multigrid: {lacking}')
+
+
+def _check_adopted(run: Run, model: Any) -> None:
+    """Raise TrainingError for a model that overrides setup_schedulers in a way that passes over the hook."""
+    if run.model is None:
+        raise TrainingError(
+            Problem(
+                'model_type',
+                f'{type(model).__name__}.setup_schedulers does not call that of BaseModel, where a plan takes effect',
+                'needed: super().setup_schedulers()',
+                'call it there, or remove the multigrid block',
+            )
+        )
 
 
 def _check_required() -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -150,6 +150,19 @@ def test_the_log_has_the_number_of_patches(caplog: pytest.LogCaptureFixture) -> 
         hooks.log_patches()
     count = len(patching.in_force())
     assert caplog.messages == [f'multigrid: {count} patches in force, `mg-basicsr check -v` lists them']
+
+
+def test_a_model_that_passes_over_the_hook_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = base_model()
+    hooks.patch_models(module)
+    monkeypatch.setattr(hooks, 'active', lambda: SimpleNamespace(model=None))
+    own = type('OwnModel', (module.BaseModel,), {'setup_schedulers': lambda self: None})()
+    own.setup_schedulers()
+    with pytest.raises(SystemExit) as ended:
+        own.update_learning_rate(1)
+    assert ended.value.code == 2 and 'OwnModel.setup_schedulers does not call' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('names', [['CPUPrefetcher'], ['CUDAPrefetcher'], ['CPUPrefetcher', 'CUDAPrefetcher']])
