@@ -21,7 +21,8 @@ from typing import Any
 import torch
 
 from mg_basicsr.host.entry.basicsr_train import train
-from mg_basicsr.host.patches.planned_options import parse_command_line, prepare
+from mg_basicsr.host.entry.command_line import parse_command_line
+from mg_basicsr.host.entry.start import start_run
 
 PARTS = ('loading', 'copying', 'forward', 'backward', 'optimiser')
 FIRST = 'first iteration'  # with the start of workers and the check of every shape
@@ -105,7 +106,7 @@ class Record:
 def main() -> None:
     """Trains, then writes the record."""
     path = Path(sys.argv.pop(1))
-    prepare(parse_command_line(sys.argv[1:]))
+    start_run(parse_command_line(sys.argv[1:]))
     record = Record()
     install(record)
     train()

@@ -2,10 +2,13 @@
 
 Importing the package is one of the three ways in: `import mg_basicsr` at the top of a training script makes the
 `multigrid:` block of its options file work. It returns at once; BasicSR's modules are hooked when they are imported.
+
+Most names below can be used without BasicSR's train loop, and without BasicSR; each is imported when it is first used.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from mg_basicsr._version import __version__
@@ -13,22 +16,43 @@ from mg_basicsr.host.install import install
 
 install()
 
-_REGISTERED = (
-    'SAMPLER_REGISTRY',
-    'MultigridDataset',
-    'MultigridModel',
-    'MultigridREDSDataset',
-    'MultigridSampler',
-    'MultigridVimeo90KDataset',
-)
+# public name: 'module:attribute' that it stands for
+_PUBLIC = {
+    # registered with BasicSR
+    'SAMPLER_REGISTRY': 'mg_basicsr.host.registered:SAMPLER_REGISTRY',
+    'MultigridDataset': 'mg_basicsr.host.data.datasets:MultigridDataset',
+    'MultigridModel': 'mg_basicsr.host.registered:MultigridModel',
+    'MultigridREDSDataset': 'mg_basicsr.host.data.datasets:MultigridREDSDataset',
+    'MultigridSampler': 'mg_basicsr.data.sampling.sampler:MultigridSampler',
+    'MultigridVimeo90KDataset': 'mg_basicsr.host.data.datasets:MultigridVimeo90KDataset',
+    # a plan, and training sets that deliver its shapes
+    'plan': 'mg_basicsr.config.planning:plan',
+    'Plan': 'mg_basicsr.schedule.plan:Plan',
+    'TrainSetOptions': 'mg_basicsr.data.listing.train_set:TrainSetOptions',
+    'REDS': 'mg_basicsr.data.datasets.reds:REDS',
+    'REDSRecurrent': 'mg_basicsr.data.datasets.reds:REDSRecurrent',
+    'Vimeo90K': 'mg_basicsr.data.datasets.vimeo:Vimeo90K',
+    'Vimeo90KRecurrent': 'mg_basicsr.data.datasets.vimeo:Vimeo90KRecurrent',
+    'PairedImage': 'mg_basicsr.data.datasets.images:PairedImage',
+    # crop stores
+    'StoreFrames': 'mg_basicsr.data.store.reader:StoreFrames',
+    'open_store': 'mg_basicsr.data.store.opening:open_store',
+    'build_store': 'mg_basicsr.data.store.building.folders:build_store',
+    # errors
+    'MultigridError': 'mg_basicsr.errors:MultigridError',
+}
 
-__all__ = ['__version__', *_REGISTERED]
+__all__ = ['__version__', *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:
-    """The registered classes, imported (with basicsr) only when they are asked for."""
-    if name in _REGISTERED:
-        from mg_basicsr.host import registered
+    """Import what a public name stands for, when it is first used."""
+    if name not in _PUBLIC:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    module, _, attribute = _PUBLIC[name].partition(':')
+    value = globals()[name] = getattr(importlib.import_module(module), attribute)
+    return value
 
-        return getattr(registered, name)
-    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -73,7 +73,7 @@ def fail(error: MultigridError) -> NoReturn:
 
 
 def ending_cleanly(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Wrap a function that the host calls: the host does not know `MultigridError`, so it ends in `fail`."""
+    """Wrap a function that the host calls, which does not know `MultigridError`: this error ends the process."""
 
     @functools.wraps(function)
     def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:

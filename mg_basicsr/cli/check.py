@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import sys
 from contextlib import redirect_stdout
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from mg_basicsr.cli.planned_file import add_file_arguments, load_file
+from mg_basicsr.patching import in_force, missing
 from mg_basicsr.schedule.describe import describe
 from mg_basicsr.schedule.duration import seconds_per_iter
 
@@ -19,18 +21,19 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     parser.add_argument('--json', action='store_true', help='one JSON object')
+    parser.add_argument('-v', '--verbose', action='store_true', help='also list the patches to BasicSR and torch')
     add_file_arguments(parser, 'number of ranks, of which one is tried (default: as `plan`)')
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Checks the run and prints the figures; returns the exit code."""
+    """Check the run, print the figures, and return the exit code."""
     from rich.console import Console
 
     file = load_file(arguments)
     console = Console(stderr=True, highlight=False)
-    # networks and the host print as they like; standard output is ours
+    # networks and the host may print; standard output holds our result alone
     with console.status('options and files') as status, redirect_stdout(io.StringIO()):
         from mg_basicsr.host.check import check
 
@@ -39,11 +42,13 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(described(report), indent=2))
     else:
         print_table(report, arguments.opt)
+    if arguments.verbose:
+        print_patches(sys.stderr if arguments.json else sys.stdout)
     return 0
 
 
 def described(report: Report) -> dict[str, Any]:
-    """The object of `plan --json`, with seconds and memory in each stage and the hours of both runs."""
+    """Return the object of `plan --json`, with seconds and memory in each stage and the hours of both runs."""
     plan = report.settings.plan
     facts = describe(plan, report.settings.baseline)
     for stage, told in zip(plan.stages, facts['stages'], strict=True):
@@ -53,7 +58,7 @@ def described(report: Report) -> dict[str, Any]:
 
 
 def print_table(report: Report, name: str) -> None:
-    """The check as a person reads it, within 80 columns."""
+    """Print the check as a table for people, within 80 columns."""
     from rich.console import Console
     from rich.table import Table
 
@@ -89,11 +94,17 @@ def print_table(report: Report, name: str) -> None:
     )
 
 
+def print_patches(file: TextIO) -> None:
+    """Print every patch that is in force, one a line, and what is lost with functions that this basicsr lacks."""
+    for line in (*in_force(), *missing()):
+        print(line, file=file)
+
+
 def _figures(report: Report, stage: Stage) -> list[Figures]:
     return [report.figures[batch] for batch in stage.batches]
 
 
 def _peak(figures: list[Figures]) -> float | None:
-    """The most of several shapes."""
+    """Return the highest peak of several shapes; None where it is not measured."""
     peaks = [each.peak_mib for each in figures if each.peak_mib is not None]
     return max(peaks, default=None)

@@ -23,7 +23,7 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Parses, calls, and leaves with the command's exit code: 0, or 2 for a mistake of the user's."""
+    """Parse the arguments, run the command, and exit with its code: 0, or 2 for a mistake of the user's."""
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         prog='mg-basicsr', description='Multigrid training for BasicSR.', allow_abbrev=False

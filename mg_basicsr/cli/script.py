@@ -7,20 +7,23 @@ import sys
 from pathlib import Path
 
 from mg_basicsr.errors import ConfigError, Problem
+from mg_basicsr.host.entry.command_line import parse_command_line
 from mg_basicsr.host.entry.script import run_script
-from mg_basicsr.host.patches.planned_options import parse_command_line, prepare
+from mg_basicsr.host.entry.start import start_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
     parser.add_argument('script', type=Path, help='the training script')
     parser.add_argument('arguments', nargs=argparse.REMAINDER, help="the script's own arguments")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Plan the run that the script's arguments ask for, run the script, and return the exit code."""
     script: Path = arguments.script
     if not script.is_file():
         raise ConfigError(Problem(f'run {script}', 'no such file', 'needed: the path of a training script'))
     sys.argv[:] = [str(script), *arguments.arguments]
-    prepare(parse_command_line(arguments.arguments))
+    start_run(parse_command_line(arguments.arguments))
     run_script(script)
     return 0

@@ -6,10 +6,12 @@ import argparse
 import sys
 
 from mg_basicsr.host.entry.basicsr_train import train
-from mg_basicsr.host.patches.planned_options import parse_command_line, prepare
+from mg_basicsr.host.entry.command_line import parse_command_line
+from mg_basicsr.host.entry.start import start_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
     parser.add_argument('-opt', '--opt', required=True, help='the options file')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
     parser.add_argument('--auto_resume', action='store_true')
@@ -19,11 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Plan the run, train it, and return the exit code."""
     # BasicSR parses the command line itself; it gets it as it would from its own train.py
     argv = ['-opt', arguments.opt, '--launcher', arguments.launcher, '--local_rank', str(arguments.local_rank)]
     argv += [flag for flag in ('--auto_resume', '--debug') if getattr(arguments, flag[2:])]
     argv += ['--force_yml', *arguments.force_yml] if arguments.force_yml else []
     sys.argv[1:] = argv
-    prepare(parse_command_line(argv))
+    start_run(parse_command_line(argv))
     train()
     return 0

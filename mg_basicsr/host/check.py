@@ -25,8 +25,8 @@ from mg_basicsr.host.data.adapter import AdaptedDataset
 from mg_basicsr.host.data.check_data import check_data
 from mg_basicsr.host.data.datasets import planned_dataset
 from mg_basicsr.host.data.grids import run_grid
+from mg_basicsr.host.entry.start import resolve_with_data
 from mg_basicsr.host.install import install
-from mg_basicsr.host.patches.planned_options import resolve_with_data
 from mg_basicsr.host.run import Run, Specification, activate
 from mg_basicsr.host.trial.trials import Trials, arguments_by_name, distinct_batches, in_trial
 from mg_basicsr.parsing.options_file import OptionsFile

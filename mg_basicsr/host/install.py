@@ -1,26 +1,42 @@
 """Attaches shims and hooks to the host's modules: at once to those that are loaded, to the others on their import.
 
-Nothing is imported here, so `import mg_basicsr` stays cheap, and whichever basicsr the script would import is the one
-that is patched: an installed one, or a repository's own.
+The functions that patch are named as text and imported with the module that they patch, so that `import mg_basicsr`
+stays cheap, and whichever basicsr the script imports is patched: an installed one, or a repository's own.
 """
 
 from __future__ import annotations
 
 import wrapt
 
-from mg_basicsr.host.patches.compat import SHIMS
-from mg_basicsr.host.patches.hooks import HOOKS
+SHIMS = 'mg_basicsr.host.patches.compat:apply'
+
+# (module, 'module:function' to call with it), in order: shims first, so that hooks are around them
+PATCHES = (
+    ('yaml', 'mg_basicsr.host.patches.planned_options:patch_yaml'),
+    ('torch', SHIMS),
+    ('torch', 'mg_basicsr.host.patches.hooks:patch_torch'),
+    ('torchvision.transforms', SHIMS),
+    ('basicsr.utils.registry', 'mg_basicsr.host.patches.hooks:register'),
+    ('basicsr.utils.dist_util', SHIMS),
+    ('basicsr.data.prefetch_dataloader', SHIMS),
+    ('basicsr.data.prefetch_dataloader', 'mg_basicsr.host.patches.hooks:patch_prefetchers'),
+    ('basicsr.models.base_model', SHIMS),
+    ('basicsr.models.base_model', 'mg_basicsr.host.patches.hooks:patch_models'),
+    ('basicsr.archs.spynet_arch', SHIMS),
+    ('basicsr.archs.basicvsrpp_arch', SHIMS),
+    ('basicsr.models.archs.spynet_arch', SHIMS),  # BasicSR up to 1.2
+    ('basicsr.train', SHIMS),
+)
 
 
 def install() -> None:
-    """Registers every shim and hook. Calling it again changes nothing."""
+    """Register every shim and hook. Calling it again changes nothing."""
     global _installed
     if _installed:
         return
     _installed = True
-    for table in (SHIMS, HOOKS):
-        for module, patch in table.items():
-            wrapt.register_post_import_hook(patch, module)
+    for module, function in PATCHES:
+        wrapt.register_post_import_hook(function, module)
 
 
 _installed = False

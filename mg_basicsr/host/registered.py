@@ -1,20 +1,18 @@
-"""Our types beside BasicSR's own, in its registries."""
+"""The types of this package that are registered beside BasicSR's own."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from mg_basicsr.data.sampling.sampler import MultigridSampler
 from mg_basicsr.demo.network import MultigridDemoNet
-from mg_basicsr.errors import ConfigError, MultigridError, Problem, fail
+from mg_basicsr.errors import ConfigError, Problem, ending_cleanly
 from mg_basicsr.host.data.datasets import MultigridDataset, MultigridREDSDataset, MultigridVimeo90KDataset
 
 
 def MultigridModel(opt: dict[str, Any]) -> Any:
-    """The model class that `base_model` names, as it is: the hooks on BaseModel make any model follow the plan.
+    """Return a model of the class that `base_model` names: the hooks on BaseModel make any model follow the plan.
 
     Raises:
         ConfigError: no `base_model`, or one that is not registered.
@@ -35,21 +33,12 @@ def MultigridModel(opt: dict[str, Any]) -> Any:
     return MODEL_REGISTRY.get(base_model)(opt)
 
 
-def _ends_cleanly(entry: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
-    """The entry for the registry: the host calls it, and knows nothing of our exceptions."""
-
-    @functools.wraps(entry)
-    def make(opt: dict[str, Any]) -> Any:
-        try:
-            return entry(opt)
-        except MultigridError as error:
-            fail(error)
-
-    return make
-
-
 def register(module: ModuleType) -> None:
-    """Registers everything with the registries of basicsr.utils.registry (old copies of BasicSR have fewer)."""
+    """Register everything with the registries of basicsr.utils.registry. What is registered already stays.
+
+    Old copies of BasicSR have fewer registries. A type that is named in an options file and not registered is an error
+    of the host's, so that this needs no message.
+    """
     table: dict[str, tuple[Any, ...]] = {
         'DATASET_REGISTRY': (MultigridREDSDataset, MultigridVimeo90KDataset, MultigridDataset),
         'MODEL_REGISTRY': (MultigridModel,),
@@ -61,7 +50,7 @@ def register(module: ModuleType) -> None:
             continue
         for entry in entries:
             if entry.__name__ not in registry:
-                registry.register(entry if isinstance(entry, type) else _ends_cleanly(entry))
+                registry.register(entry if isinstance(entry, type) else ending_cleanly(entry))
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mg_basicsr.errors import MultigridError
-from mg_basicsr.host.patches.planned_options import parse_command_line, prepare
+from mg_basicsr.host.entry.command_line import parse_command_line
+from mg_basicsr.host.entry.start import start_run
 from mg_basicsr.host.run import activate, active_run
 from tests.integration.conftest import BLOCK, Project
 
@@ -89,7 +90,7 @@ def no_run_left():
 def test_mistake_is_named_before_anything_happens(project, clips, mistake):
     path = project.write(mistake(project, clips))
     with pytest.raises(MultigridError) as caught:
-        prepare(parse_command_line(['-opt', str(path)]))
+        start_run(parse_command_line(['-opt', str(path)]))
     for expected in MISTAKES[mistake]:
         assert expected in str(caught.value)
     for problem in caught.value.problems:
@@ -100,7 +101,7 @@ def test_mistake_is_named_before_anything_happens(project, clips, mistake):
 
 def test_without_a_mistake_it_is_prepared(project):
     """The table above can fail."""
-    run = prepare(parse_command_line(['-opt', str(project.write())]))
+    run = start_run(parse_command_line(['-opt', str(project.write())]))
     assert run is not None and run is active_run()
 
 
@@ -108,7 +109,7 @@ def test_ranks_that_do_not_divide_the_batch(project, monkeypatch):
     monkeypatch.setenv('WORLD_SIZE', '3')
     path = project.write({**BLOCK, 'base_batch_size': 4})
     with pytest.raises(MultigridError, match='4 clips cannot be divided among 3 ranks'):
-        prepare(parse_command_line(['-opt', str(path), '--launcher', 'pytorch']))
+        start_run(parse_command_line(['-opt', str(path), '--launcher', 'pytorch']))
 
 
 @pytest.mark.parametrize('way', ['train', 'run', 'import'])

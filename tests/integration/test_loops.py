@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import torch
 
+from mg_basicsr.host.entry.command_line import parse_command_line
+from mg_basicsr.host.entry.start import start_run
 from mg_basicsr.host.patches.hooks import patch_prefetchers
-from mg_basicsr.host.patches.planned_options import parse_command_line, prepare
 from mg_basicsr.host.run import activate
 from tests.helpers.trainer import TRAIN, Trainer
 from tests.integration.conftest import BLOCK, Project, same_weights
@@ -252,7 +253,7 @@ def test_prefetchers_deliver_each_iteration_once(
     project: Project, kind: type, start: int, endless: bool, request: pytest.FixtureRequest
 ) -> None:
     request.addfinalizer(lambda: activate(None))
-    run = prepare(parse_command_line(['-opt', str(project.write())]))
+    run = start_run(parse_command_line(['-opt', str(project.write())]))
     assert run is not None
     owner = type('Prefetcher', (kind,), dict(vars(kind)))
     patch_prefetchers(SimpleNamespace(CUDAPrefetcher=owner))  # type: ignore[arg-type]

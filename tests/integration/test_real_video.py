@@ -21,7 +21,8 @@ import mg_basicsr  # noqa: F401 - so that BasicSR 1.4.2 can be imported
 from mg_basicsr.config.resolve import resolve
 from mg_basicsr.data.crops.pixels import to_float
 from mg_basicsr.data.sampling.sampler import MultigridSampler
-from mg_basicsr.host.patches.planned_options import parse_command_line, prepare
+from mg_basicsr.host.entry.command_line import parse_command_line
+from mg_basicsr.host.entry.start import start_run
 from mg_basicsr.host.run import activate
 from mg_basicsr.parsing.options_file import load_options
 from tests.integration.conftest import SCALE, Project, same_weights
@@ -137,13 +138,13 @@ def bicubic_losses(options_file: Path, iterations: Sequence[int]) -> NDArray[np.
 
     Clips differ more than networks do: only against the same clips can the loss be seen to fall.
     """
-    run = prepare(parse_command_line(['-opt', str(options_file)]))
+    run = start_run(parse_command_line(['-opt', str(options_file)]))
     activate(None)
-    assert run is not None and run.dataset is not None
-    sampler = MultigridSampler(run.plan, len(run.dataset), run.settings.seed)
+    assert run is not None and run.specification.dataset is not None
+    sampler = MultigridSampler(run.plan, len(run.specification.dataset), run.settings.seed)
     losses = []
     for iteration in iterations:
-        samples = [run.dataset[request] for request in sampler.requests(iteration)]
+        samples = [run.specification.dataset[request] for request in sampler.requests(iteration)]
         lq, gt = (torch.cat([to_float(sample[side]) for sample in samples]) for side in ('lq', 'gt'))
         upscaled = functional.interpolate(lq, scale_factor=SCALE, mode='bicubic', align_corners=False)
         losses.append(((upscaled - gt).square() + 1e-12).sqrt().mean().item())

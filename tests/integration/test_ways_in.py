@@ -8,12 +8,13 @@ from tests.integration.conftest import BLOCK, Project, same_weights, write_clips
 
 # what a repository's own train.py looks like at its shortest
 SCRIPT = 'import os\nfrom basicsr.train import train_pipeline\ntrain_pipeline(os.getcwd())\n'
-# BasicSR with our shims alone: the module that holds the hooks is replaced by an empty one
+# BasicSR with our shims alone: the modules that hold the hooks are replaced by some that do nothing
 WITHOUT_HOOKS = """
 import sys, types
-hooks = types.ModuleType('mg_basicsr.host.patches.hooks')
-hooks.HOOKS = {}
-sys.modules['mg_basicsr.host.patches.hooks'] = hooks
+for name in ('hooks', 'planned_options'):
+    nothing = types.ModuleType(f'mg_basicsr.host.patches.{name}')
+    nothing.__getattr__ = lambda name: lambda module: None
+    sys.modules[nothing.__name__] = nothing
 import mg_basicsr
 """
 WAYS = {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,11 +35,12 @@ MAY_IMPORT = {
     'demo': WORKING,
     'host': WORKING | {'demo'},
     'cli': WORKING | {'demo', 'host'},
-    'package': {'_version', 'errors', 'patching', 'host'},
+    'package': {'_version', 'errors', 'schedule', 'config', 'data', 'host'},
     '__main__': {'cli'},
 }
 STANDARD_LIBRARY_ONLY = {'_version', 'errors', 'schedule', 'atomic_files', 'patching', '__main__'}
 WITHOUT_TORCH = {'parsing', 'dataset_types', 'config'}
+IN_TEXT = re.compile(r'(mg_basicsr(?:\.\w+)+):\w+')  # 'module:attribute', imported when it is needed
 
 
 class Import(NamedTuple):
@@ -72,6 +75,8 @@ def targets(node: ast.AST, package: str) -> Iterator[str]:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, 'id', '')
         if name in ('import_module', '__import__') and isinstance(node.args[0].value, str):
             yield node.args[0].value
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str) and (found := IN_TEXT.fullmatch(node.value)):
+        yield found[1]
 
 
 def imports_of(source: str, package: str) -> Iterator[Import]:
@@ -112,6 +117,35 @@ def violations(source: str, module: str, is_package: bool = False) -> list[str]:
 FILES = sorted(PACKAGE.rglob('*.py'))
 
 
+def modules_imported(source: str, module: str, known: set[str], is_package: bool = False) -> set[str]:
+    """Modules of the package that a file imports at any time: inside functions too, but not for type checkers alone."""
+    package = module if is_package else module.rpartition('.')[0]
+
+    def walk(node: ast.AST) -> Iterator[str]:
+        if isinstance(node, ast.If) and 'TYPE_CHECKING' in ast.unparse(node.test):
+            children: list[ast.AST] = [*node.orelse]
+        else:
+            origins = list(targets(node, package))
+            names = [alias.name for alias in node.names] if isinstance(node, ast.ImportFrom) else []
+            submodules = {f'{origin}.{name}' for origin in origins for name in names} & known
+            # `from mg_basicsr.host import model` imports host/model.py, and of host/__init__.py nothing
+            yield from submodules if len(submodules) == len(names) > 0 else {*submodules, *origins}
+            children = list(ast.iter_child_nodes(node))
+        for child in children:
+            yield from walk(child)
+
+    return set(walk(ast.parse(source))) & known - {module}
+
+
+def circle(graph: Mapping[str, set[str]]) -> list[str]:
+    """A circle of imports, each module importing the next; empty if there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(reversed(error.args[1]))
+    return []
+
+
 def test_every_file_belongs_to_a_known_layer() -> None:
     assert FILES
     assert {layer_of(module_name(path)) for path in FILES} <= set(MAY_IMPORT)
@@ -124,6 +158,15 @@ def test_imports_point_down() -> None:
         for line in violations(path.read_text(), module_name(path), is_package=path.name == '__init__.py')
     ]
     assert not found, '\n'.join(found)
+
+
+def test_no_circle_of_imports() -> None:
+    sources = {module_name(path): path for path in FILES}
+    graph = {
+        name: modules_imported(path.read_text(), name, set(sources), path.name == '__init__.py')
+        for name, path in sources.items()
+    }
+    assert ' imports '.join(circle(graph)) == ''
 
 
 def test_no_file_is_too_long() -> None:
@@ -157,10 +200,38 @@ def test_no_file_is_too_long() -> None:
         ('mg_basicsr.cli.main', 'def train():\n    import basicsr', False),
         ('mg_basicsr.__main__', 'from mg_basicsr.cli.main import main', True),
         ('mg_basicsr.errors', 'from mg_basicsr.schedule import plan', False),
+        ('mg_basicsr', "TABLE = {'plan': 'mg_basicsr.config.planning:plan'}", True),
+        ('mg_basicsr', "TABLE = {'plan': 'mg_basicsr.cli.plan:run'}", False),
     ],
 )
 def test_rules(module: str, source: str, allowed: bool) -> None:
     assert (violations(source, module) == []) is allowed
+
+
+@pytest.mark.parametrize(
+    ('source', 'expected'),
+    [
+        ('from mg_basicsr.host import b', {'mg_basicsr.host.b'}),
+        ('from mg_basicsr.host import b, thing', {'mg_basicsr.host', 'mg_basicsr.host.b'}),
+        ('from mg_basicsr.host.b import thing', {'mg_basicsr.host.b'}),
+        ('from . import b', {'mg_basicsr.host.b'}),
+        ('from .b import thing', {'mg_basicsr.host.b'}),
+        ('import mg_basicsr.host.b as other', {'mg_basicsr.host.b'}),
+        ('def f():\n    from mg_basicsr.host.b import thing', {'mg_basicsr.host.b'}),
+        ("TABLE = {'name': 'mg_basicsr.host.b:thing'}", {'mg_basicsr.host.b'}),
+        ("importlib.import_module('mg_basicsr.host.b')", {'mg_basicsr.host.b'}),
+        ('if TYPE_CHECKING:\n    from mg_basicsr.host.b import thing', set()),
+        ('import json', set()),
+    ],
+)
+def test_modules_imported(source: str, expected: set[str]) -> None:
+    known = {'mg_basicsr', 'mg_basicsr.host', 'mg_basicsr.host.a', 'mg_basicsr.host.b'}
+    assert modules_imported(source, 'mg_basicsr.host.a', known) == expected
+
+
+def test_circles_are_found() -> None:
+    assert circle({'a': {'b', 'c'}, 'b': {'c'}, 'c': set()}) == []
+    assert len(circle({'a': {'b'}, 'b': {'c'}, 'c': {'a'}})) == 4
 
 
 def test_relative_imports_of_a_package_start_at_itself() -> None:

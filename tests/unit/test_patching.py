@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from mg_basicsr import patching
 from mg_basicsr.errors import ConfigError
-from mg_basicsr.patching import in_force, replace, replaced, undo, wrap
+from mg_basicsr.patching import in_force, missing, note_missing, refuse_missing, replace, replaced, undo, wrap
 
 
 class Base:
@@ -23,7 +24,8 @@ class Derived(Base):
 
 
 @pytest.fixture(autouse=True)
-def nothing_left() -> Any:
+def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(patching, '_missing', [])
     before = len(in_force())
     yield
     undo(before)
@@ -69,11 +71,48 @@ def test_values_that_did_not_exist_go_again() -> None:
     assert not hasattr(module, 'added')
 
 
-def test_what_is_missing_is_skipped_or_an_error_that_names_it() -> None:
-    assert not wrap(None, 'step', louder, 'be louder')
-    assert not wrap(Base, 'leap', louder, 'be louder')
-    with pytest.raises(ConfigError, match=r'Base\.leap: missing in this repository, but needed: be louder'):
-        wrap(Base, 'leap', louder, 'be louder', required=True)
+def test_dotted_names_are_looked_up_in_a_module() -> None:
+    module = ModuleType('somewhere')
+    module.Derived = type('Derived', (Base,), {})  # type: ignore[attr-defined]
+    assert wrap(module, 'Derived.step', louder, 'be louder')
+    assert module.Derived().step() == 'base!' and Base().step() == 'base'
+    assert not wrap(module, 'Absent.__init__', louder, 'be louder')  # None has an __init__ too
+
+
+def test_entries_of_dictionaries() -> None:
+    things = {'one': 1}
+    before = len(in_force())
+    for name in ('one', 'two'):
+        replace(things, name, 2, 'count')
+    assert things == {'one': 2, 'two': 2}
+    undo(before)
+    assert things == {'one': 1}
+
+
+def test_what_is_missing_is_passed_over_or_listed_with_what_is_lost() -> None:
+    module = ModuleType('somewhere')
+    module.__file__ = '/repository/somewhere.py'
+    before = len(in_force())
+    assert not wrap(module, 'leap', louder, 'be louder')
+    assert missing() == []
+    for _ in range(2):
+        assert not wrap(module, 'Base.leap', louder, 'be louder', lost='it is quiet')
+        note_missing(Base, 'hop', 'it stands still')
+    assert [str(each) for each in missing()] == [
+        'somewhere.Base.leap: missing in /repository/somewhere.py: it is quiet',
+        f'{__name__}.Base.hop: missing in {__file__}: it stands still',
+    ]
+    assert len(in_force()) == before
+    refuse_missing()  # nothing of this is required
+
+
+def test_what_is_required_is_refused_by_file_and_name() -> None:
+    module = ModuleType('somewhere')
+    module.__file__ = '/repository/somewhere.py'
+    assert not wrap(module, 'Base.leap', louder, 'be louder', required=True)
+    expected = r'/repository/somewhere.py: somewhere.Base.leap is missing, but a plan needs it: be louder'
+    with pytest.raises(ConfigError, match=expected):
+        refuse_missing()
 
 
 def test_replaced_for_a_while() -> None:

@@ -8,10 +8,10 @@ from mg_basicsr.errors import ConfigError, Problem
 
 
 def train() -> None:
-    """Trains what sys.argv says, which BasicSR parses itself.
+    """Train what sys.argv says, which BasicSR parses itself.
 
     Raises:
-        ConfigError: there is no basicsr here.
+        ConfigError: basicsr is not installed.
     """
     try:
         from basicsr.train import train_pipeline

@@ -1,4 +1,4 @@
-"""Runs a script as `python script.py` would, with our hooks already in place, in this process and in its workers."""
+"""Runs a script as `python script.py` would, with our hooks in place in this process and in its workers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SCRIPT = 'MG_BASICSR_SCRIPT'
 
 
 def run_script(script: Path) -> None:
-    """Executes the script as `__main__`; its folder comes first on the path, and sys.argv is already the script's.
+    """Execute a script as `__main__`. Its folder is put first on sys.path; sys.argv is already the script's.
 
     Workers that are spawned re-import the main module. Its spec names `mg_basicsr.host.entry.worker_main`, which
     imports this package and then the script: otherwise the script would import basicsr there without our shims.

@@ -1,9 +1,10 @@
 """Shims: what BasicSR and its copies need to run on today's libraries, without a GPU, and on small LQ frames.
 
 Each shim is dated and names its reason and the condition under which it can go. All work in place, on the released
-BasicSR 1.4.2, its git head, and older copies that a repository carries itself: what such a copy lacks is left out. A
-shim that is there for machines without a GPU asks when it is called, never when it is installed, so that installing
-does not initialise CUDA and a machine with a GPU runs the host's own code.
+BasicSR 1.4.2, its git head, and older copies that a repository carries itself. Where such a copy lacks a function, the
+fault is usually absent too, and nothing is done; where it is likely to be elsewhere, what is lost is recorded. A shim
+for machines without a GPU looks for one when it is called, not when it is installed, so that installing does not
+initialise CUDA and a machine with a GPU runs the host's own code.
 
 `SHIMS` maps a module's name to the function to call with that module once it has been imported. Calling it again
 changes nothing. This module imports neither torch nor basicsr by itself.
@@ -23,19 +24,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-Function = Callable[..., Any]
+from mg_basicsr.patching import Function, replace, wrap
+
 Shim = Callable[[ModuleType], None]
-
-
-def wrap_once(owner: Any, name: str, make: Callable[[Function], Function]) -> None:
-    """Put `make(original)` in the place of `owner.name`, unless that is missing or made so already."""
-    original = None if owner is None else getattr(owner, name, None)
-    mark = f'_mg_basicsr_{make.__name__}'
-    if original is None or hasattr(original, mark):
-        return
-    wrapper = functools.wraps(original)(make(original))  # copies the marks of shims further in as well
-    setattr(wrapper, mark, True)
-    setattr(owner, name, wrapper)
 
 
 def has_gpu() -> bool:
@@ -46,7 +37,7 @@ def has_gpu() -> bool:
 
 
 def or_without_gpu(original: Function, substitute: Function) -> Function:
-    """`original`, and `substitute` with the same arguments where it fails and there is no GPU."""
+    """Return `original`, with `substitute` called with the same arguments where it fails and there is no GPU."""
 
     @functools.wraps(original)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -73,11 +64,14 @@ def functional_tensor(transforms: ModuleType) -> None:
     if name in sys.modules or importlib.util.find_spec(name) is not None:
         return
     functional = importlib.import_module(f'{transforms.__name__}.functional')
-    sys.modules[name] = functional
-    transforms.functional_tensor = functional  # type: ignore[attr-defined]
+    reason = 'gone from torchvision 0.17, and imported by BasicSR 1.4.2'
+    replace(sys.modules, name, functional, reason)
+    replace(transforms, 'functional_tensor', functional, reason)
 
 
 # Without a GPU
+
+WITHOUT_GPU = 'on a machine without a GPU'
 
 
 def current_device(torch: ModuleType) -> None:
@@ -87,8 +81,8 @@ def current_device(torch: ModuleType) -> None:
     Done in torch, since many repositories have copies of these lines in scripts of their own. Can go when BasicSR
     and those scripts ask for a device only where there is one.
     """
-    wrap_once(torch.cuda, 'current_device', _device_zero)
-    wrap_once(torch.cuda, 'set_device', _set_no_device)
+    wrap(torch, 'cuda.current_device', _device_zero, f'0 {WITHOUT_GPU}')
+    wrap(torch, 'cuda.set_device', _set_no_device, f'does nothing {WITHOUT_GPU}')
 
 
 def _device_zero(original: Function) -> Function:
@@ -105,7 +99,7 @@ def load_to_cpu(torch: ModuleType) -> None:
 
     Everything else about `torch.load`, `weights_only` above all, stays as it is. Can go with `current_device`.
     """
-    wrap_once(torch, 'load', _load_to_cpu)
+    wrap(torch, 'load', _load_to_cpu, f'storages stay in main memory {WITHOUT_GPU}')
 
 
 def _load_to_cpu(original: Function) -> Function:
@@ -123,7 +117,8 @@ def ddp_without_device(torch: ModuleType) -> None:
 
     Done in torch: repositories override `model_to_device`. Can go when BasicSR passes device numbers only with CUDA.
     """
-    wrap_once(torch.nn.parallel.DistributedDataParallel, '__init__', _without_device_ids)
+    reason = f'takes no device numbers {WITHOUT_GPU}'
+    wrap(torch, 'nn.parallel.DistributedDataParallel.__init__', _without_device_ids, reason)
 
 
 def _without_device_ids(original: Function) -> Function:
@@ -143,8 +138,9 @@ def gloo_without_gpu(dist_util: ModuleType) -> None:
 
     Can go when BasicSR takes gloo where CUDA is missing.
     """
-    wrap_once(dist_util, '_init_dist_pytorch', _gloo_by_torchrun)
-    wrap_once(dist_util, '_init_dist_slurm', _gloo_by_slurm)
+    reason = f'ranks meet through gloo {WITHOUT_GPU}'
+    for name, make in (('_init_dist_pytorch', _gloo_by_torchrun), ('_init_dist_slurm', _gloo_by_slurm)):
+        wrap(dist_util, name, make, reason, lost=f'ranks that it would start cannot meet {WITHOUT_GPU}')
 
 
 def _join_on_cpu(backend: str, **kwargs: Any) -> None:
@@ -186,7 +182,7 @@ def validate_on_cpu(base_model: ModuleType) -> None:
 
     Can go when BasicSR makes the table on `self.device` and leaves the frames alone.
     """
-    wrap_once(getattr(base_model, 'BaseModel', None), 'validation', _validate_on_cpu)
+    wrap(base_model, 'BaseModel.validation', _validate_on_cpu, 'metrics and frames of a model on the CPU stay there')
 
 
 def _validate_on_cpu(original: Function) -> Function:
@@ -223,8 +219,7 @@ def prefetch_on_cpu(prefetch_dataloader: ModuleType) -> None:
     Can go when BasicSR's CUDAPrefetcher works without CUDA.
     """
     on_cpu = getattr(prefetch_dataloader, 'CPUPrefetcher', None)
-    on_gpu = getattr(prefetch_dataloader, 'CUDAPrefetcher', None)
-    if on_cpu is None or on_gpu is None:
+    if on_cpu is None:
         return
     start, advance, restart = on_cpu.__init__, on_cpu.next, on_cpu.reset
 
@@ -237,9 +232,8 @@ def prefetch_on_cpu(prefetch_dataloader: ModuleType) -> None:
     def prefetch_restart(original: Function) -> Function:
         return lambda self: original(self) if has_gpu() else restart(self)
 
-    wrap_once(on_gpu, '__init__', prefetch_start)
-    wrap_once(on_gpu, 'next', prefetch_next)
-    wrap_once(on_gpu, 'reset', prefetch_restart)
+    for name, make in (('__init__', prefetch_start), ('next', prefetch_next), ('reset', prefetch_restart)):
+        wrap(prefetch_dataloader, f'CUDAPrefetcher.{name}', make, f'works as CPUPrefetcher {WITHOUT_GPU}')
 
 
 # Resuming
@@ -252,7 +246,9 @@ def resume_where_saved(train: ModuleType) -> None:
 
     Can go when BasicSR's `load_resume_state` reads `opt['path']['training_states']`.
     """
-    wrap_once(train, 'load_resume_state', _resume_where_saved)
+    reason = '--auto_resume looks where states are written'
+    lost = '--auto_resume looks where this repository does, which may not be where states are written'
+    wrap(train, 'load_resume_state', _resume_where_saved, reason, lost=lost)
 
 
 def _resume_where_saved(original: Function) -> Function:
@@ -274,7 +270,7 @@ def _resume_where_saved(original: Function) -> Function:
 
 
 def newest_state(folder: Path) -> Path | None:
-    """The training state of the highest iteration, `<iteration>.state`, in `folder`; None without any."""
+    """Return the training state of the highest iteration, `<iteration>.state`, in `folder`; None without any."""
     states = [path for path in folder.glob('*.state') if path.stem.isdecimal()]
     return max(states, key=lambda path: int(path.stem), default=None)
 
@@ -283,15 +279,17 @@ def newest_state(folder: Path) -> Path | None:
 
 
 def networks_of_model(base_model: ModuleType) -> None:
-    """2026-11. Repositories copy SPyNet and BasicVSR++ into files of any name; here their classes are met when a model
-    takes a network, and get the same shims as those of BasicSR. Can go with `mend_network_class`.
+    """2026-11. Repositories copy SPyNet and BasicVSR++ into files of any name; their classes are found when a model
+    takes a network, and get the same shims as those of BasicSR. Can go with `fix_network_classes`.
     """
-    wrap_once(getattr(base_model, 'BaseModel', None), 'model_to_device', _mend_network)
+    reason = 'copies of SPyNet and BasicVSR++ in other files get their shims'
+    lost = 'copies of SPyNet and BasicVSR++ in other files than those of BasicSR get no shims'
+    wrap(base_model, 'BaseModel.model_to_device', _fix_network, reason, lost=lost)
 
 
-def _mend_network(original: Function) -> Function:
+def _fix_network(original: Function) -> Function:
     def model_to_device(self: Any, net: Any) -> Any:
-        mend_network_classes({type(module) for module in net.modules()})
+        fix_network_classes({type(module) for module in net.modules()})
         return original(self, net)
 
     return model_to_device
@@ -299,13 +297,13 @@ def _mend_network(original: Function) -> Function:
 
 def networks_of_module(arch: ModuleType) -> None:
     """2026-11. The classes of SPyNet and BasicVSR++ in BasicSR's own files, for networks that no model holds.
-    Can go with `mend_network_classes`.
+    Can go with `fix_network_classes`.
     """
-    mend_network_classes(found for found in vars(arch).values() if isinstance(found, type))
+    fix_network_classes(found for found in vars(arch).values() if isinstance(found, type))
 
 
-def mend_network_classes(classes: Iterable[type]) -> None:
-    """2026-11. Two faults of video networks that a changing shape brings to light; other classes are left alone.
+def fix_network_classes(classes: Iterable[type]) -> None:
+    """2026-11. Two faults of video networks that appear when shapes change; other classes are left alone.
 
     SPyNet crashes on LQ frames of 32 pixels or less (see `spynet.py`). The shim goes when BasicSR's SPyNet starts
     from a zero flow of the coarsest level's own size. BasicVSR++ sets `is_mirror_extended` at the first clip that
@@ -313,8 +311,8 @@ def mend_network_classes(classes: Iterable[type]) -> None:
     """
     for cls in classes:
         if hasattr(cls, 'preprocess'):
-            wrap_once(cls, 'process', _process_any_size)
-        wrap_once(cls, 'check_if_mirror_extended', _mirror_by_clip)
+            wrap(cls, 'process', _process_any_size, 'flow of LQ frames of 32 pixels or less')
+        wrap(cls, 'check_if_mirror_extended', _mirror_by_clip, 'decides for each clip')
 
 
 def _process_any_size(original: Function) -> Function:
@@ -359,3 +357,8 @@ SHIMS: dict[str, Shim] = {
     'basicsr.archs.basicvsrpp_arch': networks_of_module,
     'basicsr.models.archs.spynet_arch': networks_of_module,  # BasicSR up to 1.2
 }
+
+
+def apply(module: ModuleType) -> None:
+    """Apply the shims of a module that has been imported."""
+    SHIMS[module.__name__](module)

@@ -1,165 +1,208 @@
-"""Every patch to BasicSR. Its train loop, with our entry points marked:
+"""Every hook into BasicSR. Its train loop, with the hooks in place:
 
-    opt = yaml.load(file)                      # <- options.patch_yaml: the plan's total_iter, no host warm-up
+    opt = yaml.load(file)                      # <- planned_options.patch_yaml: the plan's total_iter, no host warm-up
     state = torch.load(newest .state)          # <- load: the newest whole checkpoint, if it is of this plan
-    register datasets, archs, models           # <- register: our types beside BasicSR's
+    DATASET_REGISTRY, MODEL_REGISTRY ...       # <- register: our types beside BasicSR's
     train_loader = build_dataloader(...)       #    the host's loader is built and never iterated
     model = build_model(opt)
       model.model_to_device(net)               # <- model_to_device: the order of its weights in memory
       model.load_network(net, path)            # <- load_network: the networks beside the state; load: no code is run
-      model.setup_schedulers()                 # <- setup_schedulers: the model is known; schedulers are not stepped;
-                                               #    its step is wrapped: several passes, reduced precision
-    model.resume_training(state)               # <- resume_training: the clock is set, and what the host leaves out
-    prefetcher = CPUPrefetcher(train_loader)   # <- prefetcher: our loader takes the place of the host's
-    while train_data is not None:
-        model.update_learning_rate(i)          # <- update_learning_rate: leave if a signal came (i-1 is saved first);
-                                               #    clock, seeds, rate of iteration i
+      model.setup_schedulers()                 # <- setup_schedulers: the model is complete; its training step is
+                                               #    wrapped; the patches are counted in the log
+    model.resume_training(state)               # <- resume_training: sets the clock, restores what the host leaves out
+    prefetcher = CPUPrefetcher(train_loader)   # <- init: our loader takes the place of the host's
+    for epoch in ...:
+      prefetcher.reset()                       # <- reset: errors while the first batch is read end cleanly
+      train_data = prefetcher.next()           # <- fetch
+      while train_data is not None:
+        model.update_learning_rate(i)          # <- update_learning_rate: ends the run if a signal came (i-1 is saved
+                                               #    first); sets clock, seeds and rates; no scheduler is stepped
         model.feed_data(train_data)
-        model.optimize_parameters(i)           #    untouched, whatever its signature; before the first call of a
-                                               #    process every shape is tried with its arguments (preflight.py)
+        model.optimize_parameters(i)           #    as setup_schedulers has wrapped it, whatever its signature
         log(model.get_current_log())           # <- get_current_log: stage and shape
         model.save(epoch, i)
           torch.save(networks)                 # <- save: whole or absent
           model.save_training_state(epoch, i)  # <- save_training_state: the schedulers' position
             torch.save(state)                  # <- save: the same, with what BasicSR does not keep
         model.validation(...)                  # <- validation: a signal ends it; better results go into the state
-        train_data = prefetcher.next()         # <- prefetcher: after the last iteration, signals are the host's again
+        train_data = prefetcher.next()         # <- fetch: after the last iteration, signals are the host's again
 
 Classes are patched in place, never by rebinding a name: importing basicsr already imports basicsr.train, which keeps
-the originals. These classes and methods exist in every repository built on BasicSR, and none overrides
+the originals. These classes and methods exist in every known repository built on BasicSR, and none overrides
 `update_learning_rate`; torch.load and torch.save are what all of them load and save with. Without an active run each
-hook is the original.
+hook calls the original. A method that a repository lacks is an error where a plan cannot do without it; of the others
+it is recorded what is lost. `mg-basicsr check -v` lists all patches, those of compat.py too.
 """
 
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mg_basicsr.errors import MultigridError, fail
-from mg_basicsr.host.patches.planned_options import patch_yaml
-from mg_basicsr.host.run import Run, active_run
+from mg_basicsr.errors import Problem, TrainingError, ending_cleanly
+from mg_basicsr.host.log import logger
+from mg_basicsr.patching import Function, in_force, missing, refuse_missing, wrap
 
-Hook = Callable[..., Any]
+if TYPE_CHECKING:
+    from mg_basicsr.host.run import Run
+
+PREFETCHERS = ('CPUPrefetcher', 'CUDAPrefetcher')
 
 
-def around(owner: Any, name: str) -> Callable[[Hook], None]:
-    """Replaces `owner.name`, a method or a module's function, by `hook(run, original, *args)` while a run is active.
+def active() -> Run | None:
+    """Return the active run. Processes that train nothing do not load its module, and many that import torch do not."""
+    module = sys.modules.get('mg_basicsr.host.run')
+    run: Run | None = module.active_run() if module else None
+    return run
 
-    A second time does nothing.
 
-    An error that is the user's ends the process cleanly here, since the host knows nothing of our exceptions.
+def around(module: ModuleType, name: str, reason: str, *, lost: str = '') -> Callable[[Function], None]:
+    """Replace a function of the host by `hook(run, original, *args)` while a run is active.
+
+    An error that is the user's ends the process cleanly here, since the host does not know our exceptions.
+
+    Args:
+        module: The host's module.
+        name: The function in it: `load`, or `BaseModel.validation`.
+        reason: What the hook is for.
+        lost: What does not work where the repository lacks it; without this text, no plan can do without it.
     """
 
-    def attach(hook: Hook) -> None:
-        original = getattr(owner, name, None)
-        if original is None or getattr(original, '_multigrid', False):
-            return
+    def attach(hook: Function) -> None:
+        call = ending_cleanly(hook)
 
-        @functools.wraps(original)
-        def method(*args: Any, **kwargs: Any) -> Any:
-            run = active_run()
-            if run is None:
-                return original(*args, **kwargs)
-            try:
-                return hook(run, original, *args, **kwargs)
-            except MultigridError as error:
-                fail(error)
+        def make(original: Function) -> Function:
+            def replacement(*args: Any, **kwargs: Any) -> Any:
+                run = active()
+                return original(*args, **kwargs) if run is None else call(run, original, *args, **kwargs)
 
-        method._multigrid = True  # type: ignore[attr-defined]
-        setattr(owner, name, method)
+            return replacement
+
+        wrap(module, name, make, reason, required=not lost, lost=lost)
 
     return attach
 
 
 def patch_models(module: ModuleType) -> None:
-    """Hooks on BaseModel (basicsr.models.base_model)."""
+    """Attach the hooks of BaseModel (basicsr.models.base_model)."""
     from mg_basicsr.host import announcing
     from mg_basicsr.host import model as ours
     from mg_basicsr.host import stopping as signals
     from mg_basicsr.host.checkpoints import resuming, saving
 
-    base: type = module.BaseModel
-
-    @around(base, 'model_to_device')
-    def model_to_device(run: Run, original: Hook, self: Any, net: Any) -> Any:
+    @around(
+        module,
+        'BaseModel.model_to_device',
+        'puts the weights of a network in the order of channels_last',
+        lost='weights are put in the order of channels_last only after they are on the device',
+    )
+    def model_to_device(run: Run, original: Function, self: Any, net: Any) -> Any:
         ours.arrange(run, net)
         return original(self, net)
 
-    @around(base, 'setup_schedulers')
-    def setup_schedulers(run: Run, original: Hook, self: Any) -> None:
+    @around(module, 'BaseModel.setup_schedulers', 'the model is complete, and follows the plan from here')
+    def setup_schedulers(run: Run, original: Function, self: Any) -> None:
         original(self)  # gives each parameter group its initial_lr, and the state file its usual form
         ours.adopt(run, self)
+        log_patches()
 
-    @around(base, 'update_learning_rate')
-    def update_learning_rate(run: Run, original: Hook, self: Any, current_iter: int, warmup_iter: int = -1) -> None:
+    @around(module, 'BaseModel.update_learning_rate', 'clock, seeds and rates of an iteration; signals')
+    def update_learning_rate(run: Run, original: Function, self: Any, current_iter: int, warmup_iter: int = -1) -> None:
+        _check_adopted(run, self)
         signals.between_steps(run, self)
         ours.begin_iteration(run, self, current_iter)
 
-    @around(base, 'resume_training')
-    def resume_training(run: Run, original: Hook, self: Any, resume_state: Any) -> None:
+    @around(module, 'BaseModel.resume_training', 'sets the clock, and restores what the host leaves out')
+    def resume_training(run: Run, original: Function, self: Any, resume_state: Any) -> None:
         resuming.resume_training(run, original, self, resume_state)
         ours.resume(run, self, resume_state)
 
-    @around(base, 'load_network')
-    def load_network(run: Run, original: Hook, self: Any, net: Any, load_path: Any, *args: Any, **kwargs: Any) -> None:
+    @around(
+        module,
+        'BaseModel.load_network',
+        'loads the networks that lie beside the training state',
+        lost='networks of a checkpoint are not found if the experiment has another name, and weights that do not fit '
+        'end with a traceback',
+    )
+    def load_network(
+        run: Run, original: Function, self: Any, net: Any, load_path: Any, *args: Any, **kwargs: Any
+    ) -> None:
         resuming.load_network(run, original, self, net, load_path, *args, **kwargs)
 
-    @around(base, 'save_training_state')
-    def save_training_state(run: Run, original: Hook, self: Any, *args: Any, **kwargs: Any) -> None:
+    @around(
+        module,
+        'BaseModel.save_training_state',
+        "writes the schedulers' position",
+        lost='the schedulers in a training state are those of iteration 0, so that only a plan can resume from it',
+    )
+    def save_training_state(run: Run, original: Function, self: Any, *args: Any, **kwargs: Any) -> None:
         ours.place_schedulers(self, run.iteration)
         original(self, *args, **kwargs)
 
-    @around(base, 'validation')
-    def validation(run: Run, original: Hook, self: Any, *args: Any, **kwargs: Any) -> Any:
+    @around(
+        module,
+        'BaseModel.validation',
+        'a signal ends it, and better results go into the training state',
+        lost='a signal waits for the end of a validation, and its results are in the next training state only',
+    )
+    def validation(run: Run, original: Function, self: Any, *args: Any, **kwargs: Any) -> Any:
         with signals.interruptible(run, self):
             result = original(self, *args, **kwargs)
         saving.after_validation(run, self)
         return result
 
-    @around(base, 'get_current_log')
-    def get_current_log(run: Run, original: Hook, self: Any) -> Any:
+    @around(module, 'BaseModel.get_current_log', 'adds stage and shape', lost='the log has no stage and shape')
+    def get_current_log(run: Run, original: Function, self: Any) -> Any:
         return announcing.with_shape(run, original(self))
+
+    _check_required()
 
 
 def patch_torch(torch: ModuleType) -> None:
-    """torch.load and torch.save."""
-    from mg_basicsr.host.checkpoints import loading, saving
+    """Attach the hooks of torch.load and torch.save. What they call is imported with the first call."""
 
-    @around(torch, 'load')
-    def load(run: Run, original: Hook, f: Any, map_location: Any = None, *args: Any, **kwargs: Any) -> Any:
+    @around(torch, 'load', 'runs no code of a file, and takes the newest whole checkpoint')
+    def load(run: Run, original: Function, f: Any, map_location: Any = None, *args: Any, **kwargs: Any) -> Any:
+        from mg_basicsr.host.checkpoints import loading
+
         kwargs.pop('pickle_module', None)  # the other one in `args`: a pickle that could run code
         return loading.load(run, functools.partial(original, **{**kwargs, 'weights_only': True}), f, map_location)
 
-    @around(torch, 'save')
-    def save(run: Run, original: Hook, obj: Any, f: Any, *args: Any, **kwargs: Any) -> None:
+    @around(torch, 'save', 'writes whole files, and the training state with what BasicSR does not keep')
+    def save(run: Run, original: Function, obj: Any, f: Any, *args: Any, **kwargs: Any) -> None:
+        from mg_basicsr.host.checkpoints import saving
+
         saving.save(run, lambda value, file: original(value, file, *args, **kwargs), obj, f)
 
 
 def patch_prefetchers(module: ModuleType) -> None:
-    """The prefetchers (basicsr.data.prefetch_dataloader): every train loop makes one with the host's loader."""
+    """Attach the hooks of the prefetchers (basicsr.data.prefetch_dataloader): every train loop makes one of them."""
     from mg_basicsr.host import stopping as signals
     from mg_basicsr.host.data.loader import PlannedLoader
 
-    for name in ('CPUPrefetcher', 'CUDAPrefetcher'):
-        owner = getattr(module, name, None)
-        if owner is None:
-            continue
+    # a repository may have one of the two
+    for name in [name for name in PREFETCHERS if hasattr(module, name)] or PREFETCHERS[:1]:
 
-        @around(owner, '__init__')
-        def init(run: Run, original: Hook, self: Any, loader: Any, *args: Any, **kwargs: Any) -> None:
+        @around(module, f'{name}.__init__', "takes the plan's loader in place of the host's")
+        def init(run: Run, original: Function, self: Any, loader: Any, *args: Any, **kwargs: Any) -> None:
             self.planned_loader = PlannedLoader(run, loader, fetches_ahead=type(self).__name__ == 'CUDAPrefetcher')
             original(self, self.planned_loader, *args, **kwargs)
 
         # what happens while a batch is fetched may be the user's error too: a missing frame, say
-        @around(owner, 'reset')
-        def reset(run: Run, original: Hook, self: Any) -> None:
+        @around(
+            module,
+            f'{name}.reset',
+            'errors while a batch is read end cleanly',
+            lost='an error while the first batch is read ends with a traceback',
+        )
+        def reset(run: Run, original: Function, self: Any) -> None:
             original(self)
 
-        @around(owner, 'next')
-        def fetch(run: Run, original: Hook, self: Any) -> Any:
+        @around(module, f'{name}.next', 'hands over a batch, and signals to the host after the last')
+        def fetch(run: Run, original: Function, self: Any) -> Any:
             batch = original(self)
             self.planned_loader.hand_over(batch)
             if batch == {} and run.stop.watching:
@@ -167,18 +210,37 @@ def patch_prefetchers(module: ModuleType) -> None:
                 run.stop.put_back()
             return batch
 
+    _check_required()
+
 
 def register(module: ModuleType) -> None:
-    """Our types in BasicSR's registries (basicsr.utils.registry)."""
+    """Register our types with BasicSR's registries (basicsr.utils.registry)."""
     from mg_basicsr.host import registered
 
     registered.register(module)
 
 
-HOOKS: dict[str, Callable[[Any], None]] = {
-    'yaml': patch_yaml,
-    'torch': patch_torch,
-    'basicsr.utils.registry': register,
-    'basicsr.models.base_model': patch_models,
-    'basicsr.data.prefetch_dataloader': patch_prefetchers,
-}
+def log_patches() -> None:
+    """Write to the log how many patches are in force, and what is lost with methods that the repository lacks."""
+    logger().info(f'multigrid: {len(in_force())} patches in force, `mg-basicsr check -v` lists them')
+    for lacking in missing():
+        logger().warning(f'multigrid: {lacking}')
+
+
+def _check_adopted(run: Run, model: Any) -> None:
+    """Raise TrainingError for a model that overrides setup_schedulers in a way that passes over the hook."""
+    if run.model is None:
+        raise TrainingError(
+            Problem(
+                'model_type',
+                f'{type(model).__name__}.setup_schedulers does not call that of BaseModel, where a plan takes effect',
+                'needed: super().setup_schedulers()',
+                'call it there, or remove the multigrid block',
+            )
+        )
+
+
+def _check_required() -> None:
+    """End the process if a run is active whose repository lacks a required method; `start_run` checks it otherwise."""
+    if active() is not None:
+        ending_cleanly(refuse_missing)()

@@ -1,145 +1,65 @@
-"""How the plan reaches the host: the options file is read once, and handed to the host as planned.
+"""How the plan reaches the host's options: the file that `-opt` names is loaded with the plan's numbers in it.
 
-All BasicSR-derived repositories read their options with `yaml.load`. While one of them loads the file that `-opt`
-names, it gets `--force_yml` applied, the plan's `total_iter`, and no warm-up of its own (the plan has it). The file on
-disk, and BasicSR's copy of it in the experiment's folder, stay the user's own.
+All BasicSR-derived repositories read their options with `yaml.load`. When one of them loads the file that `-opt` names,
+`--force_yml`, the plan's `total_iter`, and no warm-up (the plan has its own) are applied to what it gets. The file on
+disk, and BasicSR's copy of it in the experiment's folder, are not changed.
 """
 
 from __future__ import annotations
 
-import argparse
-import functools
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mg_basicsr.config.refusals import FROZEN_PHASES
-from mg_basicsr.config.resolve import Settings, default_world_size, resolve, running_world_size
-from mg_basicsr.errors import ConfigError, MultigridError, Problem, fail
-from mg_basicsr.host.run import Run, Specification, activate, active_run
-from mg_basicsr.parsing.options_file import OptionsFile, apply_overrides, load_options
+from mg_basicsr.errors import ending_cleanly
+from mg_basicsr.errors import fail as fail
+from mg_basicsr.host.entry.command_line import parse_command_line
+from mg_basicsr.patching import Function, replace, wrap
 
 if TYPE_CHECKING:
-    from mg_basicsr.data.datasets.clip_dataset import ClipDataset
-
-
-@dataclass(frozen=True)
-class CommandLine:
-    """What we read from a training script's arguments, and the arguments that are left for the script."""
-
-    opt: Path | None
-    launcher: str
-    force_yml: tuple[str, ...]
-    auto_resume: bool
-    rest: tuple[str, ...]
-
-
-def parse_command_line(argv: Sequence[str]) -> CommandLine:
-    """Reads BasicSR's flags from the arguments of any script (the program's name not among them)."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument('-opt', '--opt')
-    parser.add_argument('--launcher', default='none')
-    parser.add_argument('--force_yml', nargs='+', default=[])
-    parser.add_argument('--auto_resume', action='store_true')
-    known, _ = parser.parse_known_args(argv)
-    rest: list[str] = []
-    skipping = False
-    for argument in argv:
-        joined = argument.startswith('--force_yml=')
-        skipping = argument == '--force_yml' or (skipping and not argument.startswith('-'))
-        if not skipping and not joined:
-            rest.append(argument)
-    opt = Path(known.opt) if known.opt else None
-    return CommandLine(opt, known.launcher, tuple(known.force_yml), known.auto_resume, tuple(rest))
-
-
-def prepare(command: CommandLine) -> Run | None:
-    """Plans the run that a command line asks for and makes it the active one.
-
-    Returns:
-        The run, or None where the file has no block: the host then trains as it is, with its arguments untouched.
-
-    Raises:
-        ConfigError: the file cannot be planned, or cannot be trained on this machine as launched.
-        DataError: the data that it names is missing or does not fit the shapes.
-    """
-    if command.opt is None:
-        return None
-    file = load_options(command.opt, command.force_yml)
-    if not file.has_block:
-        return None
-    # without a launcher each process is a run of its own, whatever a cluster's job has in its environment
-    distributed = command.launcher != 'none'
-    if not distributed:
-        _refuse_data_parallel(file)
-    settings, dataset = resolve_with_data(file, running_world_size() if distributed else 1)
-    from mg_basicsr.host.data.grids import run_grid  # imports torch, which a file without a block does not wait for
-
-    rank = int(os.environ.get('RANK') or os.environ.get('SLURM_PROCID') or 0) if distributed else 0
-    grid = run_grid(file, settings, dataset)
-    run = Run(Specification(file, settings, dataset, rank, grid, command.auto_resume))
-    activate(run)
-    return run
-
-
-def resolve_with_data(file: OptionsFile, world_size: int) -> tuple[Settings, ClipDataset | None]:
-    """The settings, and the data set checked against them. Problems of both are reported together."""
-    from mg_basicsr.host.data.check_data import check_data
-    from mg_basicsr.host.data.datasets import our_dataset  # these import torch, which `plan` does without
-
-    problems: list[Problem] = []
-    settings = dataset = None
-    try:
-        settings = resolve(file, world_size)
-    except ConfigError as error:
-        problems += error.problems
-    sets = file.options.get('datasets')
-    train_set = sets.get('train') if isinstance(sets, dict) else None
-    try:
-        if isinstance(train_set, dict):
-            store, degradation = (settings.block.store, settings.block.degradation) if settings else (None, None)
-            dataset = our_dataset(train_set, file.options.get('scale', 1), store, degradation)
-    except MultigridError as error:
-        told = {problem.option for problem in problems if problem.option}
-        problems += [problem for problem in error.problems if problem.option not in told]
-    if problems or settings is None:
-        raise ConfigError(*problems)
-    if dataset is not None:
-        check_data(dataset, settings)
-    return settings, dataset
+    from mg_basicsr.host.run import Run
 
 
 def patch_yaml(yaml: Any) -> None:
-    """Wraps `yaml.load` so that the host gets the planned options. Called when yaml has been imported."""
-    original = yaml.load
-    if getattr(original, '_multigrid', False):
-        return
+    """Wrap `yaml.load` so that the host gets the planned options. Called when yaml has been imported."""
+    wrap(yaml, 'load', _load_planned, "gives the host the plan's numbers in its options file", required=True)
 
-    @functools.wraps(original)
+
+def _load_planned(original: Function) -> Function:
     def load(stream: Any, *args: Any, **kwargs: Any) -> Any:
-        # the command line is looked at again for each load: nothing has to be kept in step with it
+        # the command line is read again for each load: no copy of it can become outdated
         command = parse_command_line(sys.argv[1:])
         if not _is_options_file(stream, command.opt):
             return original(stream, *args, **kwargs)
-        try:
-            run = active_run() or prepare(command)
-        except MultigridError as error:
-            fail(error)
+        # imported here: most processes that import yaml train nothing
+        from mg_basicsr.host.entry.start import start_run
+        from mg_basicsr.host.run import active_run
+
+        run = active_run() or ending_cleanly(start_run)(command)
         options = original(stream, *args, **kwargs)
         if run is None:
             return options
-        sys.argv[1:] = list(command.rest)
+        if sys.argv[1:] != list(command.rest):
+            replace(sys, 'argv', [*sys.argv[:1], *command.rest], '--force_yml is applied already')
         return planned_options(options, run)
 
-    load._multigrid = True  # type: ignore[attr-defined]
-    yaml.load = load
+    return load
 
 
 def planned_options(options: Any, run: Run) -> Any:
-    """The host's own loaded options with the plan's numbers in place; the same object."""
+    """Put the plan's numbers into the host's own loaded options.
+
+    Args:
+        options: What the host has loaded; changed in place.
+        run: The run.
+
+    Returns:
+        The same object.
+    """
+    from mg_basicsr.config.refusals import FROZEN_PHASES
+    from mg_basicsr.parsing.options_file import apply_overrides
+
     apply_overrides(options, run.file.force_yml)
     options['manual_seed'] = run.settings.seed  # BasicSR draws a new seed on every start if the file has none
     options['train']['total_iter'] = run.plan.total_iter
@@ -167,20 +87,3 @@ def _is_options_file(stream: Any, opt: Path | None) -> bool:
     if isinstance(name, str):
         return os.path.exists(name) and opt.exists() and os.path.samefile(name, opt)
     return isinstance(stream, str) and len(stream) > 0 and opt.exists() and stream == opt.read_text(encoding='utf-8')
-
-
-def _refuse_data_parallel(file: OptionsFile) -> None:
-    gpus = default_world_size(file.options)
-    if file.options.get('num_gpu') == 'auto':
-        import torch
-
-        gpus = torch.cuda.device_count()
-    if gpus > 1:
-        raise ConfigError(
-            Problem(
-                'num_gpu',
-                f'{gpus} GPUs in one process (DataParallel)',
-                'allowed: one process per GPU',
-                f'torchrun --nproc_per_node={gpus} -m mg_basicsr train -opt {file.path} --launcher pytorch',
-            )
-        )

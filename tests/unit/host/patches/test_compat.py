@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import inspect
 import io
 import os
 import subprocess
@@ -35,35 +34,6 @@ def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool
 @pytest.fixture
 def without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compat, 'has_gpu', lambda: False)
-
-
-# Ways to patch
-
-
-def test_wrap_once_wraps_once_and_keeps_the_signature() -> None:
-    def double(original: compat.Function) -> compat.Function:
-        return lambda *args, **kwargs: 2 * original(*args, **kwargs)
-
-    def negate(original: compat.Function) -> compat.Function:
-        return lambda *args, **kwargs: -original(*args, **kwargs)
-
-    def add(a: int, b: int = 1) -> int:
-        """Adds."""
-        return a + b
-
-    owner = SimpleNamespace(add=add)
-    for make in (double, double, negate, negate, double):
-        compat.wrap_once(owner, 'add', make)
-    assert owner.add(1, b=2) == -6
-    assert inspect.signature(owner.add) == inspect.signature(add)
-    assert owner.add.__doc__ == 'Adds.'
-    assert inspect.unwrap(owner.add) is add
-
-
-@pytest.mark.parametrize('owner', [None, SimpleNamespace()])
-def test_wrap_once_leaves_out_what_is_missing(owner: Any) -> None:
-    compat.wrap_once(owner, 'anything', lambda original: no_gpu)
-    assert not hasattr(owner, 'anything')
 
 
 def test_or_without_gpu(gpu: bool) -> None:
@@ -121,7 +91,8 @@ def fake_torch(**attributes: Any) -> ModuleType:
             self.called_with = (module, device_ids, output_device, dim)
 
     module = ModuleType('torch')
-    module.cuda = SimpleNamespace(current_device=no_gpu, set_device=no_gpu)  # type: ignore[attr-defined]
+    module.cuda = ModuleType('torch.cuda')  # type: ignore[attr-defined]
+    module.cuda.current_device = module.cuda.set_device = no_gpu
     parallel = SimpleNamespace(DistributedDataParallel=DistributedDataParallel)
     module.nn = SimpleNamespace(parallel=parallel)  # type: ignore[attr-defined]
     module.load = lambda f, map_location=None, **kwargs: (f, map_location, kwargs)  # type: ignore[attr-defined]

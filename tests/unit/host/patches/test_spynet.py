@@ -57,8 +57,8 @@ def test_only_what_the_original_cannot_do_is_taken_over(
     net = flow_class(levels)
     frames = torch.rand(2, 3, height, width)
     assert spynet.is_too_small(net, frames) is too_small
-    compat.mend_network_classes([flow_class])
-    compat.mend_network_classes([flow_class])
+    compat.fix_network_classes([flow_class])
+    compat.fix_network_classes([flow_class])
     flow = net.process(frames, frames)
     if too_small:
         assert flow.shape == (2, 2, height, width)
@@ -68,7 +68,7 @@ def test_only_what_the_original_cannot_do_is_taken_over(
 
 
 def test_a_process_with_more_arguments_is_left_alone(flow_class: type[FlowOfRepository]) -> None:
-    compat.mend_network_classes([flow_class])
+    compat.fix_network_classes([flow_class])
     frames = torch.rand(1, 3, 32, 32)
     assert flow_class().process(frames, frames, 5) == ('the original', 5)
 
