@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     parser.add_argument('--json', action='store_true', help='one JSON object')
     add_file_arguments(parser, 'number of ranks, of which one is tried (default: as `plan`)')
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Checks the run and prints the figures; returns the exit code."""
+    """Check the run and print the figures; return the exit code."""
     from rich.console import Console
 
     file = load_file(arguments)
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def described(report: Report) -> dict[str, Any]:
-    """The object of `plan --json`, with seconds and memory in each stage and the hours of both runs."""
+    """Return the object of `plan --json`, with seconds and memory in each stage and the hours of both runs."""
     plan = report.settings.plan
     facts = describe(plan, report.settings.baseline)
     for stage, told in zip(plan.stages, facts['stages'], strict=True):
@@ -53,7 +53,7 @@ def described(report: Report) -> dict[str, Any]:
 
 
 def print_table(report: Report, name: str) -> None:
-    """The check as a person reads it, within 80 columns."""
+    """Print the check as a table, within 80 columns. `name` is the options file."""
     from rich.console import Console
     from rich.table import Table
 
@@ -94,6 +94,6 @@ def _figures(report: Report, stage: Stage) -> list[Figures]:
 
 
 def _peak(figures: list[Figures]) -> float | None:
-    """The most of several shapes."""
+    """Return the largest peak of several shapes."""
     peaks = [each.peak_mib for each in figures if each.peak_mib is not None]
     return max(peaks, default=None)

@@ -10,6 +10,7 @@ from typing import Any
 
 from mg_basicsr.config import keys as cycles
 from mg_basicsr.config.keys import EXPLICIT_CYCLE, FRACTIONS, LONG_CYCLE, SHORT_CYCLE, LrSteps, ShortShape
+from mg_basicsr.dataset_types import DEGRADATIONS
 from mg_basicsr.parsing.problems import Problems, Reader, read_section, reads, shown
 from mg_basicsr.parsing.values import (
     MOST_CLIPS,
@@ -150,7 +151,7 @@ class Block:
     check: bool = key(boolean, True)
     temporal_stride: bool | None = key(boolean, None)
     spatial_stride: bool | None = key(boolean, None)
-    degradation: str | None = key(choice('bicubic', 'bd'), None)
+    degradation: str | None = key(choice(*DEGRADATIONS), None)
     on_bad_frame: str = key(choice('error', 'skip_clip'), 'error')
     keep_last: int | None = key(COUNT, None)
 

@@ -23,12 +23,10 @@ from mg_basicsr.data.sampling.sampler import request_at
 from mg_basicsr.errors import ConfigError, MultigridError, Problem, TrainingError
 from mg_basicsr.host.data.adapter import AdaptedDataset
 from mg_basicsr.host.data.datasets import planned_dataset
-from mg_basicsr.host.data.grids import run_grid
+from mg_basicsr.host.data.planned_data import check_data, resolve_with_data
 from mg_basicsr.host.install import install
 from mg_basicsr.host.norm import whole_batches
-from mg_basicsr.host.patches.planned_options import resolve_with_data
 from mg_basicsr.host.run import Run, activate
-from mg_basicsr.host.trial.at_start import check_data
 from mg_basicsr.host.trial.trials import Trials, arguments_by_name, distinct_batches
 from mg_basicsr.parsing.options_file import OptionsFile
 from mg_basicsr.schedule.duration import baseline_batch, predicted_seconds, run_hours
@@ -106,13 +104,13 @@ def check(file: OptionsFile, world_size: int | None, tell: Tell) -> Report:
     """
     world_size = default_world_size(file.options) if world_size is None else world_size
     tell('options and files')
-    settings, dataset = resolve_with_data(file, world_size)
+    settings, dataset, grid = resolve_with_data(file, world_size)
     _check_validation_sets(file.options)
     if dataset is not None:
         check_data(dataset, settings, len(dataset.keys.sequences))
     # shapes are tried below, and timed: the model's first step need not do it
     unchecked = replace(settings, block=replace(settings.block, check=False))
-    run = Run(file, unchecked, dataset, grid=run_grid(file, settings, dataset))
+    run = Run(file, unchecked, dataset, grid=grid)
     activate(run)
     tell('building the model')
     options = _host_options(run)

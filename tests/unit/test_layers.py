@@ -16,7 +16,7 @@ MAX_LINES = 400
 # What each layer may import of the package besides itself. `package` is mg_basicsr/__init__.py, the user's one line at
 # the top of a train.py; `_version` and `__main__` are the files of these names.
 GROUND = {'_version', 'errors', 'atomic_files', 'patching'}
-READING = GROUND | {'parsing', 'schedule', 'dataset_types'}
+READING = GROUND | {'parsing', 'schedule', 'dataset_types', 'train_set'}
 WORKING = READING | {'config', 'data', 'training', 'report'}
 MAY_IMPORT = {
     '_version': set[str](),
@@ -25,7 +25,8 @@ MAY_IMPORT = {
     'patching': {'errors'},
     'parsing': GROUND,
     'schedule': GROUND,
-    'dataset_types': GROUND | {'parsing', 'schedule'},
+    'dataset_types': GROUND,
+    'train_set': GROUND | {'parsing', 'dataset_types'},
     'config': READING,
     'data': READING,
     'training': READING,
@@ -36,8 +37,8 @@ MAY_IMPORT = {
     'package': {'_version', 'errors', 'patching', 'host'},
     '__main__': {'cli'},
 }
-STANDARD_LIBRARY_ONLY = {'_version', 'errors', 'schedule', 'atomic_files', 'patching', '__main__'}
-WITHOUT_TORCH = {'parsing', 'dataset_types', 'config'}
+STANDARD_LIBRARY_ONLY = {'_version', 'errors', 'schedule', 'dataset_types', 'atomic_files', 'patching', '__main__'}
+WITHOUT_TORCH = {'parsing', 'dataset_types', 'train_set', 'config'}
 
 
 class Import(NamedTuple):

@@ -1,4 +1,4 @@
-"""LQ from GT, for sets that have no LQ side."""
+"""LQ frames made from GT frames, for sets that have no LQ side."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ import cv2
 import numpy as np
 
 from mg_basicsr.data.crops.crop import Pixels
+from mg_basicsr.dataset_types import DEGRADATIONS
 
 Degrade = Callable[[Pixels], Pixels]  # a whole GT frame (H, W, 3) to its LQ frame (H / scale, W / scale, 3), uint8
 
 BD_SIGMA = 1.6  # GT pixels
 BD_WIDTH = 13  # of the kernel: four standard deviations to each side
-BD_SCALE = 4
+BD_SCALE = DEGRADATIONS['bd']
 
 
 def bd(frame: Pixels) -> Pixels:
-    """Gaussian blur, then every 4th pixel from the first: the BD degradation of Vimeo-90K BDx4.
+    """Blur a GT frame, and keep every 4th pixel from the first: the BD degradation of Vimeo-90K BDx4.
 
     Kernel, border (mirrored about the last pixel) and phase are those of DUF (Jo et al. 2018), which later work keeps.
     """

@@ -13,19 +13,6 @@ from mg_basicsr.data.crops.degradation import BD_SIGMA, BD_WIDTH
 from mg_basicsr.data.crops.resample import Axis, cubic, filtered, resample, resampling
 from mg_basicsr.data.listing.sequences import FrameSequence
 from mg_basicsr.data.sources.frame_source import FrameSource
-from mg_basicsr.errors import Problem
-
-KNOWN_DEGRADATIONS = ('bicubic', 'bd')
-
-
-def unknown_degradation(where: str) -> Problem:
-    """Why GT cannot be resampled: nothing says how LQ would follow."""
-    return Problem(
-        'multigrid.spatial_stride',
-        f'true, but how LQ was made from GT is not known for {where}',
-        'allowed: with degradation bicubic or bd, in the block or in the header of the store',
-        'set multigrid.degradation if the LQ frames were made so, or remove spatial_stride',
-    )
 
 
 def draw_span(rng: random.Random, frame: tuple[int, int], size: int, most: int, scale: int) -> int:
@@ -42,7 +29,7 @@ def draw_span(rng: random.Random, frame: tuple[int, int], size: int, most: int, 
 def degrading(degradation: str, scale: int, size: int) -> tuple[int, Axis]:
     """The axis from GT samples with a margin to the LQ samples of a crop, and that margin in GT samples.
 
-    bicubic: BasicSR's imresize. bd: the Gaussian of `store.degrade.bd` at every 4th pixel, from the first.
+    bicubic: BasicSR's imresize. bd: the Gaussian of data/crops/degradation at every 4th pixel, from the first.
     """
     margin = 2 * scale
     firsts = margin + scale * np.arange(size // scale, dtype=np.float64)

@@ -9,8 +9,8 @@ from typing import overload
 
 from mg_basicsr.data.listing.frame_names import ImageKeys, ImageNames
 from mg_basicsr.data.listing.sequences import FrameSequence, first_of, read_lines
-from mg_basicsr.data.listing.train_set import BLOCK, TrainSetOptions
 from mg_basicsr.errors import ConfigError, DataError, Problem
+from mg_basicsr.train_set import BLOCK, TrainSetOptions, lmdb_problem
 
 SHAPE = re.compile(r'\((\d+),(\d+)(?:,\d+)?\)')
 Size = tuple[int, int]
@@ -77,18 +77,11 @@ def _from_lmdbs(options: TrainSetOptions) -> list[tuple[str, Size]]:
     for key in ('dataroot_lq', 'dataroot_gt'):
         root = getattr(options, key)
         if not root.endswith('.lmdb'):
-            raise ConfigError(
-                Problem(
-                    f'{BLOCK}.{key}',
-                    f'{root} is not named like an LMDB',
-                    'allowed: a folder whose name ends in .lmdb',
-                    f'correct the path, or set {BLOCK}.io_backend.type: disk',
-                )
-            )
+            raise ConfigError(lmdb_problem(key, root))
         lines = read_lines(os.path.join(root, 'meta_info.txt'), f'{BLOCK}.{key}')
         listed.append({line.split('.')[0].strip(): _size_in(line) for _, line in lines})
     lq, gt = listed
-    _check_pairs(options, lq.keys() ^ gt.keys(), 'is a key of only one of the two LMDBs')
+    _check_pairs(options, lq.keys() ^ gt.keys(), 'is a key of only one of the two LMDBs', 'dataroot_lq')
     return sorted(gt.items())
 
 
@@ -96,8 +89,10 @@ def _from_folders(options: TrainSetOptions, names: ImageNames) -> list[tuple[str
     """Sorted, so that an index means the same image on all ranks; BasicSR takes the order of the file system."""
     gt = sorted(_files(options.dataroot_gt, 'dataroot_gt'))
     lq = set(_files(options.dataroot_lq, 'dataroot_lq'))
-    _check_pairs(options, [name for name in gt if names.lq(name, 0) not in lq], 'has no LQ image of its name')
-    _check_pairs(options, lq - {names.lq(name, 0) for name in gt}, 'has no GT image of its name')
+    _check_pairs(
+        options, [name for name in gt if names.lq(name, 0) not in lq], 'has no LQ image of its name', 'dataroot_lq'
+    )
+    _check_pairs(options, lq - {names.lq(name, 0) for name in gt}, 'has no GT image of its name', 'dataroot_gt')
     return [(name, UNKNOWN) for name in gt]
 
 
@@ -111,10 +106,10 @@ def _files(root: str, key: str) -> list[str]:
         ) from None
 
 
-def _check_pairs(options: TrainSetOptions, single: Iterable[str], wrong: str) -> None:
+def _check_pairs(options: TrainSetOptions, single: Iterable[str], wrong: str, key: str) -> None:
     problems = [
         Problem(
-            '',
+            f'{BLOCK}.{key}',
             f'{name} {wrong}',
             f'allowed: pairs of images in {options.dataroot_lq} and {options.dataroot_gt}',
             f'check {BLOCK}.filename_tmpl, or restore the other image',

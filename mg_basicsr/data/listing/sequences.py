@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import NamedTuple
 
-from mg_basicsr.data.listing.train_set import BLOCK, PARTITIONS
 from mg_basicsr.errors import ConfigError, DataError, Problem
+from mg_basicsr.train_set import BLOCK, PARTITIONS
 
 MOST_PROBLEMS = 5
 LINE = re.compile(r'\s*(\S+)\s+(\d+)\s+\(\s*(\d+)\s*,\s*(\d+)\s*(?:,\s*\d+\s*)?\)\s*')

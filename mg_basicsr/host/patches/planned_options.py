@@ -14,16 +14,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from mg_basicsr.config.refusals import FROZEN_PHASES
-from mg_basicsr.config.resolve import Settings, default_world_size, resolve, running_world_size
+from mg_basicsr.config.resolve import default_world_size, running_world_size
 from mg_basicsr.errors import EXIT_CODE, ConfigError, MultigridError, Problem
 from mg_basicsr.host.run import Run, activate, active_run
 from mg_basicsr.parsing.options_file import OptionsFile, apply_overrides, load_options
-
-if TYPE_CHECKING:
-    from mg_basicsr.data.datasets.clip_dataset import ClipDataset
 
 
 @dataclass(frozen=True)
@@ -75,41 +72,13 @@ def prepare(command: CommandLine) -> Run | None:
     distributed = command.launcher != 'none'
     if not distributed:
         _refuse_data_parallel(file)
-    settings, dataset = resolve_with_data(file, running_world_size() if distributed else 1)
-    from mg_basicsr.host.data.grids import run_grid  # imports torch, which a file without a block does not wait for
+    from mg_basicsr.host.data.planned_data import resolve_with_data  # imports torch, which other files do without
 
+    settings, dataset, grid = resolve_with_data(file, running_world_size() if distributed else 1)
     rank = int(os.environ.get('RANK') or os.environ.get('SLURM_PROCID') or 0) if distributed else 0
-    grid = run_grid(file, settings, dataset)
     run = Run(file, settings, dataset, rank, grid, auto_resume=command.auto_resume)
     activate(run)
     return run
-
-
-def resolve_with_data(file: OptionsFile, world_size: int) -> tuple[Settings, ClipDataset | None]:
-    """The settings, and the data set checked against them. Problems of both are reported together."""
-    from mg_basicsr.host.data.datasets import our_dataset  # these import torch, which `plan` does without
-    from mg_basicsr.host.trial.at_start import check_data
-
-    problems: list[Problem] = []
-    settings = dataset = None
-    try:
-        settings = resolve(file, world_size)
-    except ConfigError as error:
-        problems += error.problems
-    sets = file.options.get('datasets')
-    train_set = sets.get('train') if isinstance(sets, dict) else None
-    try:
-        if isinstance(train_set, dict):
-            store, degradation = (settings.block.store, settings.block.degradation) if settings else (None, None)
-            dataset = our_dataset(train_set, file.options.get('scale', 1), store, degradation)
-    except MultigridError as error:
-        told = {problem.option for problem in problems if problem.option}
-        problems += [problem for problem in error.problems if problem.option not in told]
-    if problems or settings is None:
-        raise ConfigError(*problems)
-    if dataset is not None:
-        check_data(dataset, settings)
-    return settings, dataset
 
 
 def fail(error: MultigridError) -> NoReturn:

@@ -1,4 +1,4 @@
-"""What is checked before a run takes its first step: its data before the host writes anything, then every shape."""
+"""The check at a run's start: every shape of the plan is tried before the first step."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import Any
 
 import torch
 
-from mg_basicsr.config.resolve import Settings
-from mg_basicsr.data.datasets.clip_dataset import ClipDataset
 from mg_basicsr.errors import MultigridError, Problem, TrainingError
 from mg_basicsr.host.log import logger
 from mg_basicsr.host.norm import whole_batches
@@ -19,25 +17,6 @@ from mg_basicsr.host.trial.trials import Arguments, Trials, arguments_as_called,
 from mg_basicsr.training.acceleration import keep_freed_memory
 from mg_basicsr.training.trial.snapshot import on_trial
 from mg_basicsr.training.trial.steps import attempt
-
-CHECKED_SEQUENCES = 300  # all of REDS; of Vimeo-90K's 64,612 a sample
-
-
-def check_data(dataset: ClipDataset, settings: Settings, sequences: int = CHECKED_SEQUENCES) -> None:
-    """Checks every distinct shape of the plan against all sequences, and the presence of frames.
-
-    Args:
-        dataset: The training set.
-        settings: The run's.
-        sequences: Most sequences whose frames are looked for.
-
-    Raises:
-        ConfigError, DataError: with what does not fit or is missing.
-    """
-    shapes = {(shape.frames, shape.size) for stage in settings.plan.stages for shape in stage.spec.shapes}
-    for frames, size in sorted(shapes, reverse=True):
-        dataset.check(frames, size)
-    dataset.check_files(sequences, tolerant=settings.block.on_bad_frame == 'skip_clip')
 
 
 def check_before_first_step(run: Run, model: Any) -> None:

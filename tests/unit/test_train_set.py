@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mg_basicsr.data.listing.train_set import TrainSetOptions
 from mg_basicsr.errors import ConfigError
+from mg_basicsr.train_set import TrainSetOptions
 from tests.helpers.frame_sets import block
 
 MINIMAL = {
@@ -59,11 +59,11 @@ def test_it_can_be_pickled() -> None:
         ({'io_backend': None}, 'datasets.train.io_backend.type: missing'),
         ({'gt_size': 0}, 'datasets.train.gt_size: 0'),
         ({'gt_size': '64'}, "datasets.train.gt_size: '64'"),
-        ({'gt_size': True}, 'datasets.train.gt_size: True'),
+        ({'gt_size': True}, 'datasets.train.gt_size: true'),
         ({'gt_size': None}, 'datasets.train.gt_size: missing'),
         ({'gt_size': 66}, 'datasets.train.gt_size: 66 is not a multiple of scale: 4'),
         ({'num_frame': 0}, 'datasets.train.num_frame: 0'),
-        ({'num_frame': True}, 'datasets.train.num_frame: True'),
+        ({'num_frame': True}, 'datasets.train.num_frame: true'),
         ({'num_frame': 2.5}, 'datasets.train.num_frame: 2.5'),
         ({'interval_list': []}, 'datasets.train.interval_list: []'),
         ({'interval_list': [1, 0]}, 'datasets.train.interval_list: [1, 0]'),
