@@ -15,7 +15,7 @@ class DatasetType:
 
     Attributes:
         layout: Names and places of its files: 'reds', 'vimeo' or 'images' (see data/listing).
-        dataset: Our class for it, as `module:class` below mg_basicsr.data.datasets.
+        dataset: Our class for it, as `module:class`: the table is read without torch, which the class needs.
         frames: Frames that every sequence has, so that `num_frame` can be left out and is at most this; None where the
             sequences differ and `num_frame` is needed.
         sliding_window: A sample has one GT frame, the center of an odd number of LQ frames.
@@ -29,11 +29,13 @@ class DatasetType:
     can_mirror: bool = False
 
 
-REDS_CLIPS = DatasetType('reds', 'reds:REDSRecurrent')
-REDS_WINDOWS = DatasetType('reds', 'reds:REDS', sliding_window=True)
-VIMEO_CLIPS = DatasetType('vimeo', 'vimeo:Vimeo90KRecurrent', frames=SEPTUPLET, can_mirror=True)
-VIMEO_WINDOWS = DatasetType('vimeo', 'vimeo:Vimeo90K', frames=SEPTUPLET, sliding_window=True)
-IMAGES = DatasetType('images', 'images:PairedImage', frames=1)
+REDS_CLIPS = DatasetType('reds', 'mg_basicsr.data.datasets.reds:REDSRecurrent')
+REDS_WINDOWS = DatasetType('reds', 'mg_basicsr.data.datasets.reds:REDS', sliding_window=True)
+VIMEO_CLIPS = DatasetType(
+    'vimeo', 'mg_basicsr.data.datasets.vimeo:Vimeo90KRecurrent', frames=SEPTUPLET, can_mirror=True
+)
+VIMEO_WINDOWS = DatasetType('vimeo', 'mg_basicsr.data.datasets.vimeo:Vimeo90K', frames=SEPTUPLET, sliding_window=True)
+IMAGES = DatasetType('images', 'mg_basicsr.data.datasets.images:PairedImage', frames=1)
 
 # BasicSR's types that ours replace, and the registered names of ours.
 TYPES: Mapping[str, DatasetType] = {

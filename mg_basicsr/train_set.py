@@ -6,6 +6,7 @@ what BasicSR accepts, which converts nothing: a crop of 256.0 pixels fails there
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -245,12 +246,12 @@ def _own_options(section: Section, kind: DatasetType | None, scale: int) -> Trai
     backend = section.section('io_backend', default={})
     backend_name = backend.read('type', choice(*BACKENDS), 'disk')
     options = TrainSetOptions(
-        dataroot_gt=section.read('dataroot_gt', path, ''),
-        dataroot_lq=section.read('dataroot_lq', path, ''),
+        dataroot_gt=os.path.expanduser(section.read('dataroot_gt', path, '')),  # as BasicSR does with these two
+        dataroot_lq=os.path.expanduser(section.read('dataroot_lq', path, '')),
         dataroot_flow=section.read('dataroot_flow', optional(path), None),
         meta_info_file=section.read('meta_info_file', meta_info_file, None),
         backend=backend_name,
-        store=backend.read('path', path, None) if backend_name == 'store' else None,
+        store=os.path.expanduser(backend.read('path', path, '')) if backend_name == 'store' else None,
         val_partition=section.read('val_partition', partition, None),
         test_mode=section.read('test_mode', boolean, False, default=False),
         num_frame=_num_frame(section, kind) if kind else section.read('num_frame', or_whole(COUNT), None),

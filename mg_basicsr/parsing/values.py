@@ -135,10 +135,10 @@ def text(value: Any) -> str:
 
 
 def path(value: Any) -> str:
-    """Parse the path of a file or folder; a `Path` is one too, which BasicSR puts into options. `~` is expanded."""
+    """Parse the path of a file or folder; a `Path` is one too, which BasicSR puts into options."""
     if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
         raise ValueError('a path')
-    return os.path.expanduser(str(os.fspath(value)))
+    return str(os.fspath(value))
 
 
 def optional(parser: Parser[T]) -> Parser[T | None]:

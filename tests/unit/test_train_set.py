@@ -1,4 +1,4 @@
-"""The `datasets.train` block."""
+"""Options of the training set."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mg_basicsr.errors import ConfigError
-from mg_basicsr.train_set import TrainSetOptions
+from mg_basicsr.train_set import TrainSet, TrainSetOptions, train_set_of
 from tests.helpers.frame_sets import block
 
 MINIMAL = {
@@ -61,6 +61,10 @@ def test_it_can_be_pickled() -> None:
         ({'gt_size': '64'}, "datasets.train.gt_size: '64'"),
         ({'gt_size': True}, 'datasets.train.gt_size: true'),
         ({'gt_size': None}, 'datasets.train.gt_size: missing'),
+        ({'gt_size': 64.0}, 'datasets.train.gt_size: 64.0'),
+        ({'io_backend': 'disk'}, "datasets.train.io_backend: 'disk' is not a section"),
+        ({'io_backend': {'type': 'store'}}, 'datasets.train.io_backend.path: missing'),
+        ({'interval_list': [1.0]}, 'datasets.train.interval_list: [1.0]'),
         ({'gt_size': 66}, 'datasets.train.gt_size: 66 is not a multiple of scale: 4'),
         ({'num_frame': 0}, 'datasets.train.num_frame: 0'),
         ({'num_frame': True}, 'datasets.train.num_frame: true'),
@@ -73,6 +77,7 @@ def test_it_can_be_pickled() -> None:
         ({'use_rot': 'yes'}, "datasets.train.use_rot: 'yes'"),
         ({'filename_tmpl': '{}{}'}, "datasets.train.filename_tmpl: '{}{}'"),
         ({'filename_tmpl': '{'}, "datasets.train.filename_tmpl: '{'"),
+        ({'filename_tmpl': '{.x}'}, "datasets.train.filename_tmpl: '{.x}'"),
         ({'mean': 'x'}, "datasets.train.mean: 'x'"),
     ],
 )
@@ -81,7 +86,7 @@ def test_errors_name_option_and_value(change: dict[str, Any], told: str) -> None
         TrainSetOptions.parse({**MINIMAL, **change}, 4)
     (problem,) = error.value.problems
     assert str(problem).startswith(told)
-    assert problem.allowed.startswith('allowed: ')
+    assert problem.allowed.startswith(('allowed: ', 'needed: '))
     assert problem.remedy
 
 
@@ -97,3 +102,68 @@ def test_all_problems_are_told_at_once() -> None:
     told = ' '.join(str(problem) for problem in error.value.problems)
     for key in ('dataroot_gt', 'dataroot_lq', 'gt_size', 'use_hflip', 'use_rot', 'io_backend.type'):
         assert f'datasets.train.{key}' in told
+
+
+def of(**changes: Any) -> TrainSet:
+    return train_set_of({'scale': 4, 'datasets': {'train': block(Path('set'), **changes)}})
+
+
+@pytest.mark.parametrize(
+    ('changes', 'frames', 'mirrored', 'sliding_window'),
+    [
+        ({'type': 'REDSRecurrentDataset'}, 5, False, False),
+        ({'type': 'REDSRecurrentDataset', 'flip_sequence': True}, 5, False, False),  # has no such option
+        ({'type': 'REDSDataset'}, 5, False, True),
+        ({'type': 'Vimeo90KRecurrentDataset', 'num_frame': -1}, 7, False, False),
+        ({'type': 'Vimeo90KRecurrentDataset', 'num_frame': None, 'flip_sequence': True}, 14, True, False),
+        ({'type': 'Vimeo90KRecurrentDataset', 'num_frame': 4, 'flip_sequence': True}, 8, True, False),
+        ({'type': 'Vimeo90KDataset', 'flip_sequence': True}, 5, False, True),
+        ({'type': 'MultigridVimeo90KDataset', 'recurrent': None, 'num_frame': -1}, 7, False, False),
+        ({'type': 'MultigridVimeo90KDataset', 'recurrent': False, 'num_frame': -1}, 7, False, True),
+        ({'type': 'PairedImageDataset', 'num_frame': 'any'}, 1, False, False),
+        ({'type': 'PairedImageDataset', 'color': 'y'}, 1, False, False),
+        ({'type': 'TheirDataset'}, 5, False, False),
+        ({'type': 'TheirDataset', 'num_frame': None}, 1, False, False),
+        ({'type': 'MultigridDataset', 'base_type': 'REDSDataset', 'num_frame': 4}, 4, False, True),
+        ({'type': 'MultigridDataset', 'base_type': 'Vimeo90KRecurrentDataset', 'flip_sequence': True}, 10, True, False),
+    ],
+)
+def test_clips_of_each_type(changes: dict[str, Any], frames: int, mirrored: bool, sliding_window: bool) -> None:
+    train_set = of(**changes)
+    assert (train_set.frames, train_set.mirrored, train_set.sliding_window) == (frames, mirrored, sliding_window)
+    ours = changes['type'] not in ('TheirDataset', 'MultigridDataset') and 'color' not in changes
+    assert (train_set.options is not None) == ours
+
+
+@pytest.mark.parametrize(
+    ('changes', 'told'),
+    [
+        ({'type': 'REDSRecurrentDataset', 'num_frame': -1}, 'datasets.train.num_frame: -1'),
+        ({'type': 'REDSRecurrentDataset', 'val_partition': 'x'}, "datasets.train.val_partition: 'x'"),
+        ({'type': 'REDSRecurrentDataset', 'meta_info_file': None}, 'datasets.train.meta_info_file: missing'),
+        ({'type': 'REDSDataset', 'num_frame': 4}, 'datasets.train.num_frame: a sliding window of 4 frames'),
+        ({'type': 'Vimeo90KDataset', 'num_frame': 9}, 'datasets.train.num_frame: 9'),
+        ({'type': 'Vimeo90KDataset', 'meta_info_file': None}, 'datasets.train.meta_info_file: missing'),
+        ({'type': 'MultigridREDSDataset', 'recurrent': 'no'}, "datasets.train.recurrent: 'no'"),
+        ({'type': 'MultigridDataset'}, 'datasets.train.base_type: missing'),
+        ({'type': 'PairedImageDataset', 'io_backend': {'type': 'lmdb'}, 'dataroot_gt': 'a.lmdb'},
+         'datasets.train.dataroot_lq: set/LQ is not named like an LMDB'),
+        ({'type': 'TheirDataset', 'num_frame': 0}, 'datasets.train.num_frame: 0'),
+    ],
+)  # fmt: skip
+def test_what_a_type_needs(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        of(**changes)
+    (problem,) = error.value.problems
+    assert str(problem).startswith(told)
+
+
+def test_of_their_own_types_no_more_is_read_than_a_plan_needs() -> None:
+    section = {'type': 'TheirDataset', 'gt_size': 64, 'use_hflip': 'sometimes', 'io_backend': 'theirs'}
+    train_set = train_set_of({'datasets': {'train': section}})
+    assert (train_set.gt_size, train_set.scale, train_set.frames, train_set.options) == (64, 1, 1, None)
+
+
+@pytest.mark.parametrize('scale', [{}, {'scale': None}])
+def test_the_scale_is_1_unless_the_file_says_it(scale: dict[str, Any]) -> None:
+    assert train_set_of({**scale, 'datasets': {'train': block(Path('set'), type='REDSDataset')}}).scale == 1

@@ -41,7 +41,7 @@ def our_dataset(train_set: TrainSet, store: str | None = None, degradation: str 
 
 def _class_of(kind: DatasetType) -> Callable[..., ClipDataset]:
     module, _, name = kind.dataset.partition(':')
-    found: Callable[..., ClipDataset] = getattr(import_module(f'mg_basicsr.data.datasets.{module}'), name)
+    found: Callable[..., ClipDataset] = getattr(import_module(module), name)
     return found
 
 
