@@ -18,7 +18,7 @@ UNKNOWN: Size = (0, 0)
 
 
 class ImageList(Sequence[FrameSequence]):
-    """Images as sequences of one frame, each with a key. Sizes that the list does not tell are 0."""
+    """Images as sequences of one frame, each with a key. Sizes that the list does not give are 0."""
 
     def __init__(self, images: Iterable[tuple[str, Size]]) -> None:
         pairs = list(images)
@@ -44,18 +44,18 @@ class ImageList(Sequence[FrameSequence]):
         return FrameSequence(self._names[index], 1, height, width)
 
     def locate(self, index: int) -> tuple[FrameSequence, int]:
-        """The image of a key, and 0. Raises IndexError unless 0 <= index < len(self)."""
+        """Return the image of a key, and 0. Raise IndexError unless 0 <= index < len(self)."""
         if not 0 <= index < len(self):
             raise IndexError(f'index {index} of a set of {len(self)} images')
         return self[index], 0
 
 
 def list_images(options: TrainSetOptions) -> tuple[ImageList, ImageNames | ImageKeys]:
-    """The pairs, and how their files are called.
+    """Return the pairs of images, and the names of their files.
 
     Raises:
-        ConfigError: a root or the meta file does not exist, or an LMDB's folder is not named .lmdb.
-        DataError: nothing is listed, or LQ and GT do not pair up.
+        ConfigError: A root or the meta file does not exist, or the name of an LMDB's folder does not end in .lmdb.
+        DataError: Nothing is listed, or LQ and GT do not pair up.
     """
     names = ImageNames(options.filename_tmpl)
     if options.backend == 'lmdb':
