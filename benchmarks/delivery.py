@@ -26,7 +26,6 @@ from loading import SCALE, prepare_reds
 from torch.utils.data import DataLoader, Dataset
 
 from mg_basicsr.data.datasets.reds import REDSRecurrent
-from mg_basicsr.data.listing.train_set import TrainSetOptions
 from mg_basicsr.data.loading.batch_dataset import Guarded
 from mg_basicsr.data.loading.batches import as_delivered, pixels_to_float
 from mg_basicsr.data.loading.shared_ring import Ring
@@ -37,6 +36,7 @@ from mg_basicsr.data.store.building.inputs import from_options
 from mg_basicsr.data.store.format import Header
 from mg_basicsr.data.store.opening import open_store
 from mg_basicsr.host.install import install
+from mg_basicsr.train_set import TrainSetOptions
 
 CLIPS, FRAMES, SIZE = 8, 15, 256
 BYTES = CLIPS * FRAMES * 3 * (SIZE**2 + (SIZE // SCALE) ** 2)

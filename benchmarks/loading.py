@@ -31,7 +31,6 @@ from common import RESULTS, machine
 from mg_basicsr.data.datasets.clip_dataset import ClipDataset
 from mg_basicsr.data.datasets.reds import REDSRecurrent
 from mg_basicsr.data.datasets.vimeo import Vimeo90KRecurrent
-from mg_basicsr.data.listing.train_set import TrainSetOptions
 from mg_basicsr.data.sampling.request import SampleRequest
 from mg_basicsr.data.store.building.build import build
 from mg_basicsr.data.store.building.inputs import from_options
@@ -41,6 +40,7 @@ from mg_basicsr.data.store.opening import open_store
 from mg_basicsr.data.store.reader import StoreFrames
 from mg_basicsr.demo.clips import make_clips
 from mg_basicsr.host.install import install
+from mg_basicsr.train_set import TrainSetOptions
 
 SCALE = 4
 SIZES, FRAMES = (64, 128, 256), (5, 15, 30)

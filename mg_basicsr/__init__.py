@@ -28,7 +28,7 @@ _PUBLIC = {
     # a plan, and training sets that deliver its shapes
     'plan': 'mg_basicsr.config.planning:plan',
     'Plan': 'mg_basicsr.schedule.plan:Plan',
-    'TrainSetOptions': 'mg_basicsr.data.listing.train_set:TrainSetOptions',
+    'TrainSetOptions': 'mg_basicsr.train_set:TrainSetOptions',
     'REDS': 'mg_basicsr.data.datasets.reds:REDS',
     'REDSRecurrent': 'mg_basicsr.data.datasets.reds:REDSRecurrent',
     'Vimeo90K': 'mg_basicsr.data.datasets.vimeo:Vimeo90K',

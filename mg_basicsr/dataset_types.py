@@ -1,48 +1,78 @@
-"""What the plan must know of BasicSR's dataset types: how many frames a clip has, and whether that can change."""
+"""The one table of training sets: which of BasicSR's dataset types are known, and how LQ frames are made from GT."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-from mg_basicsr.parsing.section import Section
-from mg_basicsr.parsing.values import boolean, host_integer, text
+from typing import Any
 
 SEPTUPLET = 7  # frames of a Vimeo-90K sequence
-VIMEO = ('Vimeo90KDataset', 'Vimeo90KRecurrentDataset', 'MultigridVimeo90KDataset')
-REDS = ('REDSDataset', 'REDSRecurrentDataset', 'MultigridREDSDataset')  # num_frame is needed
 
 
 @dataclass(frozen=True)
-class ClipKind:
-    """Frames of one sample as the network sees them, and how they come about.
+class DatasetType:
+    """A dataset type whose files we read ourselves.
 
     Attributes:
-        frames: Frames per clip, mirrored half included.
-        mirrored: The clip is followed by its own reverse.
-        sliding_window: One GT frame per clip; the network takes this number of frames and no other.
+        layout: Names and places of its files: 'reds', 'vimeo' or 'images' (see data/listing).
+        dataset: Our class for it, as `module:class`: the table is read without torch, which the class needs.
+        frames: Frames that every sequence has, so that `num_frame` can be left out and is at most this; None where the
+            sequences differ and `num_frame` is needed.
+        sliding_window: A sample has one GT frame, the center of an odd number of LQ frames.
+        can_mirror: With `flip_sequence` the reversed clip follows the clip.
     """
 
-    frames: int
-    mirrored: bool = False
+    layout: str
+    dataset: str
+    frames: int | None = None
     sliding_window: bool = False
+    can_mirror: bool = False
 
 
-def clip_kind(dataset: Section) -> ClipKind:
-    """The kind of clip that `datasets.train` describes.
+REDS_CLIPS = DatasetType('reds', 'mg_basicsr.data.datasets.reds:REDSRecurrent')
+REDS_WINDOWS = DatasetType('reds', 'mg_basicsr.data.datasets.reds:REDS', sliding_window=True)
+VIMEO_CLIPS = DatasetType(
+    'vimeo', 'mg_basicsr.data.datasets.vimeo:Vimeo90KRecurrent', frames=SEPTUPLET, can_mirror=True
+)
+VIMEO_WINDOWS = DatasetType('vimeo', 'mg_basicsr.data.datasets.vimeo:Vimeo90K', frames=SEPTUPLET, sliding_window=True)
+IMAGES = DatasetType('images', 'mg_basicsr.data.datasets.images:PairedImage', frames=1)
 
-    Types we don't know are taken to be recurrent if they have a `num_frame`, and image sets otherwise; the adapter
-    checks what they deliver.
+# BasicSR's types that ours replace, and the registered names of ours.
+TYPES: Mapping[str, DatasetType] = {
+    'REDSRecurrentDataset': REDS_CLIPS,
+    'REDSDataset': REDS_WINDOWS,
+    'Vimeo90KRecurrentDataset': VIMEO_CLIPS,
+    'Vimeo90KDataset': VIMEO_WINDOWS,
+    'PairedImageDataset': IMAGES,
+    'MultigridREDSDataset': REDS_CLIPS,
+    'MultigridVimeo90KDataset': VIMEO_CLIPS,
+}
+
+# What a registered name of ours stands for with `recurrent: false`.
+WINDOWED: Mapping[str, DatasetType] = {
+    'MultigridREDSDataset': REDS_WINDOWS,
+    'MultigridVimeo90KDataset': VIMEO_WINDOWS,
+}
+
+# The registered name of the adapter around the dataset type that `base_type` names.
+ADAPTER = 'MultigridDataset'
+
+# Options of PairedImageDataset that BasicSR applies to float32 images: only its own class can apply them.
+CONVERSIONS = ('color', 'mean', 'std')
+
+# How LQ can be made from GT, and the one scale that it is defined for; None for any.
+DEGRADATIONS: Mapping[str, int | None] = {'bicubic': None, 'bd': 4}
+
+
+def exists_for(degradation: str, scale: int) -> bool:
+    """Return whether a degradation of the table is defined for a scale.
+
+    >>> exists_for('bicubic', 3), exists_for('bd', 3), exists_for('bd', 4)
+    (True, False, True)
     """
-    values = dataset.values or {}
-    name = dataset.read('base_type' if values.get('type') == 'MultigridDataset' else 'type', text, '')
-    windows = name in ('REDSDataset', 'Vimeo90KDataset') or (
-        name.startswith('Multigrid') and not values.get('recurrent', True)
-    )
-    if name in VIMEO:
-        whole = values.get('num_frame') in (None, -1)
-        frames = SEPTUPLET if whole else dataset.read('num_frame', host_integer(1, SEPTUPLET), SEPTUPLET)
-        mirrored = not windows and dataset.read('flip_sequence', boolean, False, default=False)
-        return ClipKind(2 * frames if mirrored else frames, mirrored, windows)
-    if name == 'PairedImageDataset' or (values.get('num_frame') is None and name not in REDS):
-        return ClipKind(1)
-    return ClipKind(dataset.read('num_frame', host_integer(1), 1), sliding_window=windows)
+    return DEGRADATIONS[degradation] in (None, scale)
+
+
+def converts(train_set: Mapping[str, Any]) -> bool:
+    """Return whether `datasets.train` asks for conversions of images."""
+    return any(train_set.get(key) is not None for key in CONVERSIONS)

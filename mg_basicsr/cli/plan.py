@@ -11,7 +11,6 @@ from mg_basicsr.config.explicit_block import explicit_block
 from mg_basicsr.config.grid import wanted_grid
 from mg_basicsr.config.resolve import Settings, resolve
 from mg_basicsr.errors import ConfigError, Problem
-from mg_basicsr.parsing.options_file import OptionsFile
 from mg_basicsr.schedule.describe import describe
 
 
@@ -33,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(describe(settings.plan, settings.baseline), indent=2))
     elif arguments.yaml:
-        print(explicit_block(file.options['multigrid'], settings, store_tells(file, settings)), end='')
+        print(explicit_block(file.options['multigrid'], settings, store_tells(settings)), end='')
     else:
         print_table(settings, arguments.opt)
         if arguments.plot:
@@ -58,17 +57,19 @@ def draw(settings: Settings, path: Path) -> None:
         ) from None
 
 
-def store_tells(file: OptionsFile, settings: Settings) -> bool:
-    """Whether the set's store says how LQ was made, where a preset's spatial grid depends on it."""
+def store_tells(settings: Settings) -> bool:
+    """Return whether the set's store says how LQ was made, where a preset's spatial grid depends on it."""
     if settings.block.spatial_stride is not None or not wanted_grid(settings.block, settings.baseline).spatial:
         return False
     from mg_basicsr.host.store_inputs import stored_degradation  # imports numpy, which other plans do without
 
-    return stored_degradation(file.options) is not None
+    return stored_degradation(settings) is not None
 
 
 def grid_lines(settings: Settings) -> list[str]:
-    """What clips may span, a line for time and one for space; none without a sampling grid."""
+    """Return what clips may span, a line for time and one for space; none without a sampling grid."""
+    if settings.train_set.options is None:  # the host's own dataset, adapted, has no grid
+        return []
     grid = wanted_grid(settings.block, settings.baseline)
     limits = [grid.limits(shape) for stage in settings.plan.stages for shape in stage.spec.shapes]
     stride, span = (max(limit) for limit in zip(*limits, strict=True))

@@ -9,17 +9,17 @@ from mg_basicsr.parsing.options_file import OptionsFile, load_options
 
 
 def add_file_arguments(parser: argparse.ArgumentParser, world_size: str) -> None:
-    """-opt, --world-size (with this help) and --force_yml."""
+    """Add -opt, --world-size (with the help text `world_size`) and --force_yml."""
     parser.add_argument('-opt', '--opt', required=True, help='the options file')
     parser.add_argument('--world-size', type=int, help=world_size)
     parser.add_argument('--force_yml', nargs='+', default=[], metavar='key:key=value')
 
 
 def load_file(arguments: argparse.Namespace) -> OptionsFile:
-    """The file that the arguments name.
+    """Return the options file that the arguments name.
 
     Raises:
-        ConfigError: it cannot be read, or the number of ranks is not one.
+        ConfigError: It cannot be read, or the number of ranks is not one.
     """
     if arguments.world_size is not None and arguments.world_size < 1:
         remedy = 'give the number of processes that will train'

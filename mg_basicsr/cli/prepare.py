@@ -1,4 +1,4 @@
-"""`mg-basicsr prepare`: builds a store. Killed at any moment, it continues when it is called again."""
+"""`mg-basicsr prepare`: build a crop store. Killed at any moment, it continues when it is called again."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mg_basicsr.dataset_types import DEGRADATIONS
 from mg_basicsr.errors import ConfigError, DataError, Problem
 from mg_basicsr.parsing.options_file import load_options
 
@@ -22,21 +23,26 @@ if TYPE_CHECKING:
 BLOCK = 4  # frames that are compressed together: more is a little smaller, and more is decoded for nothing
 CLIP_LENGTH = 100  # of REDS
 COMPRESSED = 0.5  # of the raw size; measured: 0.42 to 0.48
+LAYOUTS = ('reds', 'images')  # Vimeo-90K's differs in the names of frames alone, which are read from the disk
 RESERVE = 1 << 28  # bytes that are left free
 VIDEOS = ('.mp4', '.mkv', '.mov', '.avi', '.webm', '.m4v', '.mpg', '.mpeg', '.ts', '.y4m')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     parser.add_argument('-opt', '--opt', help='an options file: its training set')
     parser.add_argument('--force_yml', nargs='+', default=[], metavar='key:key=value')
     parser.add_argument(
         '--gt', nargs='+', metavar='PATH', help='in place of -opt: a folder of clips, an LMDB of BasicSR, or videos'
     )
     parser.add_argument('--lq', metavar='PATH', help='the same clips in low quality')
-    parser.add_argument('--degradation', choices=['bicubic', 'bd'], help='makes LQ from GT')
+    parser.add_argument('--degradation', choices=list(DEGRADATIONS), help='makes LQ from GT')
     parser.add_argument('--scale', type=int, help="GT pixels per LQ pixel and axis (default: 4, or the file's)")
-    parser.add_argument('--layout', choices=['reds', 'vimeo', 'images'], help='with --gt (default: reds)')
+    parser.add_argument(
+        '--layout',
+        choices=LAYOUTS,
+        help='of --gt: a folder for each clip, as in REDS and Vimeo-90K (reds, the default), or single images',
+    )
     parser.add_argument('--clip-length', type=int, metavar='N', help=f'of videos, in frames (default: {CLIP_LENGTH})')
     parser.add_argument('-o', '--output', help='folder of the store (default: the one that the options file names)')
     parser.add_argument('--compress', action='store_true', help='half the size, samples take up to 20 times as long')
@@ -45,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Builds, and verifies if asked; returns the exit code."""
+    """Build the store, and verify it if asked; return the exit code."""
     from rich.console import Console
 
     from mg_basicsr.data.store.building.build import begin, build
@@ -68,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Raises ConfigError for arguments that don't go together."""
+    """Raise ConfigError for arguments that cannot be combined."""
     problems = []
     if bool(arguments.opt) == bool(arguments.gt):
         problems.append(
@@ -93,6 +99,9 @@ def check(arguments: argparse.Namespace) -> None:
     videos = arguments.gt is not None and all(is_video(path) for path in arguments.gt)
     if arguments.gt and len(arguments.gt) > 1 and not videos:
         problems.append(Problem('--gt', 'more than one path', 'allowed: one folder or LMDB, or videos', 'give one'))
+    if arguments.layout and (arguments.opt or videos):
+        what = 'the options file says it' if arguments.opt else 'not for videos'
+        problems.append(Problem('--layout', what, 'allowed: with --gt and a folder or LMDB', 'leave it out'))
     if arguments.clip_length and not videos:
         problems.append(Problem('--clip-length', 'for videos only', 'allowed: with --gt VIDEO', 'leave it out'))
     if problems:
@@ -100,31 +109,36 @@ def check(arguments: argparse.Namespace) -> None:
 
 
 def is_video(path: str) -> bool:
-    """Whether a path is taken to be a video: by its ending, unless it is a folder."""
+    """Return whether a path is taken for a video: by its ending, unless it is a folder."""
     return path.lower().endswith(VIDEOS) and not os.path.isdir(path)
 
 
 def collect(arguments: argparse.Namespace, console: Console) -> tuple[Path, Header, Sequence[Material]]:
-    """Folder and header of the store, and all clips that it is to have."""
+    """Return folder and header of the store, and all clips that it is to have.
+
+    Raises:
+        ConfigError: The arguments or the options file cannot be used.
+        DataError: The data that they name is missing or damaged.
+    """
     from mg_basicsr.data.store.building.inputs import Making, from_options, from_roots, from_videos
     from mg_basicsr.data.store.format import Header
-    from mg_basicsr.host.store_inputs import degradation, store_path, training_set
+    from mg_basicsr.host.store_inputs import degradation, training_set
 
     output = arguments.output
     method = arguments.degradation or 'files'
     material: Sequence[Material]
     if arguments.opt:
         file = load_options(arguments.opt, arguments.force_yml)
-        options, layout = training_set(file)
+        options, kind, store = training_set(file)
         scale = options.scale
         if arguments.scale not in (None, scale):
             what = f'{arguments.scale}, but scale: {scale} in {arguments.opt}'
             raise ConfigError(Problem('--scale', what, f'allowed: {scale}', 'leave it out'))
-        output = output or store_path(file.options)
+        output = output or store
         if not output:
             what = f'missing, and {arguments.opt} names no store'
             raise ConfigError(Problem('-o', what, 'allowed: a folder for the store', 'give -o, or set multigrid.store'))
-        material = from_options(options, layout, degradation(method, scale))
+        material = from_options(options, kind.layout, degradation(method, scale))
     else:
         scale = arguments.scale or 4
         making = Making(scale, degradation(method, scale))
@@ -148,10 +162,16 @@ def collect(arguments: argparse.Namespace, console: Console) -> tuple[Path, Head
 
 
 def need(root: Path, header: Header, material: Sequence[Material], console: Console) -> None:
-    """Says what disk the store will take and what is free.
+    """Print how much disk space the store will take and how much is free.
+
+    Args:
+        root: Folder of the store.
+        header: Its header.
+        material: All clips that it is to have.
+        console: Where to print.
 
     Raises:
-        DataError: it does not fit.
+        DataError: There is too little space.
     """
     from mg_basicsr.data.store.building.writer import geometry_of
     from mg_basicsr.data.store.format import read_list
@@ -178,10 +198,10 @@ def need(root: Path, header: Header, material: Sequence[Material], console: Cons
 
 
 def verified(root: Path, console: Console) -> None:
-    """Checks every checksum.
+    """Check every checksum of the store at `root`; `console` shows how many clips it has.
 
     Raises:
-        DataError: files are damaged or missing.
+        DataError: Files are damaged or missing.
     """
     from mg_basicsr.data.store.building.verify import verify
 

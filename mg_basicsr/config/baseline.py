@@ -1,57 +1,56 @@
-"""Reads from an options file the run that it describes without the block."""
+"""The baseline: the run that an options file describes without its `multigrid:` block."""
 
 from __future__ import annotations
 
-from mg_basicsr.dataset_types import clip_kind
 from mg_basicsr.parsing.problems import Problems
 from mg_basicsr.parsing.section import Section
-from mg_basicsr.parsing.values import host_integer, integer, list_of, non_negative, number, positive, text
+from mg_basicsr.parsing.values import (
+    host_integer,
+    host_number,
+    host_positive,
+    integer,
+    list_of,
+    non_negative,
+    positive,
+    text,
+)
 from mg_basicsr.schedule.baseline import Baseline
 from mg_basicsr.schedule.lr import Constant, CosineRestart, Curve, MultiStep
+from mg_basicsr.train_set import TrainSet
 
-PERIODS = list_of(integer(1), 'a list of integers >= 1')
-ITERATIONS = list_of(integer(0), 'a list of integers >= 0')
-MILESTONES = list_of(integer(0), 'a list of integers >= 0', empty=True)
-NUMBERS = list_of(number, 'a list of numbers')
+# the host makes its scheduler from these values and converts none
+PERIODS = list_of(host_integer(1), 'a list of integers >= 1')
+ITERATIONS = list_of(host_integer(0), 'a list of integers >= 0')
+MILESTONES = list_of(host_integer(0), 'a list of integers >= 0', empty=True)
+NUMBERS = list_of(host_number, 'a list of numbers')
 
 # The curve of a scheduler that is not BasicSR's own; it must not be read.
 UNKNOWN_CURVE = Constant()
 
 
-def parse_baseline(file: Section, train_set: Section, train: Section, clips: int, per_rank: int) -> Baseline:
-    """Read the baseline. Every problem is collected; values that could not be read are then placeholders.
+def parse_baseline(train_set: TrainSet, train: Section, clips: int, per_rank: int) -> Baseline:
+    """Return the baseline. Every problem is added to those of `train`; what could not be read is then a placeholder.
 
     Args:
-        file: The whole options file.
-        train_set: Its section datasets.train.
-        train: Its section train.
+        train_set: The training set.
+        train: Section `train`.
         clips: Clips per iteration that the file was made for, all ranks together.
         per_rank: Of these, each rank's share.
     """
     optimiser = train.section('optim_g')
     lr = optimiser.read('lr', positive, 1.0)
     curve, eta_min = _host_curve(train.section('scheduler'), lr)
-    scale = file.read('scale', host_integer(1), 1, default=1)
-    size = train_set.read('gt_size', host_integer(1), scale)
-    if size % scale:
-        file.problems.add(
-            'datasets.train.gt_size',
-            f'{size} is not a multiple of scale {scale}',
-            f'allowed: a multiple of {scale}',
-            f'set it to {size // scale * scale or scale}',
-        )
-    kind = clip_kind(train_set)
     return Baseline(
         clips=clips,
-        frames=kind.frames,
-        size=size,
-        scale=scale,
+        frames=train_set.frames,
+        size=train_set.gt_size,
+        scale=train_set.scale,
         total_iter=train.read('total_iter', integer(1), 1),
         lr=lr,
         eta_min=eta_min,
         host_curve=curve,
-        mirrored=kind.mirrored,
-        sliding_window=kind.sliding_window,
+        mirrored=train_set.mirrored,
+        sliding_window=train_set.sliding_window,
         clips_per_rank=per_rank,
     )
 
@@ -71,7 +70,7 @@ def _host_curve(scheduler: Section, lr: float) -> tuple[Curve, float]:
         return CosineRestart(periods, weights, tuple((eta - floor) / (lr - floor) for eta in minima)), floor
     if kind in ('MultiStepLR', 'MultiStepRestartLR'):
         milestones: tuple[int, ...] = scheduler.read('milestones', MILESTONES, ())
-        gamma = scheduler.read('gamma', positive, 0.1, default=0.1)
+        gamma = scheduler.read('gamma', host_positive, 0.1, default=0.1)
         restarts: tuple[int, ...] = scheduler.read('restarts', ITERATIONS, (0,), default=[0])
         ordered = sorted(zip(restarts, _weights(scheduler, 'restarts', len(restarts)), strict=False))
         return MultiStep(milestones, gamma, tuple(at for at, _ in ordered), tuple(weight for _, weight in ordered)), 0.0
@@ -88,8 +87,8 @@ def _per_period(scheduler: Section, key: str, count: int, default: int, of: str 
     values = scheduler.read(key, NUMBERS, (float(default),) * count, default=[default])
     if len(values) == count:
         return values
-    scheduler.problems.add(
-        f'{scheduler.path}.{key}',
+    scheduler.refuse(
+        key,
         f'{len(values)} values for {count} {of}',
         f'allowed: as many as {of}',
         'make the two lists equally long',

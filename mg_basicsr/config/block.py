@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mg_basicsr.config.keys import CLIPS, COUNT, key
+from mg_basicsr.dataset_types import DEGRADATIONS
 from mg_basicsr.parsing.values import boolean, choice, integer, text
 
 
@@ -65,6 +66,6 @@ class Block:
     check: bool = key(boolean, True)
     temporal_stride: bool | None = key(boolean, None)
     spatial_stride: bool | None = key(boolean, None)
-    degradation: str | None = key(choice('bicubic', 'bd'), None)
+    degradation: str | None = key(choice(*DEGRADATIONS), None)
     on_bad_frame: str = key(choice('error', 'skip_clip'), 'error')
     keep_last: int | None = key(COUNT, None)

@@ -61,6 +61,7 @@ def explicit_block(section: Mapping[str, Any], settings: Settings, known_degrada
     if settings.max_clips != settings.baseline.clips_per_rank:
         block['max_clips'] = settings.max_clips
     block |= {key: section[key] for key in section if key in kept - set(block) and section[key] is not None}
-    block |= explicit_grid(settings.block, settings.baseline, known_degradation)
+    if settings.train_set.options is not None:  # the host's own dataset, adapted, has no grid
+        block |= explicit_grid(settings.block, settings.baseline, known_degradation)
     block['stages'] = [_Flow(entry) for entry in explicit_entries(settings.plan)]
     return yaml.dump({'multigrid': block}, Dumper=_Dumper, sort_keys=False, width=200)

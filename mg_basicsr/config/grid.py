@@ -6,11 +6,10 @@ from dataclasses import replace
 
 from mg_basicsr.config.block import Block
 from mg_basicsr.config.presets.table import preset_of
+from mg_basicsr.dataset_types import DEGRADATIONS, exists_for
 from mg_basicsr.parsing.problems import Problems
 from mg_basicsr.schedule.baseline import Baseline
 from mg_basicsr.schedule.grid import Grid
-
-BD_SCALE = 4  # the only scale that the BD degradation is defined for
 
 
 def wanted_grid(block: Block, base: Baseline) -> Grid:
@@ -55,11 +54,10 @@ def check_grid(block: Block, base: Baseline, problems: Problems) -> None:
             'allowed: with datasets of clips that can be shorter, such as REDSRecurrentDataset',
             'remove it',
         )
-    scales = {'bicubic': base.scale > 1, 'bd': base.scale == BD_SCALE}
-    if block.degradation and not scales[block.degradation]:
+    if block.degradation and not (base.scale > 1 and exists_for(block.degradation, base.scale)):
         problems.add(
             'multigrid.degradation',
             f'{block.degradation} with scale: {base.scale}',
-            f'allowed: bicubic with a scale above 1, bd with scale {BD_SCALE}',
+            f'allowed: bicubic with a scale above 1, bd with scale {DEGRADATIONS["bd"]}',
             'remove it, or correct scale',
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 from mg_basicsr.config.baseline import parse_baseline
 from mg_basicsr.config.block import Block
+from mg_basicsr.config.data_needs import check_data_needs
 from mg_basicsr.config.grid import check_grid
 from mg_basicsr.config.presets.table import preset_of
 from mg_basicsr.config.read_block import read_block
@@ -25,10 +26,11 @@ from mg_basicsr.config.refusals import (
 from mg_basicsr.parsing.options_file import OptionsFile
 from mg_basicsr.parsing.problems import Problems
 from mg_basicsr.parsing.section import Section
-from mg_basicsr.parsing.values import MOST_CLIPS, host_integer, integer
+from mg_basicsr.parsing.values import host_integer, integer
 from mg_basicsr.schedule.baseline import Baseline
 from mg_basicsr.schedule.plan import Plan, build_plan
 from mg_basicsr.schedule.shape import BatchShape
+from mg_basicsr.train_set import TrainSet, read_batch_size, read_train_set
 
 # Clips that batch norm takes its statistics over while the number of clips varies (wu2020).
 SUB_BATCH = 8
@@ -48,6 +50,7 @@ class Settings:
     """
 
     block: Block
+    train_set: TrainSet
     baseline: Baseline
     plan: Plan
     seed: int
@@ -96,10 +99,10 @@ def resolve(file: OptionsFile, world_size: int | None = None) -> Settings:
     check_supported(options, problems)
     before = len(problems.found)
     root = Section('', options, problems)
-    train_set, train = root.section('datasets').section('train'), root.section('train')
-    per_rank = train_set.read('batch_size_per_gpu', host_integer(1, MOST_CLIPS), 1)
+    train_set, train = read_train_set(root), root.section('train')
+    per_rank = read_batch_size(root)
     clips = (block and block.base_batch_size) or per_rank * world_size
-    base = parse_baseline(root, train_set, train, clips, per_rank)
+    base = parse_baseline(train_set, train, clips, per_rank)
     own_warmup = train.read('warmup_iter', integer(-1), -1, default=-1)
     frozen = {name: train.read(name, host_integer(0), 0, default=0) for name in FROZEN_PHASES}
     seed = root.read('manual_seed', host_integer(0, 2**32 - 1), 0, default=0)
@@ -114,6 +117,7 @@ def resolve(file: OptionsFile, world_size: int | None = None) -> Settings:
         check_lengths(specs, base, problems)
     total = sum(spec.iters for spec in specs)
     check_grid(block, base, problems)
+    check_data_needs(block, train_set, problems)
     check_frozen_phases(frozen, total, problems)
     check_static_graph(options, specs, problems)
     check_unused_parameters(options, frozen, world_size, problems)
@@ -125,7 +129,7 @@ def resolve(file: OptionsFile, world_size: int | None = None) -> Settings:
     budget = BatchShape(max_clips, base.frames, base.size).pixels
     warmup = max(0, block.warmup_iter) if block.warmup_iter is not None else preset.warmup_iter(own_warmup, total)
     plan = build_plan(specs, world_size=world_size, budget=budget, warmup_iter=warmup, base_lr=base.lr)
-    return Settings(block, base, plan, seed, max_clips, _sub_batch_norm(block, plan, per_rank))
+    return Settings(block, train_set, base, plan, seed, max_clips, _sub_batch_norm(block, plan, per_rank))
 
 
 def _sub_batch_norm(block: Block, plan: Plan, per_rank: int) -> int:

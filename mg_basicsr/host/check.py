@@ -22,10 +22,8 @@ from mg_basicsr.data.sampling.request import BatchRequests, SampleRequest
 from mg_basicsr.data.sampling.sampler import request_at
 from mg_basicsr.errors import ConfigError, MultigridError, Problem, TrainingError
 from mg_basicsr.host.data.adapter import AdaptedDataset
-from mg_basicsr.host.data.check_data import check_data
 from mg_basicsr.host.data.datasets import planned_dataset
-from mg_basicsr.host.data.grids import run_grid
-from mg_basicsr.host.entry.start import resolve_with_data
+from mg_basicsr.host.data.planned_data import check_data, resolve_with_data
 from mg_basicsr.host.install import install
 from mg_basicsr.host.run import Run, Specification, activate
 from mg_basicsr.host.trial.trials import Trials, arguments_by_name, distinct_batches, in_trial
@@ -105,11 +103,11 @@ def check(file: OptionsFile, world_size: int | None, tell: Tell) -> Report:
     """
     world_size = default_world_size(file.options) if world_size is None else world_size
     tell('options and files')
-    settings, dataset = resolve_with_data(file, world_size)
+    settings, dataset, grid = resolve_with_data(file, world_size)
     _check_validation_sets(file.options)
     if dataset is not None:
         check_data(dataset, settings, len(dataset.keys.sequences))
-    run = Run(Specification(file, settings, dataset, grid=run_grid(file, settings, dataset), in_loop=False))
+    run = Run(Specification(file, settings, dataset, grid=grid, in_loop=False))
     activate(run)
     tell('building the model')
     options = _host_options(run)

@@ -1,38 +1,40 @@
-"""What building a store needs of BasicSR: its imresize, and the meaning of its dataset types."""
+"""Inputs of a store: BasicSR's imresize, and the training set of an options file."""
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
+from mg_basicsr.config.resolve import Settings, resolve
 from mg_basicsr.data.crops.crop import Pixels
-from mg_basicsr.data.crops.degradation import BD_SCALE, Degrade, bd
-from mg_basicsr.data.listing.train_set import BLOCK, TrainSetOptions
+from mg_basicsr.data.crops.degradation import Degrade, bd
 from mg_basicsr.data.store.format import read_header
-from mg_basicsr.dataset_types import REDS, VIMEO
+from mg_basicsr.dataset_types import CONVERSIONS, DEGRADATIONS, IMAGES, TYPES, DatasetType, exists_for
 from mg_basicsr.errors import ConfigError, DataError, Problem
 from mg_basicsr.parsing.options_file import OptionsFile
-
-LAYOUT_OF = {**dict.fromkeys(REDS, 'reds'), **dict.fromkeys(VIMEO, 'vimeo'), 'PairedImageDataset': 'images'}
+from mg_basicsr.train_set import BLOCK, TrainSetOptions, train_set_of
 
 
 def degradation(name: str, scale: int) -> Degrade | None:
-    """The function that makes LQ; None for 'files'. It can be sent to other processes.
+    """Return the function that makes LQ; None for 'files'. It can be sent to other processes.
+
+    Args:
+        name: 'files', 'bicubic' or 'bd'.
+        scale: GT pixels per LQ pixel and axis.
 
     Raises:
-        ConfigError: it does not exist for this scale, or needs BasicSR, which is not installed.
+        ConfigError: It is not defined for this scale, or needs BasicSR, which is not installed.
     """
     if name == 'files':
         return None
+    if not exists_for(name, scale):
+        what, allowed = f'{name} is not defined for scale {scale}', f'allowed: scale {DEGRADATIONS[name]}'
+        raise ConfigError(Problem('--degradation', what, allowed, 'use --degradation bicubic'))
     if name == 'bd':
-        if scale != BD_SCALE:
-            what = f'bd is not defined for scale {scale}'
-            raise ConfigError(Problem('--degradation', what, f'allowed: scale {BD_SCALE}', 'use --degradation bicubic'))
         return bd
     if importlib.util.find_spec('basicsr') is None:
         what = "bicubic uses BasicSR's imresize, and basicsr is not installed"
@@ -43,7 +45,12 @@ def degradation(name: str, scale: int) -> Degrade | None:
 
 
 def bicubic(frame: Pixels, scale: int) -> Pixels:
-    """The MATLAB-like resize that BasicSR's data sets are made with."""
+    """Return the LQ frame of a GT frame by BasicSR's imresize, the MATLAB-like one that its data sets are made with.
+
+    Args:
+        frame: uint8 (H, W, 3).
+        scale: GT pixels per LQ pixel and axis.
+    """
     from mg_basicsr.host.install import install
 
     install()  # basicsr 1.4.2 cannot be imported beside today's torchvision without a shim
@@ -56,52 +63,53 @@ def bicubic(frame: Pixels, scale: int) -> Pixels:
     return np.asarray((small * 255).round().clip(0, 255), np.uint8)
 
 
-def training_set(file: OptionsFile) -> tuple[TrainSetOptions, str]:
-    """Options of the file's training set as it is in folders or LMDBs, and its layout.
+class StoreSet(NamedTuple):
+    """The training set that a store is made from.
+
+    Attributes:
+        options: Its options, as it is in folders or LMDBs.
+        kind: Its entry in the table of dataset types.
+        store: Folder of the store that the options file names, or None.
+    """
+
+    options: TrainSetOptions
+    kind: DatasetType
+    store: str | None
+
+
+def training_set(file: OptionsFile) -> StoreSet:
+    """Return the training set of an options file.
+
+    A file with a `multigrid:` block is read as a whole: no store is built for a run that would be refused.
 
     Raises:
-        ConfigError: the file has none, or one that a store cannot serve.
+        ConfigError: The file has no training set, one that a store cannot serve, or other problems.
     """
-    datasets = file.options.get('datasets')
-    block = datasets.get('train') if isinstance(datasets, Mapping) else None
-    if not isinstance(block, Mapping):
-        raise ConfigError(Problem(BLOCK, f'missing in {file.path}', 'allowed: a training set', 'add it'))
-    layout = LAYOUT_OF.get(str(block.get('type')))
-    if layout is None:
+    settings = resolve(file) if file.has_block else None
+    train_set = settings.train_set if settings else train_set_of(file.options)
+    options, kind = train_set.options, train_set.kind
+    if options is None or kind is None:
+        conversions = f' with {", ".join(CONVERSIONS[:-1])} or {CONVERSIONS[-1]}' if kind is IMAGES else ''
         raise ConfigError(
             Problem(
                 f'{BLOCK}.type',
-                f'{block.get("type")} reads its files itself and cannot use a store',
-                f'allowed: {", ".join(LAYOUT_OF)}',
+                f'{train_set.name}{conversions} reads its files itself and cannot use a store',
+                f'allowed: {", ".join(TYPES)}',
                 'prepare a store from folders with --gt and --lq',
             )
         )
-    return TrainSetOptions.parse({**block, 'io_backend': _backend(block)}, file.options.get('scale', 1)), layout
+    store = (settings.block.store if settings else None) or options.store
+    if options.backend == 'store':  # the store is to be made from the folders or LMDBs that the file also names
+        options = options.replace(backend='lmdb' if options.dataroot_gt.endswith('.lmdb') else 'disk', store=None)
+    return StoreSet(options, kind, store)
 
 
-def store_path(options: Mapping[str, Any]) -> str | None:
-    """The store that an options file names, as `multigrid.store` or as the path of an io_backend of type store."""
-    block = options.get('multigrid')
-    if isinstance(block, Mapping) and block.get('store'):
-        return str(block['store'])
-    backend = ((options.get('datasets') or {}).get('train') or {}).get('io_backend')
-    if isinstance(backend, Mapping) and backend.get('type') == 'store' and backend.get('path'):
-        return str(backend['path'])
-    return None
-
-
-def stored_degradation(options: Mapping[str, Any]) -> str | None:
-    """How the LQ frames of the file's store were made from GT; None without a store, or if it does not tell."""
-    path = store_path(options)
+def stored_degradation(settings: Settings) -> str | None:
+    """Return how the LQ frames of a run's store were made from GT; None without a store, or if it does not say."""
+    options = settings.train_set.options
+    path = settings.block.store or (options and options.store)
     try:
         made = read_header(Path(path).expanduser()).degradation if path else 'files'
     except DataError:  # not prepared yet
         return None
     return None if made == 'files' else made
-
-
-def _backend(block: Mapping[str, Any]) -> Any:
-    backend = block.get('io_backend')
-    if not isinstance(backend, Mapping) or backend.get('type') != 'store':
-        return backend
-    return {'type': 'lmdb' if str(block.get('dataroot_gt')).endswith('.lmdb') else 'disk'}

@@ -1,4 +1,4 @@
-"""Collects all problems of an options file, so that the user sees them at once and not one per run."""
+"""Problems of an options file, collected so that the user sees all of them at once and not one per run."""
 
 from __future__ import annotations
 
@@ -13,23 +13,34 @@ T = TypeVar('T')
 
 
 class Problems:
-    """A list of problems under construction."""
+    """All problems found so far.
+
+    Attributes:
+        found: The problems, in the order in which they were found.
+    """
 
     def __init__(self) -> None:
         self.found: list[Problem] = []
 
     def add(self, option: str, what: str, allowed: str = '', remedy: str = '') -> None:
+        """Add a problem; the texts as in `Problem`."""
         self.found.append(Problem(option, what, allowed, remedy))
 
     def raise_if_any(self) -> None:
-        """Raises:
-        ConfigError: with everything found so far.
-        """
+        """Raise ConfigError with all problems, if there are any."""
         if self.found:
             raise ConfigError(*self.found)
 
     def parse(self, path: str, value: Any, parser: Parser[T], fallback: T, remedy: str = '') -> T:
-        """`parser(value)`; on failure the problem is noted and `fallback` returned, so that the rest is checked too."""
+        """Return `parser(value)`; where it fails, add the problem and return `fallback`, so that the rest is read too.
+
+        Args:
+            path: Dotted path of the option.
+            value: Its value; None where it is missing.
+            parser: Parser of the value.
+            fallback: What takes the place of a value that cannot be parsed.
+            remedy: What to do; by default to set or correct the option.
+        """
         try:
             return parser(value)
         except ValueError as error:
@@ -39,7 +50,13 @@ class Problems:
         return fallback
 
     def unknown_keys(self, path: str, section: Mapping[Any, Any], known: Iterable[str]) -> None:
-        """Notes every key of the section that is not known, with the nearest one that is."""
+        """Add a problem for every key of a section that is not known, with the nearest one that is.
+
+        Args:
+            path: Dotted path of the section.
+            section: Its keys and values.
+            known: Keys that it may have.
+        """
         names = sorted(known)
         for key in section:
             if key in names:
@@ -55,17 +72,24 @@ Reader = Callable[[str, Any, Problems], Any]
 
 
 def reads(parser: Parser[Any]) -> Reader:
-    """A reader (dotted path, value, problems -> parsed value, None if a problem was noted) of a single value."""
+    """Return a reader of a single value: (dotted path, value, problems) -> parsed value, None after a problem."""
     return lambda path, value, problems: problems.parse(path, value, parser, None)
 
 
 def read_section(
     path: str, section: Any, keys: Mapping[str, Reader], required: Iterable[str], problems: Problems
 ) -> dict[str, Any] | None:
-    """A section with these keys and no others; a key that is absent or `~` is left out.
+    """Read a section that may have these keys and no others; a key that is absent or `~` is left out.
+
+    Args:
+        path: Dotted path of the section.
+        section: What is there.
+        keys: Reader of each key.
+        required: Keys that it must have.
+        problems: Where problems are added.
 
     Returns:
-        The parsed values by key; None if any problem was noted.
+        The parsed values by key; None if there was any problem.
     """
     if not isinstance(section, Mapping):
         what = f'{shown(section)} is not a section'
@@ -82,7 +106,11 @@ def read_section(
 
 
 def shown(value: Any) -> str:
-    """A value as it appears in a message: as in YAML, on one line, and short."""
+    """Return a value as it appears in a message: as in YAML, on one line, and short.
+
+    >>> shown(True), shown(None), shown('x')
+    ('true', '~', "'x'")
+    """
     try:
         as_yaml = {None: '~', True: 'true', False: 'false'}
         text = as_yaml[value] if value is None or isinstance(value, bool) else repr(value)

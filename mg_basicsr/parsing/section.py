@@ -1,4 +1,4 @@
-"""Reads values out of the sections of an options file."""
+"""Sections of an options file, from which typed values are read."""
 
 from __future__ import annotations
 
@@ -12,36 +12,71 @@ T = TypeVar('T')
 
 
 class Section:
-    """A section of an options file. One that is missing is noted once; what is read from it are the fallbacks.
+    """A section of an options file. A missing one is reported once, and gives the fallbacks of all its values.
 
-    Attributes:
-        path: Its dotted path; empty for the file.
-        values: Its keys and values; None where it is missing, which has been noted.
-        problems: Where problems are noted.
+    Args:
+        path: Its dotted path; empty for the whole file.
+        values: Its keys and values; None where it is missing and that has been reported.
+        problems: Where problems are added.
+
+    >>> from mg_basicsr.parsing.values import strict_integer
+    >>> problems = Problems()
+    >>> file = Section('', {'scale': 4, 'train': {'total_iter': 'many'}}, problems)
+    >>> file.read('scale', strict_integer(1), 1)
+    4
+    >>> file.section('train').read('total_iter', strict_integer(1), 1)
+    1
+    >>> print(*problems.found)
+    train.total_iter: 'many' is not allowed
+      allowed: an integer >= 1
+      correct it in the options file
     """
 
     def __init__(self, path: str, values: Mapping[str, Any] | None, problems: Problems) -> None:
         self.path = path
         self.values = values
         self.problems = problems
+        self._sections: dict[str, Section] = {}
 
-    def section(self, key: str) -> Section:
-        path = self._path(key)
-        if self.values is None:
-            return Section(path, None, self.problems)
-        found = self.values.get(key)
-        if not isinstance(found, Mapping):
-            what = 'missing' if found is None else f'{shown(found)} is not a section'
-            self.problems.add(path, what, 'needed: the section as in BasicSR options files', 'copy it from one of them')
-            found = None
-        return Section(path, found, self.problems)
+    def section(self, key: str, default: Mapping[str, Any] | None = None) -> Section:
+        """Return the section at a key.
+
+        Args:
+            key: Its name.
+            default: What a missing one is replaced by, so that each of its values can be reported; by default the
+                section itself is reported.
+        """
+        if key not in self._sections:
+            values = None if self.values is None else self._values_of(key, self.values.get(key), default)
+            self._sections[key] = Section(self.path_of(key), values, self.problems)
+        return self._sections[key]
 
     def read(self, key: str, parser: Parser[T], fallback: T, default: Any = None) -> T:
-        """The parsed value of a key, or of `default` where it is absent or `~`; the fallback if that fails."""
+        """Return the parsed value of a key.
+
+        Args:
+            key: Its name.
+            parser: Parser of the value.
+            fallback: What is returned where the value cannot be parsed, which is reported, or the section is missing.
+            default: What is parsed where the key is absent or `~`.
+        """
         if self.values is None:
             return fallback
         value = self.values.get(key)
-        return self.problems.parse(self._path(key), default if value is None else value, parser, fallback)
+        return self.problems.parse(self.path_of(key), default if value is None else value, parser, fallback)
 
-    def _path(self, key: str) -> str:
+    def refuse(self, key: str, what: str, allowed: str, remedy: str) -> None:
+        """Add a problem of a key's value; the texts as in `Problem`."""
+        self.problems.add(self.path_of(key), what, allowed, remedy)
+
+    def path_of(self, key: str) -> str:
+        """Return the dotted path of a key."""
         return f'{self.path}.{key}' if self.path else key
+
+    def _values_of(self, key: str, found: Any, default: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        found = default if found is None else found
+        if isinstance(found, Mapping):
+            return found
+        what = 'missing' if found is None else f'{shown(found)} is not a section'
+        self.refuse(key, what, 'needed: the section as in BasicSR options files', 'copy it from one of them')
+        return None

@@ -1,22 +1,35 @@
-"""Small typed parsers for option values.
+"""Typed parsers of option values.
 
-A parser turns a value from YAML into its type or raises `ValueError` with what is allowed as its message.
+A parser takes a value as YAML gives it and returns it in its type, or raises `ValueError` whose message says what is
+allowed.
+
+>>> sizes = list_of(integer(1), 'a list of integers >= 1')
+>>> sizes([64, '1e2'])
+(64, 100)
+>>> sizes([64, 0.5])
+Traceback (most recent call last):
+ValueError: a list of integers >= 1
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 T = TypeVar('T')
 Parser = Callable[[Any], T]
 
-LARGEST = 1e100  # far above any rate, and products of a few such numbers are still finite
-MOST_CLIPS = 1_000_000  # per optimiser step; what divides such a number is found at once
+LARGEST = 1e100  # far above any learning rate, and products of a few such numbers are still finite
+MOST_CLIPS = 1_000_000  # per optimiser step; the divisors of such a number are found at once
 
 
 def number(value: Any) -> float:
-    """A finite float; also from text, since PyYAML reads `2e-4` as a string."""
+    """Parse a finite number; also from text, since PyYAML reads `2e-4` as a string.
+
+    >>> number('2e-4')
+    0.0002
+    """
     allowed = 'a number'
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError(allowed)
@@ -30,7 +43,12 @@ def number(value: Any) -> float:
 
 
 def integer(minimum: int, maximum: int = 2**62) -> Parser[int]:
-    """An integer in a range, bounds included; 3.0 and `3e5` (text to PyYAML) are integers too."""
+    """Parse an integer; 3.0 and `3e5` (text to PyYAML) are integers too.
+
+    Args:
+        minimum: Smallest integer that is allowed.
+        maximum: Largest integer that is allowed.
+    """
     allowed = f'an integer >= {minimum}' if maximum == 2**62 else f'an integer from {minimum} to {maximum}'
 
     def parse(value: Any) -> int:
@@ -46,7 +64,7 @@ def integer(minimum: int, maximum: int = 2**62) -> Parser[int]:
 
 
 def host_integer(minimum: int, maximum: int = 2**62) -> Parser[int]:
-    """An integer that the host reads as well: it converts nothing, so text is refused."""
+    """Parse an integer that the host only compares with others: it converts nothing, so text is refused."""
     parse_any = integer(minimum, maximum)
 
     def parse(value: Any) -> int:
@@ -55,13 +73,40 @@ def host_integer(minimum: int, maximum: int = 2**62) -> Parser[int]:
     return parse
 
 
+def strict_integer(minimum: int, maximum: int = 2**62) -> Parser[int]:
+    """Parse an integer that the host counts or slices with: it converts nothing, and 256.0 would fail there.
+
+    >>> strict_integer(1)(256)
+    256
+    >>> strict_integer(1)(256.0)
+    Traceback (most recent call last):
+    ValueError: an integer >= 1
+    """
+    parse_any = integer(minimum, maximum)
+
+    def parse(value: Any) -> int:
+        return parse_any(value if type(value) is int else None)  # a bool is an int too
+
+    return parse
+
+
+def host_number(value: Any) -> float:
+    """Parse a number that the host calculates with: it converts nothing, so text is refused."""
+    return number(None if isinstance(value, str) else value)
+
+
+def host_positive(value: Any) -> float:
+    """Parse a number > 0 that the host calculates with."""
+    return positive(None if isinstance(value, str) else value)
+
+
 def positive(value: Any) -> float:
-    """A finite number > 0."""
+    """Parse a finite number > 0."""
     return _at_least(value, 'a number > 0', lambda parsed: parsed > 0)
 
 
 def non_negative(value: Any) -> float:
-    """A finite number >= 0."""
+    """Parse a finite number >= 0."""
     return _at_least(value, 'a number >= 0', lambda parsed: parsed >= 0)
 
 
@@ -76,21 +121,33 @@ def _at_least(value: Any, allowed: str, accepted: Callable[[float], bool]) -> fl
 
 
 def boolean(value: Any) -> bool:
-    """A boolean; 0, 1 and text are refused."""
+    """Parse a boolean; 0, 1 and text are refused."""
     if not isinstance(value, bool):
         raise ValueError('true or false')
     return value
 
 
 def text(value: Any) -> str:
-    """Text that is not empty."""
+    """Parse text that is not empty."""
     if not isinstance(value, str) or not value:
         raise ValueError('a name')
     return value
 
 
+def path(value: Any) -> str:
+    """Parse the path of a file or folder; a `Path` is one too, which BasicSR puts into options."""
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+        raise ValueError('a path')
+    return str(os.fspath(value))
+
+
+def optional(parser: Parser[T]) -> Parser[T | None]:
+    """Parse a value that may be left out: None stays None."""
+    return lambda value: None if value is None else parser(value)
+
+
 def choice(*names: str) -> Parser[str]:
-    """One of `names`."""
+    """Parse one of `names`."""
     allowed = ' | '.join(names)
 
     def parse(value: Any) -> str:
@@ -102,7 +159,13 @@ def choice(*names: str) -> Parser[str]:
 
 
 def list_of(parser: Parser[T], allowed: str, *, empty: bool = False) -> Parser[tuple[T, ...]]:
-    """A list, not empty unless that makes sense (`empty`); `allowed` describes the whole list."""
+    """Parse a list.
+
+    Args:
+        parser: Parser of its items.
+        allowed: What is allowed, for the whole list.
+        empty: Whether it may be empty.
+    """
 
     def parse(value: Any) -> tuple[T, ...]:
         if not isinstance(value, (list, tuple)) or not (value or empty):
@@ -116,7 +179,7 @@ def list_of(parser: Parser[T], allowed: str, *, empty: bool = False) -> Parser[t
 
 
 def pair_of(parser: Parser[T], allowed: str) -> Parser[tuple[T, T]]:
-    """A list of two; `allowed` describes it."""
+    """Parse a list of two; `parser` and `allowed` as for `list_of`."""
     parse_any = list_of(parser, allowed)
 
     def parse(value: Any) -> tuple[T, T]:
@@ -128,7 +191,7 @@ def pair_of(parser: Parser[T], allowed: str) -> Parser[tuple[T, T]]:
 
 
 def or_off(parser: Parser[tuple[T, ...]], allowed: str) -> Parser[tuple[T, ...]]:
-    """A list, or `false` for an empty one: the cycle is switched off."""
+    """Parse what `parser` takes, or `false` as an empty tuple: the cycle is switched off. `allowed` describes both."""
 
     def parse(value: Any) -> tuple[T, ...]:
         if value is False:
@@ -142,9 +205,9 @@ def or_off(parser: Parser[tuple[T, ...]], allowed: str) -> Parser[tuple[T, ...]]
 
 
 def fraction_or_count(value: Any) -> float | int:
-    """A fraction of the full value (float, 0 < x <= 1) or a count of pixels or frames (int >= 2).
+    """Parse a fraction of the full value (float, 0 < x <= 1) or a count of pixels or frames (int >= 2).
 
-    An integer 1 is refused: it would mean one pixel or one frame, and is nearly always meant as the whole.
+    An integer 1 is refused: it would mean one pixel or one frame, and nearly always the whole is meant.
     """
     allowed = 'fractions such as 0.5 and 1.0, or whole numbers above 1'
     if isinstance(value, bool) or not isinstance(value, (int, float)):

@@ -23,8 +23,8 @@ from mg_basicsr.data.datasets.clip_dataset import ClipDataset
 from mg_basicsr.data.datasets.images import PairedImage
 from mg_basicsr.data.datasets.reds import REDS, REDSRecurrent
 from mg_basicsr.data.datasets.vimeo import Vimeo90K, Vimeo90KRecurrent
-from mg_basicsr.data.listing.train_set import TrainSetOptions
 from mg_basicsr.data.sampling.request import SampleRequest
+from mg_basicsr.train_set import TrainSetOptions
 from tests.helpers.frame_sets import (
     SCALE,
     block,

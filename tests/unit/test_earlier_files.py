@@ -10,10 +10,10 @@ import pytest
 
 from mg_basicsr.cli.main import main
 from mg_basicsr.data.datasets.reds import REDSRecurrent
-from mg_basicsr.data.listing.train_set import TrainSetOptions
 from mg_basicsr.data.sampling.request import SampleRequest
 from mg_basicsr.data.store.building.verify import verify
 from mg_basicsr.data.store.opening import open_store
+from mg_basicsr.train_set import TrainSetOptions
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / 'tests/data'

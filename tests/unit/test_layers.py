@@ -18,7 +18,7 @@ MAX_LINES = 400
 # What each layer may import of the package besides itself. `package` is mg_basicsr/__init__.py, the user's one line at
 # the top of a train.py; `_version` and `__main__` are the files of these names.
 GROUND = {'_version', 'errors', 'atomic_files', 'patching'}
-READING = GROUND | {'parsing', 'schedule', 'dataset_types'}
+READING = GROUND | {'parsing', 'schedule', 'dataset_types', 'train_set'}
 WORKING = READING | {'config', 'data', 'training', 'report'}
 MAY_IMPORT = {
     '_version': set[str](),
@@ -27,7 +27,8 @@ MAY_IMPORT = {
     'patching': {'errors'},
     'parsing': GROUND,
     'schedule': GROUND,
-    'dataset_types': GROUND | {'parsing', 'schedule'},
+    'dataset_types': GROUND,
+    'train_set': GROUND | {'parsing', 'dataset_types'},
     'config': READING,
     'data': READING,
     'training': READING,
@@ -35,12 +36,13 @@ MAY_IMPORT = {
     'demo': WORKING,
     'host': WORKING | {'demo'},
     'cli': WORKING | {'demo', 'host'},
-    'package': {'_version', 'errors', 'schedule', 'config', 'data', 'host'},
+    'package': {'_version', 'errors', 'schedule', 'train_set', 'config', 'data', 'host'},
     '__main__': {'cli'},
 }
-STANDARD_LIBRARY_ONLY = {'_version', 'errors', 'schedule', 'atomic_files', 'patching', '__main__'}
-WITHOUT_TORCH = {'parsing', 'dataset_types', 'config'}
+STANDARD_LIBRARY_ONLY = {'_version', 'errors', 'schedule', 'dataset_types', 'atomic_files', 'patching', '__main__'}
+WITHOUT_TORCH = {'parsing', 'dataset_types', 'train_set', 'config'}
 IN_TEXT = re.compile(r'(mg_basicsr(?:\.\w+)+):\w+')  # 'module:attribute', imported when it is needed
+NAMES_ONLY = {'mg_basicsr.dataset_types'}  # names classes in this form, which host/data imports
 
 
 class Import(NamedTuple):
@@ -62,7 +64,7 @@ def module_name(path: Path) -> str:
     return '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
 
 
-def targets(node: ast.AST, package: str) -> Iterator[str]:
+def targets(node: ast.AST, package: str, in_text: bool = True) -> Iterator[str]:
     """The modules that one statement or call imports. `package` is what relative imports start from."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
@@ -75,15 +77,16 @@ def targets(node: ast.AST, package: str) -> Iterator[str]:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, 'id', '')
         if name in ('import_module', '__import__') and isinstance(node.args[0].value, str):
             yield node.args[0].value
-    elif isinstance(node, ast.Constant) and isinstance(node.value, str) and (found := IN_TEXT.fullmatch(node.value)):
-        yield found[1]
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str) and in_text:
+        yield from IN_TEXT.findall(node.value) if IN_TEXT.fullmatch(node.value) else []
 
 
-def imports_of(source: str, package: str) -> Iterator[Import]:
+def imports_of(source: str, package: str, in_text: bool = True) -> Iterator[Import]:
     """Every import in a file, inside functions and `if` blocks too."""
 
     def walk(node: ast.AST, at_import: bool) -> Iterator[Import]:
-        yield from (Import(target, getattr(node, 'lineno', 0), at_import) for target in targets(node, package))
+        found = targets(node, package, in_text)
+        yield from (Import(target, getattr(node, 'lineno', 0), at_import) for target in found)
         inside = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
         type_checking = isinstance(node, ast.If) and 'TYPE_CHECKING' in ast.unparse(node.test)
         for child in ast.iter_child_nodes(node):
@@ -96,7 +99,9 @@ def violations(source: str, module: str, is_package: bool = False) -> list[str]:
     """What a file imports and should not, one line each."""
     layer = layer_of(module)
     found = []
-    for target, line, at_import in imports_of(source, module if is_package else module.rpartition('.')[0]):
+    for target, line, at_import in imports_of(
+        source, module if is_package else module.rpartition('.')[0], module not in NAMES_ONLY
+    ):
         top = target.partition('.')[0]
         if top == 'mg_basicsr':
             allowed = layer_of(target) in MAY_IMPORT[layer] | {layer}
@@ -125,7 +130,7 @@ def modules_imported(source: str, module: str, known: set[str], is_package: bool
         if isinstance(node, ast.If) and 'TYPE_CHECKING' in ast.unparse(node.test):
             children: list[ast.AST] = [*node.orelse]
         else:
-            origins = list(targets(node, package))
+            origins = list(targets(node, package, module not in NAMES_ONLY))
             names = [alias.name for alias in node.names] if isinstance(node, ast.ImportFrom) else []
             submodules = {f'{origin}.{name}' for origin in origins for name in names} & known
             # `from mg_basicsr.host import model` imports host/model.py, and of host/__init__.py nothing

@@ -8,12 +8,13 @@ import cv2
 import numpy as np
 
 from mg_basicsr.data.crops.crop import Pixels
+from mg_basicsr.dataset_types import DEGRADATIONS
 
 Degrade = Callable[[Pixels], Pixels]  # a whole GT frame (H, W, 3) to its LQ frame (H / scale, W / scale, 3), uint8
 
 BD_SIGMA = 1.6  # GT pixels
 BD_WIDTH = 13  # of the kernel: four standard deviations to each side
-BD_SCALE = 4
+BD_SCALE = DEGRADATIONS['bd']
 
 
 def bd(frame: Pixels) -> Pixels:

@@ -17,13 +17,13 @@ from torch.utils.data import Dataset
 
 from mg_basicsr.data.crops.crop import Flips, Pixels, Window, draw_flips, draw_window, flipped_planes
 from mg_basicsr.data.crops.pixels import to_float
-from mg_basicsr.data.datasets.resampled_crops import draw_span, read_span, unknown_degradation
+from mg_basicsr.data.datasets.resampled_crops import draw_span, read_span
 from mg_basicsr.data.datasets.shape_check import ClipShape, misfit
 from mg_basicsr.data.listing.sequences import FrameSequence, first_of
-from mg_basicsr.data.listing.train_set import TrainSetOptions, gt_size_problem
 from mg_basicsr.data.sampling.request import SampleRequest
 from mg_basicsr.data.sources.frame_source import FrameSource
 from mg_basicsr.errors import ConfigError, DataError, Problem
+from mg_basicsr.train_set import TrainSetOptions, gt_size_problem, unknown_degradation
 
 CHECKED_SEQUENCES = 20  # by check_files: enough to find a wrong root or an unfinished download, quick on slow disks
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from mg_basicsr.data.listing.train_set import BLOCK
-from mg_basicsr.errors import ConfigError, Problem
+from mg_basicsr.errors import ConfigError
+from mg_basicsr.train_set import window_problem
 
 
 def check_sliding_window(frames: int) -> None:
@@ -15,14 +15,7 @@ def check_sliding_window(frames: int) -> None:
         ConfigError: the number of frames is even.
     """
     if frames % 2 == 0:
-        raise ConfigError(
-            Problem(
-                f'{BLOCK}.num_frame',
-                f'a sliding window of {frames} frames has no center frame',
-                f'allowed: an odd number for {BLOCK}.num_frame and in multigrid.temporal',
-                f'use {frames - 1} or {frames + 1}',
-            )
-        )
+        raise ConfigError(window_problem(frames))
 
 
 def window_around(center: int, frames: int, interval: int = 1) -> list[int]:

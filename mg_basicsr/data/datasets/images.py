@@ -11,9 +11,9 @@ from mg_basicsr.data.crops.crop import Pixels
 from mg_basicsr.data.datasets.clip_dataset import ClipDataset, Draw
 from mg_basicsr.data.listing.image_lists import list_images
 from mg_basicsr.data.listing.sequences import FrameSequence
-from mg_basicsr.data.listing.train_set import BLOCK, TrainSetOptions
 from mg_basicsr.data.sources.frame_source import FrameSource, open_frames
 from mg_basicsr.errors import ConfigError, DataError, Problem
+from mg_basicsr.train_set import BLOCK, TrainSetOptions
 
 
 class PairedImage(ClipDataset):

@@ -16,9 +16,9 @@ from mg_basicsr.data.datasets.clip_dataset import ClipDataset, Draw
 from mg_basicsr.data.datasets.frame_choice import check_sliding_window, draw_stride, maybe_reversed, window_around
 from mg_basicsr.data.listing.frame_names import REDS_FRAMES
 from mg_basicsr.data.listing.sequences import FrameSequence, SequenceList, read_meta_file, reds_split
-from mg_basicsr.data.listing.train_set import BLOCK, TrainSetOptions
 from mg_basicsr.data.sources.frame_source import FrameSource, open_frames
 from mg_basicsr.errors import ConfigError, Problem
+from mg_basicsr.train_set import BLOCK, TrainSetOptions
 
 
 class _REDSClips(ClipDataset):

@@ -13,19 +13,6 @@ from mg_basicsr.data.crops.degradation import BD_SIGMA, BD_WIDTH
 from mg_basicsr.data.crops.resample import Axis, cubic, filtered, resample, resampling
 from mg_basicsr.data.listing.sequences import FrameSequence
 from mg_basicsr.data.sources.frame_source import FrameSource
-from mg_basicsr.errors import Problem
-
-KNOWN_DEGRADATIONS = ('bicubic', 'bd')
-
-
-def unknown_degradation(where: str) -> Problem:
-    """Return the problem of a set, named by `where`, whose GT cannot be resampled as its degradation is not known."""
-    return Problem(
-        'multigrid.spatial_stride',
-        f'true, but how LQ was made from GT is not known for {where}',
-        'allowed: with degradation bicubic or bd, in the block or in the header of the store',
-        'set multigrid.degradation if the LQ frames were made so, or remove spatial_stride',
-    )
 
 
 def draw_span(rng: random.Random, frame: tuple[int, int], size: int, most: int, scale: int) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from mg_basicsr.data.listing.sequences import FrameSequence
-from mg_basicsr.data.listing.train_set import BLOCK
 from mg_basicsr.errors import Problem
+from mg_basicsr.train_set import BLOCK
 
 
 class ClipShape(NamedTuple):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from mg_basicsr.data.datasets.reds import REDSRecurrent
-from mg_basicsr.data.listing.train_set import TrainSetOptions
 from mg_basicsr.data.store.reader import StoreFrames
 from mg_basicsr.errors import DataError, Problem
+from mg_basicsr.train_set import TrainSetOptions
 
 
 def store_clips(

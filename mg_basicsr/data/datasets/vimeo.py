@@ -11,11 +11,10 @@ from mg_basicsr.data.datasets.clip_dataset import ClipDataset
 from mg_basicsr.data.datasets.frame_choice import check_sliding_window, draw_stride, maybe_reversed, window_around
 from mg_basicsr.data.listing.frame_names import VIMEO_FRAMES
 from mg_basicsr.data.listing.sequences import SequenceList, read_meta_file
-from mg_basicsr.data.listing.train_set import BLOCK, TrainSetOptions
 from mg_basicsr.data.sources.frame_source import FrameSource, open_frames
+from mg_basicsr.dataset_types import SEPTUPLET
 from mg_basicsr.errors import ConfigError, Problem
-
-SEPTUPLET = 7  # frames of a full-size clip where num_frame is absent or -1, as in BasicSR
+from mg_basicsr.train_set import BLOCK, TrainSetOptions
 
 
 class _VimeoClips(ClipDataset):

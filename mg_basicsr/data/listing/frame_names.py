@@ -1,4 +1,4 @@
-"""How BasicSR's data sets call their frames: names below a root, with / between folders; clips' without extension.
+"""Names of frames in BasicSR's data sets: paths below a root, with / between folders; those of clips without extension.
 
 In an LMDB the names are the keys. Frames count from 0 here, whatever number their files begin with.
 """
@@ -14,15 +14,15 @@ class FrameNames(Protocol):
     """Names of the frames of a sequence."""
 
     def lq(self, sequence: str, frame: int) -> str:
-        """Name of an LQ frame."""
+        """Return the name of an LQ frame; `frame` counts from 0."""
 
     def gt(self, sequence: str, frame: int) -> str:
-        """Name of a GT frame."""
+        """Return the name of a GT frame; `frame` counts from 0."""
 
 
 @dataclass(frozen=True)
 class NumberedFrames:
-    """`sequence/number`, alike for LQ and GT; `pattern` formats the number, `first` is that of the first frame."""
+    """`sequence/number`, the same for LQ and GT; `pattern` formats the number, `first` is that of the first frame."""
 
     pattern: str
     first: int
@@ -36,7 +36,7 @@ class NumberedFrames:
 
 @dataclass(frozen=True)
 class ImageNames:
-    """Single images, called by their GT file; `template` turns its stem into that of the LQ file.
+    """Single images, named after their GT file; `template` turns its stem into that of the LQ file.
 
     As in BasicSR, LQ images lie in the LQ root itself even where GT images lie in folders below theirs.
     """
@@ -66,5 +66,5 @@ VIMEO_FRAMES = NumberedFrames('im{}', 1)
 
 
 def flow_name(frame_name: str, offset: int) -> str:
-    """Name of the flow from a frame to the one `offset` later: `_p1` to the previous frame, `_n1` to the next."""
+    """Return the name of the flow from a frame to the one `offset` later: `_p1` to the previous, `_n1` to the next."""
     return f'{frame_name}_{"n" if offset > 0 else "p"}{abs(offset)}'

@@ -9,8 +9,8 @@ from typing import overload
 
 from mg_basicsr.data.listing.frame_names import ImageKeys, ImageNames
 from mg_basicsr.data.listing.sequences import FrameSequence, first_of, read_lines
-from mg_basicsr.data.listing.train_set import BLOCK, TrainSetOptions
 from mg_basicsr.errors import ConfigError, DataError, Problem
+from mg_basicsr.train_set import BLOCK, TrainSetOptions, lmdb_problem
 
 SHAPE = re.compile(r'\((\d+),(\d+)(?:,\d+)?\)')
 Size = tuple[int, int]
@@ -18,7 +18,7 @@ UNKNOWN: Size = (0, 0)
 
 
 class ImageList(Sequence[FrameSequence]):
-    """Images as sequences of one frame, each with a key. Sizes that the list does not tell are 0."""
+    """Images as sequences of one frame, each with a key. Sizes that the list does not give are 0."""
 
     def __init__(self, images: Iterable[tuple[str, Size]]) -> None:
         pairs = list(images)
@@ -44,18 +44,18 @@ class ImageList(Sequence[FrameSequence]):
         return FrameSequence(self._names[index], 1, height, width)
 
     def locate(self, index: int) -> tuple[FrameSequence, int]:
-        """The image of a key, and 0. Raises IndexError unless 0 <= index < len(self)."""
+        """Return the image of a key, and 0. Raise IndexError unless 0 <= index < len(self)."""
         if not 0 <= index < len(self):
             raise IndexError(f'index {index} of a set of {len(self)} images')
         return self[index], 0
 
 
 def list_images(options: TrainSetOptions) -> tuple[ImageList, ImageNames | ImageKeys]:
-    """The pairs, and how their files are called.
+    """Return the pairs of images, and the names of their files.
 
     Raises:
-        ConfigError: a root or the meta file does not exist, or an LMDB's folder is not named .lmdb.
-        DataError: nothing is listed, or LQ and GT do not pair up.
+        ConfigError: A root or the meta file does not exist, or the name of an LMDB's folder does not end in .lmdb.
+        DataError: Nothing is listed, or LQ and GT do not pair up.
     """
     names = ImageNames(options.filename_tmpl)
     if options.backend == 'lmdb':
@@ -77,18 +77,11 @@ def _from_lmdbs(options: TrainSetOptions) -> list[tuple[str, Size]]:
     for key in ('dataroot_lq', 'dataroot_gt'):
         root = getattr(options, key)
         if not root.endswith('.lmdb'):
-            raise ConfigError(
-                Problem(
-                    f'{BLOCK}.{key}',
-                    f'{root} is not named like an LMDB',
-                    'allowed: a folder whose name ends in .lmdb',
-                    f'correct the path, or set {BLOCK}.io_backend.type: disk',
-                )
-            )
+            raise ConfigError(lmdb_problem(key, root))
         lines = read_lines(os.path.join(root, 'meta_info.txt'), f'{BLOCK}.{key}')
         listed.append({line.split('.')[0].strip(): _size_in(line) for _, line in lines})
     lq, gt = listed
-    _check_pairs(options, lq.keys() ^ gt.keys(), 'is a key of only one of the two LMDBs')
+    _check_pairs(options, lq.keys() ^ gt.keys(), 'is a key of only one of the two LMDBs', 'dataroot_lq')
     return sorted(gt.items())
 
 
@@ -96,8 +89,10 @@ def _from_folders(options: TrainSetOptions, names: ImageNames) -> list[tuple[str
     """Sorted, so that an index means the same image on all ranks; BasicSR takes the order of the file system."""
     gt = sorted(_files(options.dataroot_gt, 'dataroot_gt'))
     lq = set(_files(options.dataroot_lq, 'dataroot_lq'))
-    _check_pairs(options, [name for name in gt if names.lq(name, 0) not in lq], 'has no LQ image of its name')
-    _check_pairs(options, lq - {names.lq(name, 0) for name in gt}, 'has no GT image of its name')
+    _check_pairs(
+        options, [name for name in gt if names.lq(name, 0) not in lq], 'has no LQ image of its name', 'dataroot_lq'
+    )
+    _check_pairs(options, lq - {names.lq(name, 0) for name in gt}, 'has no GT image of its name', 'dataroot_gt')
     return [(name, UNKNOWN) for name in gt]
 
 
@@ -111,10 +106,10 @@ def _files(root: str, key: str) -> list[str]:
         ) from None
 
 
-def _check_pairs(options: TrainSetOptions, single: Iterable[str], wrong: str) -> None:
+def _check_pairs(options: TrainSetOptions, single: Iterable[str], wrong: str, key: str) -> None:
     problems = [
         Problem(
-            '',
+            f'{BLOCK}.{key}',
             f'{name} {wrong}',
             f'allowed: pairs of images in {options.dataroot_lq} and {options.dataroot_gt}',
             f'check {BLOCK}.filename_tmpl, or restore the other image',

@@ -1,4 +1,4 @@
-"""The sequences of a video set and the keys that a sampler's index means, from BasicSR's meta files.
+"""Sequences of a video set, and the key that each index of a sampler stands for, from BasicSR's meta files.
 
 A meta file has one line per sequence: its name, its number of frames, and the shape of its GT frames, for instance
 `000 100 (720,1280,3)` (REDS) or `00001/0001 7 (256,448,3)` (Vimeo-90K).
@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import NamedTuple
 
-from mg_basicsr.data.listing.train_set import BLOCK, PARTITIONS
 from mg_basicsr.errors import ConfigError, DataError, Problem
+from mg_basicsr.train_set import BLOCK, PARTITIONS
 
 MOST_PROBLEMS = 5
 LINE = re.compile(r'\s*(\S+)\s+(\d+)\s+\(\s*(\d+)\s*,\s*(\d+)\s*(?:,\s*\d+\s*)?\)\s*')
@@ -51,10 +51,10 @@ class SequenceList:
         return self._ends[-1] if self._ends else 0
 
     def locate(self, index: int) -> tuple[FrameSequence, int]:
-        """Sequence of a key, and the key's frame in it, counted from 0 (always 0 with one key per sequence).
+        """Return the sequence of a key, and the key's frame in it, from 0 (always 0 with one key per sequence).
 
         Raises:
-            IndexError: index outside 0 <= index < len(self).
+            IndexError: `index` is outside 0 <= index < len(self).
         """
         if not 0 <= index < len(self):
             raise IndexError(f'index {index} of a set of {len(self)} keys')
@@ -64,11 +64,11 @@ class SequenceList:
 
 
 def read_meta_file(path: str | None) -> list[FrameSequence]:
-    """Sequences in the order of the file; empty lines are skipped.
+    """Return the sequences of a meta file in its order; empty lines are skipped.
 
     Raises:
-        ConfigError: no file is given, or it does not exist.
-        DataError: it is empty, or lines of it are damaged; names the file and each line.
+        ConfigError: No file is given, or it does not exist.
+        DataError: It is empty, or lines of it are damaged; names the file and each line.
     """
     sequences: list[FrameSequence] = []
     problems: list[Problem] = []
@@ -91,11 +91,15 @@ def read_meta_file(path: str | None) -> list[FrameSequence]:
 
 
 def read_lines(path: str | None, option: str = f'{BLOCK}.meta_info_file') -> Iterator[tuple[int, str]]:
-    """Numbers, from 1, and texts of the lines of a meta file that are not empty. `option` names it in messages.
+    """Yield number, from 1, and text of each line of a meta file that is not empty.
+
+    Args:
+        path: Path of the file.
+        option: What names it, for messages.
 
     Raises:
-        ConfigError: no file is given, or it does not exist.
-        DataError: it cannot be read as text.
+        ConfigError: No file is given, or it does not exist.
+        DataError: It cannot be read as text.
     """
     if not path:
         raise ConfigError(Problem(option, 'missing', 'allowed: the path of a list of sequences', f'set {option}'))
@@ -119,11 +123,16 @@ def read_lines(path: str | None, option: str = f'{BLOCK}.meta_info_file') -> Ite
 
 
 def reds_split(sequences: Iterable[FrameSequence], partition: str | None, validation: bool) -> list[FrameSequence]:
-    """The sequences for training, or those kept for validation.
+    """Return the sequences of REDS for training, or those kept for validation.
+
+    Args:
+        sequences: All sequences of the meta file.
+        partition: 'REDS4' or 'official'.
+        validation: Return those kept for validation.
 
     Raises:
         ConfigError: `partition` is not one that BasicSR knows.
-        DataError: no sequence is left.
+        DataError: No sequence is left.
     """
     option = f'{BLOCK}.val_partition'
     if partition not in REDS_VALIDATION:
@@ -151,7 +160,12 @@ def reds_split(sequences: Iterable[FrameSequence], partition: str | None, valida
 
 
 def first_of(problems: list[Problem], noun: str) -> list[Problem]:
-    """At most MOST_PROBLEMS of them, and a last line that tells how many more there are."""
+    """Return at most MOST_PROBLEMS problems, and a last one that counts the others.
+
+    Args:
+        problems: All of them.
+        noun: What the others are called in the last line.
+    """
     rest = len(problems) - MOST_PROBLEMS
     return problems if rest <= 0 else [*problems[:MOST_PROBLEMS], Problem('', f'and {rest} more {noun}')]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from mg_basicsr.data.listing.train_set import BLOCK
 from mg_basicsr.errors import ConfigError, Problem
+from mg_basicsr.train_set import BLOCK
 
 
 class ByteFiles(Protocol):

@@ -12,10 +12,10 @@ from typing import Protocol
 from mg_basicsr.data.crops.crop import Flips, Flow, Pixels, Window, split_planes
 from mg_basicsr.data.listing.frame_names import FrameNames
 from mg_basicsr.data.listing.sequences import FrameSequence
-from mg_basicsr.data.listing.train_set import TrainSetOptions
 from mg_basicsr.data.sources.flow_files import FlowFiles, read_flow
 from mg_basicsr.data.sources.image_files import EncodedSide, Expected, lq_size, open_side
 from mg_basicsr.errors import ConfigError, Problem
+from mg_basicsr.train_set import TrainSetOptions
 
 
 class FrameSource(Protocol):

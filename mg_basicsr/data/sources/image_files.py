@@ -10,9 +10,9 @@ import numpy as np
 
 from mg_basicsr.data.crops.crop import Pixels
 from mg_basicsr.data.listing.sequences import FrameSequence
-from mg_basicsr.data.listing.train_set import BLOCK, TrainSetOptions
 from mg_basicsr.data.sources.byte_files import ByteFiles, Folder, LmdbFolder
 from mg_basicsr.errors import DataError, Problem
+from mg_basicsr.train_set import BLOCK, TrainSetOptions
 
 PNG_START = b'\x89PNG\r\n\x1a\n'
 HEADER_BYTES = 24  # of a PNG: signature, length and name of the first chunk, width, height

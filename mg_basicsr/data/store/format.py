@@ -19,13 +19,14 @@ from typing import Any, NamedTuple, NoReturn
 from mg_basicsr.atomic_files import write_whole
 from mg_basicsr.data.listing.sequences import FrameSequence
 from mg_basicsr.data.store.layout import Geometry
+from mg_basicsr.dataset_types import DEGRADATIONS
 from mg_basicsr.errors import DataError, Problem
 
 FORMAT = 'mg-basicsr store'
 VERSION = 1
 HEADER, LIST, CLIPS, META = 'store.json', 'clips.jsonl', 'clips', 'meta_info.txt'
 CODECS = ('raw', 'zstd')
-DEGRADATIONS = ('files', 'bicubic', 'bd')
+LQ_FROM = ('files', *DEGRADATIONS)
 
 # Limits of what is read, so that a damaged number cannot ask for any amount of memory.
 MOST_HEADER_BYTES = 1 << 16
@@ -150,7 +151,7 @@ def _header(path: Path, values: dict[str, Any]) -> Header:
             _is(values.get('block'), 1, MOST_BLOCK) if codec == 'zstd' else values.get('block') == 0,
             f'an integer from 1 to {MOST_BLOCK}, or 0 if codec is raw',
         ),
-        'degradation': (values.get('degradation') in DEGRADATIONS, ', '.join(DEGRADATIONS)),
+        'degradation': (values.get('degradation') in LQ_FROM, ', '.join(LQ_FROM)),
     }
     for key, (right, allowed) in expected.items():
         if not right:

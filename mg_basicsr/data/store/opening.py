@@ -7,11 +7,11 @@ from pathlib import Path
 
 from mg_basicsr.data.listing.frame_names import REDS_FRAMES
 from mg_basicsr.data.listing.sequences import FrameSequence
-from mg_basicsr.data.listing.train_set import TrainSetOptions
 from mg_basicsr.data.sources.flow_files import FlowFiles
 from mg_basicsr.data.sources.image_files import open_side
 from mg_basicsr.data.store.reader import StoreFrames
 from mg_basicsr.errors import ConfigError, Problem
+from mg_basicsr.train_set import TrainSetOptions
 
 
 def open_store(path: str | Path, options: TrainSetOptions, sequences: Iterable[FrameSequence] = ()) -> StoreFrames:

@@ -1,78 +1,58 @@
-"""Which dataset serves a training set: one of ours for the types that we know, the adapter for any other."""
+"""The dataset of a training set: one of ours for the types of the table, the adapter around any other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from mg_basicsr.data.datasets.clip_dataset import ClipDataset
-from mg_basicsr.data.datasets.images import PairedImage
-from mg_basicsr.data.datasets.reds import REDS, REDSRecurrent
-from mg_basicsr.data.datasets.vimeo import Vimeo90K, Vimeo90KRecurrent
-from mg_basicsr.data.listing.train_set import TrainSetOptions
 from mg_basicsr.data.store.opening import open_store
+from mg_basicsr.dataset_types import DatasetType
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.host.data.adapter import AdaptedDataset
 from mg_basicsr.host.data.grids import known_degradation
-
-# BasicSR's types that ours take the place of, and the registered names of ours in their two forms
-KNOWN: dict[tuple[str, bool], Callable[..., ClipDataset]] = {
-    ('REDSRecurrentDataset', True): REDSRecurrent,
-    ('REDSDataset', True): REDS,
-    ('Vimeo90KRecurrentDataset', True): Vimeo90KRecurrent,
-    ('Vimeo90KDataset', True): Vimeo90K,
-    ('PairedImageDataset', True): PairedImage,
-    ('MultigridREDSDataset', True): REDSRecurrent,
-    ('MultigridREDSDataset', False): REDS,
-    ('MultigridVimeo90KDataset', True): Vimeo90KRecurrent,
-    ('MultigridVimeo90KDataset', False): Vimeo90K,
-}
-
-# Options of PairedImageDataset that only BasicSR's own class carries out: the adapter is used then
-HOST_CONVERSIONS = ('color', 'mean', 'std')
+from mg_basicsr.train_set import TrainSet, train_set_of
 
 
-def our_dataset(
-    train_set: Mapping[str, Any], scale: object, store: str | None = None, degradation: str | None = None
-) -> ClipDataset | None:
-    """Our dataset for a `datasets.train` section; None for types that only the host knows.
+def our_dataset(train_set: TrainSet, store: str | None = None, degradation: str | None = None) -> ClipDataset | None:
+    """Return our dataset for a training set; None where the host's own is adapted.
 
     Args:
-        train_set: The section.
-        scale: The file's top-level scale.
-        store: Crop store to read from; else the one that `io_backend` names, or the section's folders or LMDBs.
-        degradation: How LQ was made from GT, if the user tells; a store may tell too.
+        train_set: The training set.
+        store: Crop store to read from; else the one that `io_backend` names, or the set's folders or LMDBs.
+        degradation: How LQ was made from GT, if the user says so; a store may say it too.
 
     Raises:
-        ConfigError, DataError: the section or the data that it names cannot be used.
+        ConfigError, DataError: The data that it names cannot be used.
     """
-    name = train_set.get('type')
-    kind = KNOWN.get((str(name), bool(train_set.get('recurrent', True))))
-    if kind is None or (kind is PairedImage and any(train_set.get(key) is not None for key in HOST_CONVERSIONS)):
-        if store:
-            raise ConfigError(_no_store_for(str(name), store))
+    options = train_set.options
+    if options is None or train_set.kind is None:
         return None
-    options = TrainSetOptions.parse(train_set, scale)
+    make = _class_of(train_set.kind)
     store = store or options.store
     if not store:
-        return kind(options.replace(degradation=degradation))
+        return make(options.replace(degradation=degradation))
     source = open_store(store, options)
-    dataset = kind(options.replace(degradation=known_degradation(degradation, source.header)), source)
+    dataset = make(options.replace(degradation=known_degradation(degradation, source.header)), source)
     source.check(dataset.keys.sequences)
     return dataset
 
 
-def _no_store_for(name: str, store: str) -> Problem:
-    return Problem(
-        'multigrid.store',
-        f'{store}, but datasets.train.type {name} reads by code of its own',
-        'allowed: ' + ', '.join(sorted({known for known, _ in KNOWN})),
-        'remove store, or use one of these types',
-    )
+def _class_of(kind: DatasetType) -> Callable[..., ClipDataset]:
+    module, _, name = kind.dataset.partition(':')
+    found: Callable[..., ClipDataset] = getattr(import_module(module), name)
+    return found
 
 
 def planned_dataset(host_dataset: Any, prepared: ClipDataset | None, scale: int) -> ClipDataset | AdaptedDataset:
-    """The dataset of a run: what was prepared at its start, else the host's own, adapted."""
+    """Return the dataset of a run.
+
+    Args:
+        host_dataset: The host's own.
+        prepared: Ours, made at the run's start; None where the host's own is adapted.
+        scale: GT size / LQ size.
+    """
     if prepared is not None:
         return prepared
     if isinstance(host_dataset, (ClipDataset, AdaptedDataset)):
@@ -81,27 +61,27 @@ def planned_dataset(host_dataset: Any, prepared: ClipDataset | None, scale: int)
 
 
 def _registered(opt: dict[str, Any], name: str) -> ClipDataset:
-    dataset = our_dataset({**opt, 'type': name}, opt.get('scale', 1))
+    dataset = our_dataset(train_set_of({'scale': opt.get('scale'), 'datasets': {'train': {**opt, 'type': name}}}))
     assert dataset is not None
     dataset.opt = opt  # type: ignore[attr-defined]  # as BasicSR's datasets have it
     return dataset
 
 
 def MultigridREDSDataset(opt: dict[str, Any]) -> ClipDataset:
-    """REDS and sets laid out like it, for recurrent networks; with `recurrent: false` for sliding windows."""
+    """Return clips of a set in REDS's layout for recurrent networks; with `recurrent: false`, sliding windows."""
     return _registered(opt, 'MultigridREDSDataset')
 
 
 def MultigridVimeo90KDataset(opt: dict[str, Any]) -> ClipDataset:
-    """Vimeo-90K septuplets, for recurrent networks; with `recurrent: false` for sliding windows."""
+    """Return clips of a set in Vimeo-90K's layout for recurrent networks; with `recurrent: false`, sliding windows."""
     return _registered(opt, 'MultigridVimeo90KDataset')
 
 
 def MultigridDataset(opt: dict[str, Any]) -> AdaptedDataset:
-    """Any registered dataset type, given as `base_type`, made to obey the plan's shapes.
+    """Return any registered dataset type, given as `base_type`, adapted to the plan's shapes.
 
     Raises:
-        ConfigError: no `base_type`, or one that is not registered.
+        ConfigError: There is no `base_type`, or it is not registered.
     """
     from basicsr.utils.registry import DATASET_REGISTRY
 
@@ -115,4 +95,4 @@ def MultigridDataset(opt: dict[str, Any]) -> AdaptedDataset:
                 'name the dataset class that MultigridDataset adapts',
             )
         )
-    return AdaptedDataset(DATASET_REGISTRY.get(base_type)({**opt, 'type': base_type}), int(opt.get('scale', 1)))
+    return AdaptedDataset(DATASET_REGISTRY.get(base_type)({**opt, 'type': base_type}), int(opt.get('scale') or 1))

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
-from mg_basicsr.config.resolve import Settings, default_world_size, resolve, running_world_size
-from mg_basicsr.errors import ConfigError, MultigridError, Problem
+from mg_basicsr.config.resolve import default_world_size, running_world_size
+from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.host.entry.command_line import CommandLine
 from mg_basicsr.host.run import Run, Specification, activate
 from mg_basicsr.parsing.options_file import OptionsFile, load_options
 from mg_basicsr.patching import refuse_missing
-
-if TYPE_CHECKING:
-    from mg_basicsr.data.datasets.clip_dataset import ClipDataset
 
 
 def start_run(command: CommandLine) -> Run | None:
@@ -38,49 +34,13 @@ def start_run(command: CommandLine) -> Run | None:
     distributed = command.launcher != 'none'
     if not distributed:
         _refuse_data_parallel(file)
-    settings, dataset = resolve_with_data(file, running_world_size() if distributed else 1)
-    from mg_basicsr.host.data.grids import run_grid  # imports torch, which a file without a block does not wait for
+    from mg_basicsr.host.data.planned_data import resolve_with_data  # imports torch, which other files do without
 
+    settings, dataset, grid = resolve_with_data(file, running_world_size() if distributed else 1)
     rank = int(os.environ.get('RANK') or os.environ.get('SLURM_PROCID') or 0) if distributed else 0
-    grid = run_grid(file, settings, dataset)
     run = Run(Specification(file, settings, dataset, rank, grid, command.auto_resume))
     activate(run)
     return run
-
-
-def resolve_with_data(file: OptionsFile, world_size: int) -> tuple[Settings, ClipDataset | None]:
-    """Return the settings, and the data set checked against them; None for a data set that only the host knows.
-
-    Args:
-        file: The options file.
-        world_size: Ranks of the run.
-
-    Raises:
-        ConfigError, DataError: with the problems of the file and of its data set together.
-    """
-    from mg_basicsr.host.data.check_data import check_data
-    from mg_basicsr.host.data.datasets import our_dataset  # these import torch, which `plan` does without
-
-    problems: list[Problem] = []
-    settings = dataset = None
-    try:
-        settings = resolve(file, world_size)
-    except ConfigError as error:
-        problems += error.problems
-    sets = file.options.get('datasets')
-    train_set = sets.get('train') if isinstance(sets, dict) else None
-    try:
-        if isinstance(train_set, dict):
-            store, degradation = (settings.block.store, settings.block.degradation) if settings else (None, None)
-            dataset = our_dataset(train_set, file.options.get('scale', 1), store, degradation)
-    except MultigridError as error:
-        reported = {problem.option for problem in problems if problem.option}
-        problems += [problem for problem in error.problems if problem.option not in reported]
-    if problems or settings is None:
-        raise ConfigError(*problems)
-    if dataset is not None:
-        check_data(dataset, settings)
-    return settings, dataset
 
 
 def _refuse_data_parallel(file: OptionsFile) -> None:

@@ -16,11 +16,12 @@ import yaml
 from mg_basicsr.cli.main import main
 from mg_basicsr.data.crops.crop import Flips, Window
 from mg_basicsr.data.datasets.reds import REDSRecurrent
-from mg_basicsr.data.listing.train_set import TrainSetOptions
 from mg_basicsr.data.sampling.request import SampleRequest
 from mg_basicsr.data.store.opening import open_store
 from mg_basicsr.data.store.reader import StoreFrames
+from mg_basicsr.train_set import TrainSetOptions
 from tests.helpers.frame_sets import SCALE, block, picture, write_pair, write_reds, write_vimeo
+from tests.helpers.stock_options import stock
 
 Usage = namedtuple('Usage', 'total used free')
 
@@ -82,7 +83,8 @@ def test_the_store_that_the_file_names(clips: Path, tmp_path: Path, key: str) ->
     opt = options_file(tmp_path / 'x.yml', clips)
     options = yaml.safe_load(opt.read_text())
     if key == 'multigrid':
-        options['multigrid'] = {'preset': 'lin2022', 'store': str(store)}
+        options = stock(block={'preset': 'lin2022', 'store': str(store)}, changes=options)
+        options['datasets']['train']['batch_size_per_gpu'] = 4
     else:
         options['datasets']['train']['io_backend'] = {'type': 'store', 'path': str(store)}
     opt.write_text(yaml.safe_dump(options))
@@ -90,21 +92,22 @@ def test_the_store_that_the_file_names(clips: Path, tmp_path: Path, key: str) ->
     assert StoreFrames(store).header.codec == 'zstd'
 
 
-@pytest.mark.parametrize('layout', ['reds', 'vimeo'])
-def test_folders(tmp_path: Path, layout: str) -> None:
+@pytest.mark.parametrize(('names', 'flags'), [('reds', []), ('reds', ['--layout', 'reds']), ('vimeo', [])])
+def test_folders(tmp_path: Path, names: str, flags: list[str]) -> None:
+    """Names of frames are read from the disk: sets like Vimeo-90K need no flag."""
     root = tmp_path / 'set'
-    if layout == 'reds':
+    if names == 'reds':
         write_reds(root, {'001': 12, '002': 3})
     else:
         write_vimeo(root, ['00001/0001', '00002/0001'], frames=11)  # im10 comes after im9
     store = tmp_path / 'store'
-    assert prepare('--gt', root / 'GT', '--lq', root / 'LQ', '--layout', layout, '-o', store) == 0
+    assert prepare('--gt', root / 'GT', '--lq', root / 'LQ', *flags, '-o', store) == 0
     assert (store / 'meta_info.txt').read_text() == (root / 'meta.txt').read_text()
     frames = StoreFrames(store)
     first = next(iter(frames.clips)).sequence
     out = np.empty((first.frames, 3, 4, 4), np.uint8)
     frames.read_gt(first, range(first.frames), Window(0, 0, 4), Flips(), out)
-    start = 0 if layout == 'reds' else 1
+    start = 0 if names == 'reds' else 1
     assert out[:, 0, 0, 0].tolist() == list(range(start, start + first.frames))
 
 
@@ -134,13 +137,16 @@ def test_made_lq(clips: Path, tmp_path: Path) -> None:
         ('--gt GT GT --lq LQ -o s', '--gt: more than one path'),
         ('--gt GT --lq LQ -o s --scale 0', '--scale: 0'),
         ('--gt GT --lq LQ -o s --clip-length 5', '--clip-length: for videos only'),
+        ('-opt x.yml -o s --layout reds', '--layout: the options file says it'),
+        ('--gt film.mp4 --degradation bd -o s --layout images', '--layout: not for videos'),
+        ('--gt GT --lq LQ -o s --layout vimeo', "argument --layout: invalid choice: 'vimeo'"),
         ('--gt nowhere --lq LQ -o s', '--gt: nowhere is not a folder'),
         ('--gt GT --lq nowhere -o s', '--lq: nowhere is not a folder'),
         ('--gt nowhere.lmdb --lq LQ -o s', '--gt: nowhere.lmdb is not an LMDB folder'),
         ('--gt empty --lq LQ -o s', '--gt empty: no images'),
         ('--gt GT/000 --lq LQ -o s', 'images that are in no clip'),
         ('--gt GT --degradation bd --scale 2 -o s', '--degradation: bd is not defined for scale 2'),
-        ('--gt GT --lq LQ --scale 5 -o s', '000 has GT frames of 48x64 pixels, not divisible by scale: 5'),
+        ('--gt GT --lq LQ --scale 5 -o s', '--gt GT: 000 has GT frames of 48x64 pixels, not divisible by scale: 5'),
         ('--gt GT --lq LQ -o GT', '-o GT: not empty and not a store'),
         ('--gt film.mp4 --degradation bd -o s', 'video film.mp4 does not exist'),
         ('-opt nowhere.yml -o s', '-opt nowhere.yml'),
@@ -168,6 +174,12 @@ def test_mistakes_with_an_options_file(clips: Path, tmp_path: Path, capsys: pyte
         opt = options_file(tmp_path / 'x.yml', clips, **changes)
         assert prepare('-opt', opt, '-o', tmp_path / 'store') == 2
         assert told in capsys.readouterr().err
+    opt = options_file(tmp_path / 'x.yml', clips, 'PairedImageDataset', mean=[0.5, 0.5, 0.5], std=[1, 1, 1])
+    assert prepare('-opt', opt, '-o', tmp_path / 'store') == 2
+    assert 'PairedImageDataset with color, mean or std reads its files itself' in capsys.readouterr().err
+    opt.write_text(yaml.safe_dump({**yaml.safe_load(opt.read_text()), 'multigrid': {'presett': 'lin2022'}}))
+    assert prepare('-opt', opt, '-o', tmp_path / 'store') == 2
+    assert 'multigrid.presett' in capsys.readouterr().err
     assert prepare('-opt', options_file(tmp_path / 'x.yml', clips)) == 2
     assert '-o: missing' in capsys.readouterr().err
 

@@ -29,6 +29,7 @@ SCHEDULERS = st.sampled_from(
         },
     ]
 )
+NUM_FRAMES = {'reds': st.integers(1, 20), 'vimeo': st.integers(1, 7), 'edvr': st.sampled_from(range(1, 20, 2))}
 
 
 @st.composite
@@ -39,7 +40,7 @@ def stock_changes(draw: st.DrawFn, kind: str) -> dict[str, Any]:
         'num_gpu': draw(st.sampled_from([1, 2, 3, 4, 8])),
         'scale': scale,
         'datasets.train.gt_size': scale * draw(st.integers(8, 80)),
-        'datasets.train.num_frame': draw(st.integers(1, 7)) if kind == 'vimeo' else draw(st.integers(1, 20)),
+        'datasets.train.num_frame': draw(NUM_FRAMES[kind]),
         'datasets.train.batch_size_per_gpu': draw(st.integers(1, 6)),
         'train.total_iter': draw(st.integers(20, 3000)),
         'train.warmup_iter': draw(st.sampled_from([-1, 0, 7])),

@@ -25,7 +25,7 @@ BROKEN_FILES: list[tuple[dict[str, Any], str, str, str]] = [
     ({'scale': 0}, 'scale: 0', 'an integer >= 1', 'correct it'),
     ({'datasets.train.gt_size': REMOVED}, 'datasets.train.gt_size: missing', 'an integer >= 1', 'set it'),
     ({'datasets.train.gt_size': '256'}, "datasets.train.gt_size: '256'", 'an integer >= 1', 'correct it'),
-    ({'datasets.train.gt_size': 255}, 'datasets.train.gt_size: 255', 'a multiple of 4', 'set it to 252'),
+    ({'datasets.train.gt_size': 255}, 'datasets.train.gt_size: 255', 'multiple of the scale', 'use 252'),
     ({'datasets.train.type': REMOVED}, 'datasets.train.type: missing', 'a name', 'set it'),
     ({'datasets.train.type': 'MultigridDataset'}, 'datasets.train.base_type: missing', 'a name', 'set it'),
     ({'datasets.train.num_frame': REMOVED}, 'datasets.train.num_frame: missing', 'an integer >= 1', 'set it'),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +13,16 @@ from mg_basicsr.parsing.values import (
     choice,
     fraction_or_count,
     host_integer,
+    host_number,
+    host_positive,
     integer,
     list_of,
     non_negative,
     number,
+    optional,
+    path,
     positive,
+    strict_integer,
     text,
 )
 
@@ -35,6 +41,14 @@ INTEGERS = list_of(integer(0), 'a list of integers')
         (integer(0), 2**60 + 1, 2**60 + 1),  # a float would round it
         (integer(0, 5), 5, 5),
         (host_integer(1), 4, 4),
+        (host_integer(1), 4.0, 4),
+        (strict_integer(1), 4, 4),
+        (host_number, 3, 3.0),
+        (host_positive, 0.5, 0.5),
+        (path, 'a/b', 'a/b'),
+        (path, Path('a/b'), 'a/b'),
+        (optional(text), None, None),
+        (optional(text), 'a', 'a'),
         (positive, '1e-7', 1e-7),
         (non_negative, 0, 0.0),
         (boolean, False, False),
@@ -63,6 +77,11 @@ NAN, INF = float('nan'), float('inf')
         (integer(0), [None, False, 'x', 1.5, '1.5', -1, NAN, INF, 2**63, [1]], 'an integer >= 0'),
         (integer(0, 5), [6, -1], 'an integer from 0 to 5'),
         (host_integer(1), ['4', '4.0', 0, None, True], 'an integer >= 1'),
+        (strict_integer(1, 5), ['4', 4.0, 0, 6, None, True], 'an integer from 1 to 5'),
+        (host_number, ['4', None, True, NAN], 'a number'),
+        (host_positive, ['4', 0, -1, None], 'a number > 0'),
+        (path, [None, '', 3, ['a']], 'a path'),
+        (optional(text), ['', 3], 'a name'),
         (positive, [None, 0, -1, 'x', NAN, INF], 'a number > 0'),
         (non_negative, [None, -1e-9, 'x', NAN, INF], 'a number >= 0'),
         (boolean, [None, 0, 1, 'true'], 'true or false'),

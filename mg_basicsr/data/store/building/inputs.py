@@ -1,4 +1,4 @@
-"""Which clips there are: in folders and LMDBs, in BasicSR's lists, in videos."""
+"""Clips that a store is made from: those of folders and LMDBs, of BasicSR's lists, and of videos."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from mg_basicsr.data.crops.degradation import Degrade
 from mg_basicsr.data.listing.frame_names import REDS_FRAMES, VIMEO_FRAMES, FrameNames
 from mg_basicsr.data.listing.image_lists import list_images
 from mg_basicsr.data.listing.sequences import FrameSequence, first_of, read_lines, read_meta_file, reds_split
-from mg_basicsr.data.listing.train_set import TrainSetOptions
 from mg_basicsr.data.sources.byte_files import Folder, LmdbFolder
 from mg_basicsr.data.sources.image_files import EncodedSide, open_side
 from mg_basicsr.data.store.building.material import ImageFiles, VideoFile
 from mg_basicsr.data.store.building.video import inspect, split
 from mg_basicsr.data.store.format import is_name
 from mg_basicsr.errors import ConfigError, DataError, Problem
+from mg_basicsr.train_set import BLOCK, TrainSetOptions
 
 IMAGES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
-LAYOUTS = ('reds', 'vimeo', 'images')
+NAMES: dict[str, FrameNames] = {'reds': REDS_FRAMES, 'vimeo': VIMEO_FRAMES}  # by layout
 
 
 class Making(NamedTuple):
-    """The scale, and how LQ is made where there is none."""
+    """The scale, and how LQ is made where there is no LQ side."""
 
     scale: int
     degrade: Degrade | None = None
@@ -35,7 +35,7 @@ class Making(NamedTuple):
 
 @dataclass(frozen=True)
 class ListedFrames:
-    """Frames by the names of their files, alike for GT and LQ."""
+    """Frames by the names of their files, the same for GT and LQ."""
 
     frames: tuple[str, ...]
 
@@ -47,14 +47,20 @@ class ListedFrames:
 
 
 def from_roots(gt: str, lq: str | None, making: Making, images: bool) -> list[ImageFiles]:
-    """What lies in folders or BasicSR's LMDBs: one clip per folder of frames, or (`images`) one per image.
+    """Return the clips of folders or of BasicSR's LMDBs: one per folder of frames, or one per image.
 
-    A clip is called as its folder, below the root; an image as its file. Frames are in the order of the numbers in
-    their names. Sizes are those of first frames; where LQ is made, GT loses what is not a whole LQ pixel.
+    A clip has the name of its folder, below the root; an image that of its file. Frames are in the order of the numbers
+    in their names. Sizes are those of first frames; where LQ is made, GT is cut to whole LQ pixels.
+
+    Args:
+        gt: Root of GT.
+        lq: Root of LQ; None where LQ is made.
+        making: The scale, and how LQ is made.
+        images: Every image is a clip.
 
     Raises:
-        ConfigError: a root does not exist.
-        DataError: there are no images, or a first frame cannot be read.
+        ConfigError: A root does not exist.
+        DataError: There are no images, or a first frame cannot be read.
     """
     gt_side = _side('GT', gt, '--gt')
     lq_side = _side('LQ', lq, '--lq') if lq else None
@@ -74,13 +80,13 @@ def from_roots(gt: str, lq: str | None, making: Making, images: bool) -> list[Im
         sequence = sequence._replace(height=height - cut[0], width=width - cut[1])
         listed = ListedFrames(tuple(frames))
         found.append(ImageFiles(sequence, listed, gt_side, lq_side, making.degrade, making.scale, cut))
-    return _checked(found)
+    return _checked(found, f'--gt {gt}')
 
 
 def from_options(options: TrainSetOptions, layout: str, degrade: Degrade | None) -> list[ImageFiles]:
-    """The sequences of a training set's meta file, so that the store serves any partition.
+    """Return the sequences of a training set's meta file, validation clips too, so that the store serves any partition.
 
-    Those that the file's own partition keeps for validation are left out where they are not there.
+    Those that the set's own partition keeps for validation are left out where they do not exist.
 
     Args:
         options: The set's options.
@@ -88,8 +94,8 @@ def from_options(options: TrainSetOptions, layout: str, degrade: Degrade | None)
         degrade: Makes LQ, in place of the LQ root.
 
     Raises:
-        ConfigError: a root or the list does not exist.
-        DataError: the list is damaged, or an image cannot be read.
+        ConfigError: A root or the list does not exist.
+        DataError: The list is damaged, or an image cannot be read.
     """
     suffix = '' if layout == 'images' else '.png'
     names: FrameNames
@@ -97,7 +103,7 @@ def from_options(options: TrainSetOptions, layout: str, degrade: Degrade | None)
     if layout == 'images':
         sequences, names = list_images(options)
     else:
-        sequences, names = read_meta_file(options.meta_info_file), REDS_FRAMES if layout == 'reds' else VIMEO_FRAMES
+        sequences, names = read_meta_file(options.meta_info_file), NAMES[layout]
     gt = open_side(options, 'dataroot_gt', suffix)
     lq = None if degrade else open_side(options, 'dataroot_lq', suffix)
     held_out: set[FrameSequence] = set()
@@ -111,7 +117,7 @@ def from_options(options: TrainSetOptions, layout: str, degrade: Degrade | None)
             height, width = gt.shape(sequence, names.gt(sequence.name, 0))
             sequence = sequence._replace(height=height, width=width)
         found.append(ImageFiles(sequence, names, gt, lq, degrade, options.scale))
-    return _checked(found)
+    return _checked(found, f'{BLOCK}.dataroot_gt')
 
 
 def from_videos(
@@ -121,7 +127,7 @@ def from_videos(
     parts: int = 1,
     progress: Callable[[str, int], None] | None = None,
 ) -> list[VideoFile]:
-    """Clips of `length` frames from the shots of videos, called `VIDEO/0000` and so on.
+    """Return clips of `length` frames from the shots of videos, with names `VIDEO/0000` and so on.
 
     Args:
         paths: The files.
@@ -131,8 +137,8 @@ def from_videos(
         progress: Called with the path and the number of frames seen.
 
     Raises:
-        ConfigError: it is not said how LQ is made.
-        DataError: a video cannot be decoded, or no shot is long enough.
+        ConfigError: `making` does not say how LQ is made.
+        DataError: A video cannot be decoded, or no shot is long enough.
     """
     degrade = making.degrade
     if degrade is None:
@@ -152,14 +158,14 @@ def from_videos(
         raise DataError(
             Problem(f'--clip-length {length}', what, 'allowed: a length that shots have', 'give a smaller number')
         )
-    _check_names([clip.name for video in found for clip in video.clips])
+    _check_names([clip.name for video in found for clip in video.clips], '--gt')
     return found
 
 
-def _checked(found: list[ImageFiles]) -> list[ImageFiles]:
+def _checked(found: list[ImageFiles], option: str) -> list[ImageFiles]:
     problems = [
         Problem(
-            '',
+            option,
             f'{part.sequence.name} has GT frames of {part.sequence.height}x{part.sequence.width} pixels, '
             f'not divisible by scale: {part.scale}',
             f'allowed: GT frames {part.scale} times as high and wide as the LQ frames',
@@ -170,21 +176,21 @@ def _checked(found: list[ImageFiles]) -> list[ImageFiles]:
     ]
     if problems:
         raise DataError(*first_of(problems, 'of this kind'))
-    _check_names([part.sequence.name for part in found])
+    _check_names([part.sequence.name for part in found], option)
     return found
 
 
-def _check_names(names: Sequence[str]) -> None:
+def _check_names(names: Sequence[str], option: str) -> None:
     seen: set[str] = set()
     for name in names:
         if not is_name(name) or name in seen:
             wrong = 'is the name of two clips' if name in seen else 'cannot be the name of a clip in a store'
-            raise DataError(Problem('', f'{name!r} {wrong}', 'allowed: names of folders and files', 'rename it'))
+            raise DataError(Problem(option, f'{name!r} {wrong}', 'allowed: names of folders and files', 'rename it'))
         seen.add(name)
 
 
 def _names(root: str) -> list[str]:
-    """Images of a root, named relative to it: files of a folder, keys of an LMDB."""
+    """Return the names of a root's images, relative to it: files of a folder, keys of an LMDB."""
     if root.rstrip('/').endswith('.lmdb'):
         lines = read_lines(os.path.join(root, 'meta_info.txt'), '--gt')
         return [os.path.splitext(line.split(' ')[0].strip())[0] for _, line in lines]
@@ -197,7 +203,7 @@ def _names(root: str) -> list[str]:
 
 
 def _in_order(name: str) -> list[tuple[int, str]]:
-    """Sorts im2 before im10."""
+    """Return a key that sorts im2 before im10."""
     parts = re.split(r'(\d+)', name)
     return [(int(part), '') if part.isdecimal() else (0, part) for part in parts]
 

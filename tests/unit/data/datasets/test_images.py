@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from mg_basicsr.data.datasets.images import PairedImage
-from mg_basicsr.data.listing.train_set import TrainSetOptions
 from mg_basicsr.data.sampling.request import SampleRequest
 from mg_basicsr.errors import ConfigError, DataError
+from mg_basicsr.train_set import TrainSetOptions
 from tests.helpers.frame_sets import SCALE, SIZE, block, lmdb_block, picture, to_lmdb, write_pair
 
 NAMES = ['a.png', 'b.c.png', 'd.png']
@@ -93,10 +93,10 @@ def test_a_bare_index(pairs: Path) -> None:
 
 def test_images_that_do_not_pair_up(pairs: Path) -> None:
     (pairs / 'LQ' / 'a.png').rename(pairs / 'LQ' / 'e.png')
-    with pytest.raises(DataError, match=r'^a.png has no LQ image of its name'):
+    with pytest.raises(DataError, match=r'^datasets.train.dataroot_lq: a.png has no LQ image of its name'):
         images(pairs)
     (pairs / 'GT' / 'a.png').unlink()
-    with pytest.raises(DataError, match=r'^e.png has no GT image of its name'):
+    with pytest.raises(DataError, match=r'^datasets.train.dataroot_gt: e.png has no GT image of its name'):
         images(pairs)
 
 
@@ -104,7 +104,7 @@ def test_lmdbs_that_do_not_pair_up(pairs: Path) -> None:
     target = to_lmdb(pairs, pairs / 'databases')
     options = TrainSetOptions.parse(lmdb_block(pairs, target, meta_info_file=None), SCALE)
     (target / 'LQ.lmdb' / 'meta_info.txt').write_text('a.png (12,16,3) 1\n')
-    with pytest.raises(DataError, match=r'^b is a key of only one of the two LMDBs'):
+    with pytest.raises(DataError, match=r'^datasets.train.dataroot_lq: b is a key of only one of the two LMDBs'):
         PairedImage(options)
     with pytest.raises(ConfigError, match=r'^datasets.train.dataroot_gt: .* is not named like an LMDB'):
         PairedImage(options.replace(dataroot_gt=str(pairs / 'GT')))

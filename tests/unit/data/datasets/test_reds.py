@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from mg_basicsr.data.crops.crop import Flips
 from mg_basicsr.data.datasets.clip_dataset import ClipDataset
 from mg_basicsr.data.datasets.reds import REDS, REDSRecurrent
-from mg_basicsr.data.listing.train_set import TrainSetOptions
 from mg_basicsr.data.sampling.request import SampleRequest
 from mg_basicsr.errors import ConfigError, DataError
+from mg_basicsr.train_set import TrainSetOptions
 from tests.helpers.frame_sets import SCALE, block, lmdb_block, write_flows, write_reds
 
 SEEDS = st.integers(0, 2**64 - 1)

@@ -20,10 +20,10 @@ from mg_basicsr.data.datasets.reds import REDS, REDSRecurrent
 from mg_basicsr.data.datasets.resampled_crops import degrading, read_span
 from mg_basicsr.data.datasets.vimeo import Vimeo90K, Vimeo90KRecurrent
 from mg_basicsr.data.listing.sequences import FrameSequence
-from mg_basicsr.data.listing.train_set import TrainSetOptions
 from mg_basicsr.data.sampling.request import SampleRequest
 from mg_basicsr.demo.clips import make_clips
 from mg_basicsr.errors import ConfigError
+from mg_basicsr.train_set import TrainSetOptions
 from tests.helpers.frame_sets import SCALE, block, write_flows, write_reds
 from tests.helpers.grid_statistics import assert_uniform, shift
 

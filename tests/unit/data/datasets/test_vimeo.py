@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from mg_basicsr.data.datasets.vimeo import Vimeo90K, Vimeo90KRecurrent
-from mg_basicsr.data.listing.train_set import TrainSetOptions
 from mg_basicsr.data.sampling.request import SampleRequest
 from mg_basicsr.errors import ConfigError, DataError
+from mg_basicsr.train_set import TrainSetOptions
 from tests.helpers.frame_sets import SCALE, block, lmdb_block, write_vimeo
 
 

@@ -12,7 +12,6 @@ import torch
 from torch.utils.data import DataLoader
 
 from mg_basicsr.data.datasets.reds import REDSRecurrent
-from mg_basicsr.data.listing.train_set import TrainSetOptions
 from mg_basicsr.data.loading.batch_dataset import ATTEMPTS, BAD_CLIPS, Guarded, replacement
 from mg_basicsr.data.loading.batches import as_delivered
 from mg_basicsr.data.loading.shared_ring import Ring, RingBatch
@@ -23,6 +22,7 @@ from mg_basicsr.data.store.building.inputs import from_options
 from mg_basicsr.data.store.format import Header, clip_path
 from mg_basicsr.data.store.opening import open_store
 from mg_basicsr.errors import ConfigError, DataError, Problem
+from mg_basicsr.train_set import TrainSetOptions
 from tests.helpers.frame_sets import SCALE, block, lmdb_block
 
 REQUESTS = [SampleRequest(index, 3, 16, 1000 + index) for index in range(46)]

@@ -15,12 +15,12 @@ from mg_basicsr.data.datasets.clip_dataset import ClipDataset
 from mg_basicsr.data.datasets.images import PairedImage
 from mg_basicsr.data.datasets.reds import REDS, REDSRecurrent
 from mg_basicsr.data.datasets.vimeo import Vimeo90K, Vimeo90KRecurrent
-from mg_basicsr.data.listing.train_set import TrainSetOptions
 from mg_basicsr.data.loading.batch_dataset import Guarded
 from mg_basicsr.data.loading.batches import as_delivered, batch_shapes, pixels_to_float
 from mg_basicsr.data.loading.shared_ring import Ring, RingBatch
 from mg_basicsr.data.sampling.request import BatchRequests, SampleRequest
 from mg_basicsr.errors import TrainingError
+from mg_basicsr.train_set import TrainSetOptions
 from tests.helpers.frame_sets import SCALE, block, write_flows, write_reds
 
 WORKERS, PREFETCH = 2, 2

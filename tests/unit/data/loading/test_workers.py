@@ -10,8 +10,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from mg_basicsr.data.datasets.reds import REDSRecurrent
-from mg_basicsr.data.listing.train_set import TrainSetOptions
 from mg_basicsr.data.sampling.request import SampleRequest
+from mg_basicsr.train_set import TrainSetOptions
 from tests.helpers.frame_sets import SCALE, block, lmdb_block
 
 REQUESTS = [SampleRequest(index, 3, 16, index) for index in range(0, 46, 6)]

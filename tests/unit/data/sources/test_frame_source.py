@@ -17,12 +17,12 @@ import pytest
 from mg_basicsr.data.crops.crop import Flips, Pixels, Window
 from mg_basicsr.data.listing.frame_names import REDS_FRAMES
 from mg_basicsr.data.listing.sequences import FrameSequence
-from mg_basicsr.data.listing.train_set import TrainSetOptions
 from mg_basicsr.data.sources import byte_files as files
 from mg_basicsr.data.sources.byte_files import Folder, LmdbFolder
 from mg_basicsr.data.sources.flow_files import dequantised
 from mg_basicsr.data.sources.frame_source import EncodedFrames, FrameSource, open_frames
 from mg_basicsr.errors import ConfigError, DataError
+from mg_basicsr.train_set import TrainSetOptions
 from tests.helpers.frame_sets import SCALE, SIZE, block, lmdb_block, picture, write_flows, write_reds
 
 CLIP = FrameSequence('001', 37, *SIZE)

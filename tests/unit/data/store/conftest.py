@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from mg_basicsr.data.listing.train_set import TrainSetOptions
 from mg_basicsr.data.store.building import writer
 from mg_basicsr.data.store.building.build import build
 from mg_basicsr.data.store.building.inputs import from_options
 from mg_basicsr.data.store.format import Header
+from mg_basicsr.train_set import TrainSetOptions
 from tests.helpers.store_sets import MakeStore
 
 TILED = 20  # edge of tiles in the tests: frames of 48x64 then have edge tiles on both axes

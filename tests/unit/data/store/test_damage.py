@@ -15,13 +15,13 @@ import zstandard
 
 from mg_basicsr.data.crops.crop import Flips, Window
 from mg_basicsr.data.listing.sequences import FrameSequence
-from mg_basicsr.data.listing.train_set import TrainSetOptions
 from mg_basicsr.data.store.building.verify import verify
 from mg_basicsr.data.store.codec import Codec
 from mg_basicsr.data.store.format import CLIPS, HEADER, LIST, clip_path, is_name, read_header, read_list
 from mg_basicsr.data.store.opening import open_store
 from mg_basicsr.data.store.reader import StoreFrames
 from mg_basicsr.errors import ConfigError, DataError
+from mg_basicsr.train_set import TrainSetOptions
 from tests.helpers.frame_sets import SCALE, block
 from tests.helpers.store_sets import MakeStore
 

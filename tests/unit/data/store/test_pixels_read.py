@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from mg_basicsr.data.datasets.images import PairedImage
-from mg_basicsr.data.listing.train_set import TrainSetOptions
 from mg_basicsr.data.sampling.sampler import MultigridSampler
 from mg_basicsr.data.store import raw_clip
 from mg_basicsr.data.store.building.build import build
 from mg_basicsr.data.store.building.inputs import from_options
 from mg_basicsr.data.store.format import Header
 from mg_basicsr.data.store.opening import open_store
+from mg_basicsr.train_set import TrainSetOptions
 from tests.helpers.frame_sets import block, write_pair
 from tests.helpers.stock_options import resolved, stock
 from tests.helpers.store_sets import noise

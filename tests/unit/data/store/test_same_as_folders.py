@@ -17,13 +17,13 @@ from mg_basicsr.data.datasets.images import PairedImage
 from mg_basicsr.data.datasets.reds import REDS, REDSRecurrent
 from mg_basicsr.data.datasets.vimeo import Vimeo90K, Vimeo90KRecurrent
 from mg_basicsr.data.listing.frame_names import REDS_FRAMES
-from mg_basicsr.data.listing.train_set import TrainSetOptions
 from mg_basicsr.data.sampling.request import SampleRequest
 from mg_basicsr.data.sources.frame_source import open_frames
 from mg_basicsr.data.store import mapped_file as maps
 from mg_basicsr.data.store import reader
 from mg_basicsr.data.store.opening import open_store
 from mg_basicsr.data.store.reader import StoreFrames
+from mg_basicsr.train_set import TrainSetOptions
 from tests.helpers.frame_sets import (
     SCALE,
     SIZE,

@@ -13,9 +13,9 @@ from torch.utils.data import DataLoader
 from mg_basicsr.data.crops.crop import Window
 from mg_basicsr.data.datasets.reds import REDS, REDSRecurrent
 from mg_basicsr.data.datasets.vimeo import Vimeo90KRecurrent
-from mg_basicsr.data.listing.train_set import TrainSetOptions
 from mg_basicsr.data.sampling.request import SampleRequest
 from mg_basicsr.data.store.opening import open_store
+from mg_basicsr.train_set import TrainSetOptions
 from tests.helpers.frame_sets import SCALE, block, lmdb_block, to_lmdb
 from tests.helpers.store_sets import MakeStore, write_noise
 

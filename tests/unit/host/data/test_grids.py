@@ -37,7 +37,7 @@ def grid_of(root: Path, keys: dict[str, Any], preset: str = 'lin2022', **changes
     settings = resolve(file)
     if preset != 'lin2022':
         settings = replace(settings, block=Block(preset, **keys))
-    return run_grid(file, settings, our_dataset(train_set, SCALE, None, settings.block.degradation))
+    return run_grid(settings, our_dataset(settings.train_set, None, settings.block.degradation))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_somebody_elses_dataset(reds: Path, key: str) -> None:
     (problem,) = caught.value.problems
     assert (
         str(problem).partition('\n')[0]
-        == f'multigrid.{key}: true, but datasets.train.type VideoFolderOfMine reads by code of its own'
+        == f'multigrid.{key}: true, but datasets.train.type VideoFolderOfMine reads its files by its own code'
     )
     assert problem.allowed and problem.remedy
     assert grid_of(reds, {}, 'wu2020', **changes) == OFF

@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from mg_basicsr.errors import ConfigError
+from mg_basicsr.host.data.planned_data import resolve_with_data
 from mg_basicsr.host.entry.command_line import parse_command_line
-from mg_basicsr.host.entry.start import resolve_with_data, start_run
+from mg_basicsr.host.entry.start import start_run
 from mg_basicsr.host.run import activate, active_run
 from mg_basicsr.parsing.options_file import load_options
 from tests.helpers.frame_sets import block, write_reds

@@ -18,7 +18,6 @@ import pytest
 
 from mg_basicsr import atomic_files
 from mg_basicsr.data.crops.degradation import bd
-from mg_basicsr.data.listing.train_set import TrainSetOptions
 from mg_basicsr.data.store.building import writer
 from mg_basicsr.data.store.building.build import build
 from mg_basicsr.data.store.building.inputs import Making, from_options, from_roots
@@ -27,6 +26,7 @@ from mg_basicsr.data.store.building.verify import verify
 from mg_basicsr.data.store.format import HEADER, LIST, META, Header, clip_path, read_list
 from mg_basicsr.data.store.reader import StoreFrames
 from mg_basicsr.errors import ConfigError, DataError
+from mg_basicsr.train_set import TrainSetOptions
 from tests.helpers.frame_sets import SCALE, block, write_reds
 from tests.helpers.store_sets import write_noise
 
