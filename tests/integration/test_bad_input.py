@@ -10,7 +10,7 @@ import pytest
 from mg_basicsr.errors import MultigridError
 from mg_basicsr.host.patches.planned_options import parse_command_line, prepare
 from mg_basicsr.host.run import activate, active_run
-from tests.integration.conftest import BLOCK, Project
+from tests.helpers.project import BLOCK, Project
 
 
 def edvr(project: Project, clips: Path) -> dict:
@@ -125,7 +125,7 @@ def test_every_way_in_ends_with_exit_code_2(project, clips, way):
 
 
 @pytest.mark.parametrize('workers', [0, 1])
-def test_a_frame_that_goes_missing_while_training(project, clips, workers):
+def test_a_frame_that_goes_missing_while_training(trainer, project, clips, workers):
     """Found by a worker: the message arrives as it is, and what was saved stays."""
     copy = project.root / 'copy'
     shutil.copytree(clips, copy)
@@ -148,7 +148,7 @@ def test_a_frame_that_goes_missing_while_training(project, clips, workers):
         'train_pipeline(os.getcwd())\n'
     )
     (project.root / 'script.py').write_text(script)
-    done = project.launch('script.py', '-opt', 'train.yml', check=False)
+    done = trainer.launch(project, 'script.py', '-opt', 'train.yml', check=False)
     assert done.returncode == 2
     assert 'Traceback' not in done.stderr
     assert '/LQ/' in done.stderr and 'does not exist' in done.stderr and 'clip 00' in done.stderr

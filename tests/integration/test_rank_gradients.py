@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mg_basicsr.training.micro_batches import MicroBatches
-from tests.integration.conftest import Project
+from tests.helpers.project import Project
 from tests.integration.test_micro_batches import CLIPS, MODELS, batch, build, train
 
 RANKS = PARTS = 2

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.conftest import BLOCK, Project, same_weights, write_clips
+from tests.helpers.clips import write_clips
+from tests.helpers.project import BLOCK, Project, same_weights
 
 # what a repository's own train.py looks like at its shortest
 SCRIPT = 'import os\nfrom basicsr.train import train_pipeline\ntrain_pipeline(os.getcwd())\n'
@@ -25,12 +26,12 @@ STAGES = [(3, 32), (4, 32), (6, 32), (3, 64), (4, 64), (6, 64)]
 
 
 @pytest.fixture(scope='module')
-def reference(tmp_path_factory, clips):
+def reference(trainer, new_project):
     """The run that all others have to equal."""
-    project = Project(tmp_path_factory.mktemp('reference'), clips)
+    project = new_project()
     project.options['train']['optim_g']['lr'] = '1e-3'  # as PyYAML reads a number without a point
     project.write()
-    project.train()
+    trainer.train(project)
     return project
 
 
@@ -73,7 +74,7 @@ def test_all_ways_and_workers_give_the_same_run(project, reference, way, workers
     assert same_weights(project.weights(), reference.weights())
 
 
-def test_without_a_block_it_is_basicsrs_own_run(tmp_path):
+def test_without_a_block_it_is_basicsrs_own_run(trainer, tmp_path):
     """Weights of `mg-basicsr train` equal those of BasicSR's own loop, with the same shims and no hook of ours."""
     write_clips(tmp_path / 'clips', {'001': 100}, shape=(64, 64))  # BasicSR's own class takes 100 frames for granted
     write_clips(tmp_path / 'clips/val', {'000': 2}, shape=(64, 64))
@@ -83,7 +84,7 @@ def test_without_a_block_it_is_basicsrs_own_run(tmp_path):
         project.root.mkdir()
         project.options['train']['total_iter'] = 4
         project.write(block=None)
-    ours.train()
+    trainer.train(ours)
     (stock.root / 'stock.py').write_text(WITHOUT_HOOKS + SCRIPT)
     stock.launch('stock.py', '-opt', 'train.yml')
     assert len(ours.losses()) == 4
@@ -92,15 +93,15 @@ def test_without_a_block_it_is_basicsrs_own_run(tmp_path):
     assert 'multigrid' not in ours.log()
 
 
-def test_conversion_in_the_workers_changes_nothing(project, reference):
+def test_conversion_in_the_workers_changes_nothing(trainer, project, reference):
     project.write({**BLOCK, 'uint8_transfer': False})
-    project.train()
+    trainer.train(project)
     assert project.losses() == reference.losses()
 
 
-def test_block_changes_the_run(project, reference):
+def test_block_changes_the_run(trainer, project, reference):
     """The comparison above can fail: another seed gives other weights."""
     project.options['manual_seed'] = 1
     project.write({**BLOCK})
-    project.train()
+    trainer.train(project)
     assert project.losses() != reference.losses()
