@@ -10,6 +10,7 @@ import pytest
 from mg_basicsr.errors import MultigridError
 from mg_basicsr.host.patches.planned_options import parse_command_line, prepare
 from mg_basicsr.host.run import activate, active_run
+from tests.helpers.networks import NARROW_FLOW
 from tests.helpers.project import BLOCK, Project
 
 
@@ -138,7 +139,7 @@ def test_a_frame_that_goes_missing_while_training(trainer, project, clips, worke
     project.options['train']['total_iter'] = 1200
     project.options['train']['scheduler']['periods'] = [1200]
     project.write()
-    script = (
+    script = NARROW_FLOW + (
         'import mg_basicsr, os, threading, time, glob\n'
         'def remove():\n'
         '    while not glob.glob("experiments/tiny/training_states/3.state"): time.sleep(0.01)\n'

@@ -12,6 +12,7 @@ import pytest
 
 import mg_basicsr
 from tests.helpers.frame_sets import picture, to_lmdb, write_pair, write_vimeo
+from tests.helpers.networks import NARROW_FLOW
 from tests.helpers.project import BLOCK, NewProject, Project, same_weights
 from tests.helpers.trainer import TRAIN, Trainer
 
@@ -166,7 +167,9 @@ def test_two_optimisers(trainer: Trainer, make: Make) -> None:
     }
     train['scheduler']['eta_min'] = 0
     project.write({**BLOCK, 'temporal': [1.0], 'warmup_iter': 2})
-    spy = """
+    spy = (
+        NARROW_FLOW
+        + """
 import json
 import mg_basicsr
 from basicsr.models.video_recurrent_gan_model import VideoRecurrentGANModel as Model
@@ -177,6 +180,7 @@ def spy(self, current_iter):
         file.write(json.dumps([[group['lr'] for group in o.param_groups] for o in self.optimizers]) + '\\n')
 Model.optimize_parameters = spy
 """
+    )
     trainer(project, before=spy)
     rates = [json.loads(line) for line in (project.root / 'rates.txt').read_text().splitlines()]
     rates = [rate for rate in rates if rate[0][1]]  # steps on trial have none

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 import torch
 
+from tests.helpers.networks import NARROW_FLOW
 from tests.helpers.project import BLOCK, Project
 from tests.helpers.ranks import torchrun
 
-ROOT = Path(__file__).parents[2]
-
 # notes each rank's mini-batch as it is fed: the keys and the shape
-SPY = """
+SPY = (
+    NARROW_FLOW
+    + """
 import json, os
 import mg_basicsr
 from mg_basicsr.host.data import loader
@@ -29,6 +29,7 @@ from basicsr.train import train_pipeline
 if __name__ == '__main__':
     train_pipeline(os.getcwd())
 """
+)
 
 
 def fed(project: Project, rank: int) -> list:
@@ -68,7 +69,8 @@ def test_module_under_torchrun_runs_a_script_with_spawned_workers(trainer, ranks
     """`torchrun -m mg_basicsr run train.py`: BasicSR's launcher spawns the workers, which import the script anew."""
     (ranks_project.root / 'plain.py').write_text(
         'import os\nfrom basicsr.train import train_pipeline\n'
-        'if __name__ == "__main__":\n    train_pipeline(os.getcwd())\n'
+        + NARROW_FLOW
+        + 'if __name__ == "__main__":\n    train_pipeline(os.getcwd())\n'
     )
     torchrun(trainer, ranks_project, 2, '-m', 'mg_basicsr', 'run', 'plain.py')
     assert 'iter:      12, ' in ranks_project.log()
@@ -76,8 +78,7 @@ def test_module_under_torchrun_runs_a_script_with_spawned_workers(trainer, ranks
 
 # at the top of a train.py: the ranks, numbers in float64, and each rank's mini-batches noted as they are fed
 FORKED = """
-import json, sys
-sys.path.insert(0, {root!r})
+import json
 from tests.helpers.ranks import fork_ranks
 fork_ranks({world_size})
 import torch
@@ -104,7 +105,7 @@ def test_one_two_and_four_ranks_end_with_the_same_weights(trainer, new_project):
         project.options['train'] |= {'total_iter': 50, 'fix_flow': None, 'flow_lr_mul': 1}
         del project.options['val']
         project.write({**BLOCK, 'base_batch_size': 4, 'check': False})  # whose clips are not in float64
-        trainer(project, '--launcher', 'pytorch', before=FORKED.format(root=str(ROOT), world_size=ranks))
+        trainer(project, '--launcher', 'pytorch', before=FORKED.format(world_size=ranks))
         notes = [fed(project, rank) for rank in range(ranks)]
         clips_of[ranks] = [[key for note in step for key in note[2]] for step in zip(*notes, strict=True)]
         weights[ranks] = project.weights()
@@ -144,7 +145,7 @@ def test_slurm_launches_the_same_run(trainer, new_project):
         scontrol = project.root / 'scontrol'
         scontrol.write_text('#!/bin/sh\necho 127.0.0.1\necho elsewhere\n')
         scontrol.chmod(0o755)
-        forked = FORKED.format(root=str(ROOT), world_size=2)
+        forked = FORKED.format(world_size=2)
         as_slurm = forked.replace('import torch\n', SLURM + 'import torch\n', 1)
         trainer(project, '--launcher', launcher, before=as_slurm if launcher == 'slurm' else forked)
         fed_by[launcher] = [fed(project, rank) for rank in range(2)]

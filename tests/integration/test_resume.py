@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.checkpoints import assert_same_end, copy_pair, state
+from tests.helpers.networks import NARROW_FLOW
 from tests.helpers.project import BLOCK, NewProject, Project
 from tests.helpers.trainer import Trainer
 from tests.integration.test_models import EDVR
@@ -78,7 +79,7 @@ def undisturbed(trainer: Trainer, frequent: Make) -> Callable[[Make], Project]:
     def get(make: Make) -> Project:
         if make not in runs:
             runs[make] = make(frequent)
-            trainer(runs[make])
+            trainer(runs[make], before=NARROW_FLOW)
         return runs[make]
 
     return get
@@ -121,7 +122,7 @@ def test_resumed_to_the_bit(
     whole = undisturbed(make)
     project = make(frequent, num_worker_per_gpu=workers)
     copy_pair(whole, project, killed)
-    trainer(project, '--auto_resume')
+    trainer(project, '--auto_resume', before=NARROW_FLOW)
     assert project.losses() == whole.losses()[killed:]
     assert_same_end(project, whole, last)
 
@@ -150,7 +151,7 @@ def test_a_finished_run_has_nothing_left_to_do(
     whole = undisturbed(adversarial)
     project = adversarial(frequent)
     copy_pair(whole, project, 6)
-    trainer(project, '--auto_resume')
+    trainer(project, '--auto_resume', before=NARROW_FLOW)
     assert 'all 6 iterations were trained already' in project.log() and project.losses() == []
     assert_same_end(project, whole, 6)
 
@@ -185,14 +186,14 @@ host_model.adopt = with_part
         self, trainer: Trainer, frequent: Make, undisturbed: Callable[[Make], Project]
     ) -> None:
         whole = adversarial(frequent)
-        trainer(whole, before=self.SCRIPT)
+        trainer(whole, before=NARROW_FLOW + self.SCRIPT)
         project = adversarial(frequent)
         copy_pair(whole, project, 3)
-        trainer(project, '--auto_resume', before=self.SCRIPT)
+        trainer(project, '--auto_resume', before=NARROW_FLOW + self.SCRIPT)
         assert state(project, 6)['multigrid']['parts']['counter']['steps'] == 6
         assert_same_end(project, whole, 6)
 
         without = adversarial(frequent)
         copy_pair(undisturbed(adversarial), without, 3)
-        trainer(without, '--auto_resume', before=self.SCRIPT)
+        trainer(without, '--auto_resume', before=NARROW_FLOW + self.SCRIPT)
         assert 'counter: the checkpoint has none' in without.log()

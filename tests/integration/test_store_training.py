@@ -10,6 +10,7 @@ from tests.helpers.project import BLOCK, same_weights
 @pytest.fixture(scope='module')
 def from_folders(trainer, new_project):
     project = new_project()
+    project.shrink()
     project.write()
     trainer.train(project)
     return project
@@ -17,6 +18,7 @@ def from_folders(trainer, new_project):
 
 @pytest.mark.parametrize('compress', [False, True], ids=['raw', 'compressed'])
 def test_same_losses_and_weights(trainer, project, clips, from_folders, compress):
+    project.shrink()
     lines = (clips / 'meta.txt').read_text().splitlines(keepends=True)
     own = project.root / 'meta.txt'  # the clips that the folders have; those for validation lie elsewhere
     own.write_text(''.join(line for line in lines if (clips / 'GT' / line.split()[0]).exists()))
