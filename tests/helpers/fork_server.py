@@ -2,11 +2,13 @@
 
 Run as a script. Each line of its input is a job, in JSON; its answer is one line with the exit code. A fork behaves as
 `python arguments...` started for the job would: working directory, environment, sys.argv, sys.path[0], the standard
-streams, the handling of signals and the end of the interpreter are those of a process of its own.
+streams and the handling of signals are those of a process of its own. Only the modules are not torn down where it
+succeeds: that would take longer than many a training, since it copies every page of the server.
 """
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import json
@@ -14,7 +16,8 @@ import os
 import runpy
 import signal
 import sys
-from typing import Any
+import threading
+from typing import Any, NoReturn
 
 IMPORTED = ('mg_basicsr', 'basicsr.train')
 
@@ -46,6 +49,15 @@ def run(arguments: list[str]) -> None:
         runpy.run_path(arguments[0], run_name='__main__')
 
 
+def leave() -> NoReturn:
+    """End this process with exit code 0, as the interpreter does: threads first, then what was registered."""
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
 def serve() -> list[str]:
     """Answer jobs until the input ends. Returns only in a fork, with the arguments that it has to run."""
     for line in sys.stdin:
@@ -69,4 +81,10 @@ if __name__ == '__main__':
     # Frozen objects are not visited by the collector of a fork, which at its end would copy every page that holds some.
     gc.collect()
     gc.freeze()
-    run(serve())
+    arguments = serve()
+    try:
+        run(arguments)
+    except SystemExit as end:
+        if end.code:
+            raise
+    leave()
