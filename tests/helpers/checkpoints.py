@@ -1,4 +1,4 @@
-"""Checkpoints of test runs: copied as a kill would have left them, and compared to the bit."""
+"""Checkpoints of test runs: copied as a kill would have left them, compared to the bit, and refused."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from tests.integration.conftest import Project
+from tests.helpers.project import Project, lines_of
 
 
 def state(project: Project, iteration: int) -> dict[str, Any]:
@@ -48,3 +48,17 @@ def assert_same_end(project: Project, undisturbed: Project, last: int) -> None:
         weights = [torch.load(p.experiment / 'models' / name, weights_only=True) for p in (project, undisturbed)]
         assert (found := first_difference(*weights)) is None, f'{name}{found}'
     assert (found := first_difference(state(project, last), state(undisturbed, last))) is None, found
+
+
+def files_of(project: Project) -> list[str]:
+    """The names of the networks and states that a run has saved."""
+    folders = ('models', 'training_states')
+    return sorted(path.name for folder in folders for path in (project.experiment / folder).iterdir())
+
+
+def refused(output: str) -> list[str]:
+    """The lines of an error: no traceback, three lines for a problem."""
+    assert 'Traceback' not in output
+    lines = lines_of(output.split('Disable distributed.')[-1])
+    lines = [line for line in lines if not line.startswith(('Set pretrain', 'pretrain_network'))]
+    return lines[-3:]

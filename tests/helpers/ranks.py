@@ -5,6 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.helpers.project import Project
+    from tests.helpers.trainer import Trainer
 
 
 def fork_ranks(world_size: int) -> int:
@@ -35,3 +41,22 @@ def fork_ranks(world_size: int) -> int:
             for other in children:
                 os.kill(other, signal.SIGKILL)
     os._exit(int(failed))
+
+
+def torchrun(
+    trainer: Trainer, project: Project, ranks: int, *arguments: str, check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run `torchrun arguments... -opt train.yml --launcher pytorch` in the project's folder.
+
+    The agent is a fork of the trainer; the ranks that it starts are processes that import everything themselves.
+
+    Args:
+        trainer: Starts the agent.
+        project: Whose folder has a train.yml.
+        ranks: Their number.
+        arguments: A script, or -m with a module and its arguments.
+        check: Whether an exit code other than 0 is an error.
+    """
+    agent = ['torch.distributed.run', f'--nproc_per_node={ranks}', '--rdzv_backend=c10d', '--rdzv_endpoint=localhost:0']
+    options = ['-opt', 'train.yml', '--launcher', 'pytorch']
+    return trainer.launch(project, '-m', *agent, '--master_port=0', *arguments, *options, check=check)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.helpers.project import BLOCK, Project
 from tests.helpers.trainer import Trainer
-from tests.integration.conftest import BLOCK, Project
 
 OPTIONS = {'channels_last': True, 'fused_optimizer': True, 'compile': True, 'tf32': True, 'cudnn_benchmark': False}
 

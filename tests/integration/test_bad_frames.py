@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.project import BLOCK, Project, same_weights
 from tests.helpers.trainer import Trainer
-from tests.integration.conftest import BLOCK, Project, same_weights
 
-NewProject = Callable[..., Project]
+Make = Callable[..., Project]
 
 
 @pytest.fixture(scope='module')
-def new_project(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> NewProject:
-    """A set whose clip 003 has lost a frame, and another that is no image any more."""
+def make(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> Make:
+    """Makes a project on a set whose clip 003 has lost a frame, and another that is no image any more."""
     data = tmp_path_factory.mktemp('damaged') / 'data'
     shutil.copytree(clips, data)
     (data / 'LQ/003/00000006.png').write_bytes(b'noise')
@@ -25,8 +25,7 @@ def new_project(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> NewPro
 
     def make(workers: int = 0, **block: Any) -> Project:
         project = Project(tmp_path_factory.mktemp('project'), data)
-        project.shrink()
-        project.options['datasets']['train']['num_worker_per_gpu'] = workers
+        project.shrink(num_worker_per_gpu=workers)
         project.options['logger']['save_checkpoint_freq'] = 5
         project.write({**BLOCK, **block})
         return project
@@ -34,8 +33,8 @@ def new_project(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> NewPro
     return make
 
 
-def test_skipped_clips_do_not_depend_on_workers_or_restarts(trainer: Trainer, new_project: NewProject) -> None:
-    projects = [new_project(workers, on_bad_frame='skip_clip') for workers in (0, 1, 2)]
+def test_skipped_clips_do_not_depend_on_workers_or_restarts(trainer: Trainer, make: Make) -> None:
+    projects = [make(workers, on_bad_frame='skip_clip') for workers in (0, 1, 2)]
     first = projects[0]
     trainer(first)
     assert first.log().count('multigrid: clip 003 is skipped') == 1
@@ -52,18 +51,16 @@ def test_skipped_clips_do_not_depend_on_workers_or_restarts(trainer: Trainer, ne
     assert all(same_weights(first.weights(), project.weights()) for project in projects[1:])
 
 
-def test_a_missing_frame_that_is_not_to_be_skipped_is_found_at_the_start(
-    trainer: Trainer, new_project: NewProject
-) -> None:
-    project = new_project()
+def test_a_missing_frame_that_is_not_to_be_skipped_is_found_at_the_start(trainer: Trainer, make: Make) -> None:
+    project = make()
     output = trainer(project, code=2)
     assert 'GT/003/00000003.png' in output and not project.experiment.exists()
 
 
 def test_a_frame_that_cannot_be_decoded_ends_the_run_and_says_what_to_do(
-    trainer: Trainer, new_project: NewProject, clips: Path
+    trainer: Trainer, make: Make, clips: Path
 ) -> None:
-    project = new_project(workers=1)
+    project = make(workers=1)
     shutil.copytree(clips, project.root / 'data')
     for path in (project.root / 'data/LQ').glob('*/*.png'):
         path.write_bytes(b'noise')
@@ -76,16 +73,16 @@ def test_a_frame_that_cannot_be_decoded_ends_the_run_and_says_what_to_do(
     assert 'Traceback' not in output
 
 
-def test_a_set_that_is_bad_throughout_is_an_error(trainer: Trainer, new_project: NewProject) -> None:
+def test_a_set_that_is_bad_throughout_is_an_error(trainer: Trainer, make: Make) -> None:
     """At the start if frames are missing, and else in the first mini-batch."""
-    project = new_project(on_bad_frame='skip_clip')
+    project = make(on_bad_frame='skip_clip')
     project.options['datasets']['train']['dataroot_lq'] = str(project.root)
     project.write({**BLOCK, 'on_bad_frame': 'skip_clip'})
     assert 'frames are missing' in trainer(project, code=2)
     assert not project.experiment.exists()
 
 
-def test_somebody_elses_dataset(trainer: Trainer, new_project: NewProject) -> None:
+def test_somebody_elses_dataset(trainer: Trainer, make: Make) -> None:
     """Any exception of its own counts as a bad clip."""
     dataset = (
         'import mg_basicsr\n'
@@ -102,7 +99,7 @@ def test_somebody_elses_dataset(trainer: Trainer, new_project: NewProject) -> No
     )
     weights = []
     for workers in (0, 2):
-        project = new_project(workers)
+        project = make(workers)
         project.options['datasets']['train']['type'] = 'Foreign'
         project.write({**BLOCK, 'on_bad_frame': 'skip_clip'})
         trainer(project, before=dataset)

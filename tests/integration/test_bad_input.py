@@ -11,7 +11,8 @@ from mg_basicsr.errors import MultigridError
 from mg_basicsr.host.entry.command_line import parse_command_line
 from mg_basicsr.host.entry.start import start_run
 from mg_basicsr.host.run import activate, active_run
-from tests.integration.conftest import BLOCK, Project
+from tests.helpers.networks import NARROW_FLOW
+from tests.helpers.project import BLOCK, Project
 
 
 def edvr(project: Project, clips: Path) -> dict:
@@ -126,7 +127,7 @@ def test_every_way_in_ends_with_exit_code_2(project, clips, way):
 
 
 @pytest.mark.parametrize('workers', [0, 1])
-def test_a_frame_that_goes_missing_while_training(project, clips, workers):
+def test_a_frame_that_goes_missing_while_training(trainer, project, clips, workers):
     """Found by a worker: the message arrives as it is, and what was saved stays."""
     copy = project.root / 'copy'
     shutil.copytree(clips, copy)
@@ -139,7 +140,7 @@ def test_a_frame_that_goes_missing_while_training(project, clips, workers):
     project.options['train']['total_iter'] = 1200
     project.options['train']['scheduler']['periods'] = [1200]
     project.write()
-    script = (
+    script = NARROW_FLOW + (
         'import mg_basicsr, os, threading, time, glob\n'
         'def remove():\n'
         '    while not glob.glob("experiments/tiny/training_states/3.state"): time.sleep(0.01)\n'
@@ -149,7 +150,7 @@ def test_a_frame_that_goes_missing_while_training(project, clips, workers):
         'train_pipeline(os.getcwd())\n'
     )
     (project.root / 'script.py').write_text(script)
-    done = project.launch('script.py', '-opt', 'train.yml', check=False)
+    done = trainer.launch(project, 'script.py', '-opt', 'train.yml', check=False)
     assert done.returncode == 2
     assert 'Traceback' not in done.stderr
     assert '/LQ/' in done.stderr and 'does not exist' in done.stderr and 'clip 00' in done.stderr

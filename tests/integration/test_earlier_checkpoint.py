@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 
+from tests.helpers.clips import write_clips
+from tests.helpers.project import Project
 from tests.helpers.trainer import Trainer
-from tests.integration.conftest import Project, write_clips
 
 CHECKPOINT = Path(__file__).parents[1] / 'data/checkpoint'
 CLIPS = {'001': 9, '002': 12, '003': 8}

@@ -21,8 +21,8 @@ from mg_basicsr.data.store.building.video import read_video
 from mg_basicsr.demo.scene import TRAIN_PHOTOGRAPHS, load_photographs, random_scene, render
 from mg_basicsr.host.store_inputs import bicubic
 from tests.helpers.grid_statistics import shift
+from tests.helpers.project import BLOCK, NewProject, Project, lines_of, same_weights
 from tests.helpers.trainer import Trainer
-from tests.integration.conftest import BLOCK, Project, lines_of, same_weights
 
 SIZE = (288, 360)
 GRID = {**BLOCK, 'temporal_stride': True, 'spatial_stride': True, 'degradation': 'bicubic'}
@@ -103,16 +103,17 @@ def test_bd_is_the_stores(frame: Pixels, stride: float) -> None:
         assert inside.max() <= 1
 
 
-NewProject = Callable[..., Project]
+Make = Callable[..., Project]
 
 
 @pytest.fixture(scope='module')
-def new_project(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> NewProject:
+def make(new_project: NewProject) -> Make:
+    """Makes a small project, with a checkpoint in the middle of a stage."""
+
     def make(block: dict[str, Any] = GRID, **train_set: Any) -> Project:
-        project = Project(tmp_path_factory.mktemp('project'), clips)
-        project.shrink()
-        project.options['logger']['save_checkpoint_freq'] = 5  # in the middle of a stage
-        project.options['datasets']['train'].update({'num_worker_per_gpu': 0, **train_set})
+        project = new_project()
+        project.shrink(**train_set)
+        project.options['logger']['save_checkpoint_freq'] = 5
         project.write(block)
         return project
 
@@ -120,22 +121,22 @@ def new_project(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> NewPro
 
 
 @pytest.fixture(scope='module')
-def undisturbed(trainer: Trainer, new_project: NewProject) -> Project:
-    project = new_project()
+def undisturbed(trainer: Trainer, make: Make) -> Project:
+    project = make()
     trainer(project)
     return project
 
 
 @pytest.mark.parametrize('workers', [1, 2])
-def test_any_number_of_workers(trainer: Trainer, new_project: NewProject, undisturbed: Project, workers: int) -> None:
-    project = new_project(num_worker_per_gpu=workers)
+def test_any_number_of_workers(trainer: Trainer, make: Make, undisturbed: Project, workers: int) -> None:
+    project = make(num_worker_per_gpu=workers)
     trainer(project)
     assert len(project.losses()) == 12 and project.losses() == undisturbed.losses()
     assert same_weights(project.weights(), undisturbed.weights())
 
 
-def test_a_resumed_run_draws_the_same_grids(trainer: Trainer, new_project: NewProject, undisturbed: Project) -> None:
-    project = new_project(num_worker_per_gpu=1)
+def test_a_resumed_run_draws_the_same_grids(trainer: Trainer, make: Make, undisturbed: Project) -> None:
+    project = make(num_worker_per_gpu=1)
     for name in ('models/net_g_5.pth', 'training_states/5.state'):
         (project.experiment / name).parent.mkdir(parents=True)
         shutil.copy(undisturbed.experiment / name, project.experiment / name)
@@ -144,21 +145,21 @@ def test_a_resumed_run_draws_the_same_grids(trainer: Trainer, new_project: NewPr
     assert same_weights(project.weights(), undisturbed.weights())
 
 
-def test_off_is_as_without_the_keys(trainer: Trainer, new_project: NewProject, undisturbed: Project) -> None:
-    plain, off = new_project(BLOCK), new_project({**GRID, 'temporal_stride': False, 'spatial_stride': False})
+def test_off_is_as_without_the_keys(trainer: Trainer, make: Make, undisturbed: Project) -> None:
+    plain, off = make(BLOCK), make({**GRID, 'temporal_stride': False, 'spatial_stride': False})
     trainer(plain)
     trainer(off)
     assert plain.losses() == off.losses()
     assert plain.losses()[0] != undisturbed.losses()[0]
 
 
-def test_a_store_tells_how_its_lq_was_made(trainer: Trainer, new_project: NewProject) -> None:
+def test_a_store_tells_how_its_lq_was_made(trainer: Trainer, make: Make) -> None:
     """The store's LQ frames are made by bicubic, and so are those of larger spans; folders told so give the same."""
     keys = {key: GRID[key] for key in GRID if key != 'degradation'}
-    told, stored = new_project(), new_project({**keys, 'store': 'the_store'})
+    told, stored = make(), make({**keys, 'store': 'the_store'})
     train_set = stored.options['datasets']['train']
     command = ['-m', 'mg_basicsr', 'prepare', '--gt', train_set['dataroot_gt'], '--degradation', 'bicubic']
-    stored.launch(*command, '-o', 'the_store', '--workers', '1')
+    trainer.launch(stored, *command, '-o', 'the_store', '--workers', '1')
     for project in (told, stored):
         project.options['datasets']['train']['meta_info_file'] = str(stored.root / 'the_store/meta_info.txt')
     stored.write({**keys, 'store': 'the_store'})
@@ -175,8 +176,8 @@ def test_a_store_tells_how_its_lq_was_made(trainer: Trainer, new_project: NewPro
     assert same_weights(told.weights(), stored.weights())
 
 
-def test_refused_before_anything_is_written(trainer: Trainer, new_project: NewProject) -> None:
-    project = new_project({key: GRID[key] for key in GRID if key != 'degradation'})
+def test_refused_before_anything_is_written(trainer: Trainer, make: Make) -> None:
+    project = make({key: GRID[key] for key in GRID if key != 'degradation'})
     output = lines_of(trainer(project, code=2))
     assert output[-3].startswith('multigrid.spatial_stride: true, but how LQ was made from GT is not known for ')
     assert 'bicubic or bd' in output[-2] and 'multigrid.degradation' in output[-1]

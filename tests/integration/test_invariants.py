@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from mg_basicsr.errors import EXIT_CODE
+from tests.helpers.project import BLOCK, Project, same_weights
 from tests.helpers.trainer import Trainer
-from tests.integration.conftest import BLOCK, Project, same_weights
 
 # A train loop that goes through a loader of its own; {prefetcher} may make a prefetcher that it does not use.
 OWN_LOADER = """

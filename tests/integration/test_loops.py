@@ -6,7 +6,6 @@ import importlib.util
 import json
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,10 +16,10 @@ from mg_basicsr.host.entry.command_line import parse_command_line
 from mg_basicsr.host.entry.start import start_run
 from mg_basicsr.host.patches.hooks import patch_prefetchers
 from mg_basicsr.host.run import activate
+from tests.helpers.project import BLOCK, NewProject, Project, same_weights
 from tests.helpers.trainer import TRAIN, Trainer
-from tests.integration.conftest import BLOCK, Project, same_weights
 
-NewProject = Callable[..., Project]
+Make = Callable[..., Project]
 
 # A repository's script of its own: no epochs, a scaler handed to the model, options as BasicSR's parser gives them
 OWN_LOOP = """
@@ -86,20 +85,21 @@ sys.modules['torch.utils.tensorboard'].SummaryWriter = SummaryWriter
 
 
 @pytest.fixture(scope='module')
-def new_project(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> NewProject:
+def make(new_project: NewProject) -> Make:
+    """Makes a small project, with a checkpoint in the middle of a stage."""
+
     def make(**train_set: Any) -> Project:
-        project = Project(tmp_path_factory.mktemp('project'), clips)
-        project.shrink()
-        project.options['logger']['save_checkpoint_freq'] = 5  # in the middle of a stage
-        project.options['datasets']['train'].update({'num_worker_per_gpu': 0, **train_set})
+        project = new_project()
+        project.shrink(**train_set)
+        project.options['logger']['save_checkpoint_freq'] = 5
         return project
 
     return make
 
 
 @pytest.fixture(scope='module')
-def undisturbed(trainer: Trainer, new_project: NewProject) -> Project:
-    project = new_project()
+def undisturbed(trainer: Trainer, make: Make) -> Project:
+    project = make()
     project.options['logger']['use_tb_logger'] = True
     project.write()
     trainer(project, before=TENSORBOARD)
@@ -127,10 +127,10 @@ def test_tensorboard_gets_the_shape_as_numbers(undisturbed: Project) -> None:
     ids=str,
 )
 def test_resumed_run_equals_the_undisturbed(
-    trainer: Trainer, new_project: NewProject, undisturbed: Project, iteration: int, train_set: dict[str, Any]
+    trainer: Trainer, make: Make, undisturbed: Project, iteration: int, train_set: dict[str, Any]
 ) -> None:
     """As after a kill: what the disturbed run has left is its checkpoint."""
-    project = new_project(**train_set)
+    project = make(**train_set)
     for folder, name in (('models', f'net_g_{iteration}.pth'), ('training_states', f'{iteration}.state')):
         (project.experiment / folder).mkdir(parents=True)
         shutil.copy(undisturbed.experiment / folder / name, project.experiment / folder)
@@ -152,8 +152,8 @@ def test_state_has_the_schedulers_where_basicsr_would(undisturbed: Project) -> N
 
 
 @pytest.mark.parametrize('form', ['separate', 'joined'])
-def test_force_yml_reaches_plan_and_host(trainer: Trainer, new_project: NewProject, form: str) -> None:
-    project = new_project()
+def test_force_yml_reaches_plan_and_host(trainer: Trainer, make: Make, form: str) -> None:
+    project = make()
     project.write()
     changes = ['multigrid:spatial=[1.0]', 'network_g:num_feat=5', 'name=forced', 'train:total_iter=6']
     arguments = ['--force_yml', *changes] if form == 'separate' else ['--force_yml=train:total_iter=6']
@@ -172,10 +172,10 @@ def test_force_yml_reaches_plan_and_host(trainer: Trainer, new_project: NewProje
 
 @pytest.mark.parametrize('batch_size', [1, 7])
 def test_a_loop_without_epochs_ends_exactly(
-    trainer: Trainer, new_project: NewProject, undisturbed: Project, batch_size: int
+    trainer: Trainer, make: Make, undisturbed: Project, batch_size: int
 ) -> None:
     """And a model that wants more arguments gets them."""
-    project = new_project(batch_size_per_gpu=batch_size)
+    project = make(batch_size_per_gpu=batch_size)
     project.options['model_type'] = 'ScaledModel'
     project.options['train']['total_iter'] = project.options['train']['scheduler']['periods'][0] = 7
     project.write({**BLOCK, 'temporal': [1.0], 'base_batch_size': batch_size})
@@ -184,9 +184,9 @@ def test_a_loop_without_epochs_ends_exactly(
 
 
 @pytest.mark.slow
-def test_an_old_basicsr_beside_the_script(new_project: NewProject, undisturbed: Project) -> None:
+def test_an_old_basicsr_beside_the_script(make: Make, undisturbed: Project) -> None:
     """As repositories carry it: in the script's folder, with older names, without the module of registries."""
-    project = new_project()
+    project = make()
     found = importlib.util.find_spec('basicsr')
     assert found is not None and found.submodule_search_locations
     copy = project.root / 'code/basicsr'

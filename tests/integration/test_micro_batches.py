@@ -12,6 +12,7 @@ from mg_basicsr.errors import TrainingError
 from mg_basicsr.host.data.loader import PlannedBatch
 from mg_basicsr.training.extension import extend
 from mg_basicsr.training.micro_batches import MicroBatches
+from tests.helpers.networks import NarrowModule
 
 # EDVR's deformable convolution compares versions in the old way
 pytestmark = pytest.mark.filterwarnings('ignore:distutils Version classes are deprecated')
@@ -63,6 +64,7 @@ def float64():
 
 def build(name: str, **top):
     """The model; `top` are options of the top level."""
+    from basicsr.archs import spynet_arch
     from basicsr.models import build_model
     from basicsr.utils.registry import ARCH_REGISTRY
 
@@ -72,7 +74,9 @@ def build(name: str, **top):
     opt = copy.deepcopy({**COMMON, **networks, 'model_type': model_type, **top})
     opt['train'] |= copy.deepcopy(options)
     torch.manual_seed(0)
-    return build_model(opt)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spynet_arch, 'BasicModule', NarrowModule)
+        return build_model(opt)
 
 
 def batch(name: str, parts: int) -> PlannedBatch:

@@ -12,15 +12,15 @@ import pytest
 
 import mg_basicsr
 from tests.helpers.frame_sets import picture, to_lmdb, write_pair, write_vimeo
+from tests.helpers.networks import NARROW_FLOW
+from tests.helpers.project import BLOCK, NewProject, Project, same_weights
 from tests.helpers.trainer import TRAIN, Trainer
-from tests.integration.conftest import BLOCK, Project, same_weights
 
-NewProject = Callable[..., Project]
+Make = Callable[..., Project]
 EDVR = {
     'type': 'EDVR', 'num_feat': 4, 'deformable_groups': 2, 'num_extract_block': 1, 'num_reconstruct_block': 1,
     'with_tsa': True,
 }  # fmt: skip
-SMALL = {'type': 'MultigridDemoNet', 'num_feat': 4, 'num_block': 1}
 STAGES = [(3, 32), (4, 32), (6, 32), (3, 64), (4, 64), (6, 64)]
 
 UNCHECKED = {**BLOCK, 'check': False}  # the spy below would see the steps on trial too
@@ -74,27 +74,23 @@ def vimeo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope='module')
-def new_project(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> NewProject:
-    """Makes a project without validation; keyword arguments change its training set."""
+def make(new_project: NewProject) -> Make:
+    """Makes a small project; keyword arguments change its training set."""
 
     def make(iterations: int = 12, **train_set: Any) -> Project:
-        project = Project(tmp_path_factory.mktemp('project'), clips)
-        project.options['val'] = None
-        del project.options['datasets']['val']
+        project = new_project()
+        project.shrink(**train_set)
         train = project.options['train']
-        del train['fix_flow'], train['flow_lr_mul']  # of flow networks, which the small one has not
         train['total_iter'] = train['scheduler']['periods'][0] = iterations
-        project.options['network_g'] = dict(SMALL)
-        project.options['datasets']['train'].update({'num_worker_per_gpu': 0, **train_set})
         return project
 
     return make
 
 
-def vimeo_project(new_project: NewProject, root: Path, iterations: int, **train_set: Any) -> Project:
+def vimeo_project(make: Make, root: Path, iterations: int, **train_set: Any) -> Project:
     roots = {f'dataroot_{side.lower()}': str(root / side) for side in ('GT', 'LQ')}
     changes = {'gt_size': 32, 'meta_info_file': str(root / 'meta.txt'), **roots, **train_set}
-    return new_project(iterations, val_partition=None, **changes)
+    return make(iterations, val_partition=None, **changes)
 
 
 def as_edvr(project: Project, frames: int) -> Project:
@@ -113,9 +109,9 @@ def fed(project: Project) -> list[Any]:
 
 
 @pytest.fixture(scope='module')
-def reference(trainer: Trainer, new_project: NewProject) -> Project:
+def reference(trainer: Trainer, make: Make) -> Project:
     """Unedited types, from folders."""
-    project = new_project()
+    project = make()
     project.write(UNCHECKED)
     trainer(project, before=SPY)
     return project
@@ -131,8 +127,8 @@ def test_recurrent_model_sees_every_shape(reference: Project) -> None:
 # Models
 
 
-def test_edvr_follows_the_spatial_cycle_alone(trainer: Trainer, new_project: NewProject) -> None:
-    project = as_edvr(new_project(4, type='REDSDataset', num_frame=5, dataroot_flow=None), frames=5)
+def test_edvr_follows_the_spatial_cycle_alone(trainer: Trainer, make: Make) -> None:
+    project = as_edvr(make(4, type='REDSDataset', num_frame=5, dataroot_flow=None), frames=5)
     project.write(UNCHECKED)
     trainer(project, before=SPY)
     assert shapes(project) == [(5, 32), (5, 32), (5, 64), (5, 64)]
@@ -142,10 +138,10 @@ def test_edvr_follows_the_spatial_cycle_alone(trainer: Trainer, new_project: New
     assert all(float(dcn) == pytest.approx(float(main) / 2, rel=2e-3) for main, dcn in (r.split(',') for r in rates))
 
 
-def test_image_model(trainer: Trainer, new_project: NewProject, tmp_path: Path) -> None:
+def test_image_model(trainer: Trainer, make: Make, tmp_path: Path) -> None:
     for number in range(3):
         write_pair(tmp_path, f'{number}.png', picture(0, number))
-    project = new_project(
+    project = make(
         4, type='PairedImageDataset', dataroot_gt=str(tmp_path / 'GT'), dataroot_lq=str(tmp_path / 'LQ'),
         meta_info_file=None, num_frame=None, gt_size=32,
     )  # fmt: skip
@@ -156,9 +152,9 @@ def test_image_model(trainer: Trainer, new_project: NewProject, tmp_path: Path) 
     assert len(project.losses()) == 4
 
 
-def test_two_optimisers(trainer: Trainer, new_project: NewProject) -> None:
+def test_two_optimisers(trainer: Trainer, make: Make) -> None:
     """The discriminator's rate follows the plan too, at its own height."""
-    project = new_project(6, num_frame=3)  # a flow network costs more than all else here
+    project = make(6, num_frame=3)  # a flow network costs more than all else here
     project.options['model_type'] = 'VideoRecurrentGANModel'
     project.options['network_d'] = {'type': 'UNetDiscriminatorSN', 'num_in_ch': 3, 'num_feat': 4}
     train = project.options['train']
@@ -171,7 +167,9 @@ def test_two_optimisers(trainer: Trainer, new_project: NewProject) -> None:
     }
     train['scheduler']['eta_min'] = 0
     project.write({**BLOCK, 'temporal': [1.0], 'warmup_iter': 2})
-    spy = """
+    spy = (
+        NARROW_FLOW
+        + """
 import json
 import mg_basicsr
 from basicsr.models.video_recurrent_gan_model import VideoRecurrentGANModel as Model
@@ -182,6 +180,7 @@ def spy(self, current_iter):
         file.write(json.dumps([[group['lr'] for group in o.param_groups] for o in self.optimizers]) + '\\n')
 Model.optimize_parameters = spy
 """
+    )
     trainer(project, before=spy)
     rates = [json.loads(line) for line in (project.root / 'rates.txt').read_text().splitlines()]
     rates = [rate for rate in rates if rate[0][1]]  # steps on trial have none
@@ -196,12 +195,12 @@ Model.optimize_parameters = spy
 # Training sets
 
 
-def test_vimeo_recurrent_with_mirrored_clips(trainer: Trainer, new_project: NewProject, vimeo: Path) -> None:
+def test_vimeo_recurrent_with_mirrored_clips(trainer: Trainer, make: Make, vimeo: Path) -> None:
     """From folders and from LMDBs, with a worker: the same run."""
     runs = {}
     for suffix in ('', '.lmdb'):
         project = vimeo_project(
-            new_project, vimeo, 6, type='Vimeo90KRecurrentDataset', num_frame=-1, flip_sequence=True,
+            make, vimeo, 6, type='Vimeo90KRecurrentDataset', num_frame=-1, flip_sequence=True,
             num_worker_per_gpu=1, io_backend={'type': 'lmdb' if suffix else 'disk'},
             dataroot_gt=str(vimeo / f'GT{suffix}'), dataroot_lq=str(vimeo / f'LQ{suffix}'),
         )  # fmt: skip
@@ -215,8 +214,8 @@ def test_vimeo_recurrent_with_mirrored_clips(trainer: Trainer, new_project: NewP
     assert same_weights(runs[''].weights(), runs['.lmdb'].weights())
 
 
-def test_vimeo_windows(trainer: Trainer, new_project: NewProject, vimeo: Path) -> None:
-    project = as_edvr(vimeo_project(new_project, vimeo, 4, type='Vimeo90KDataset', num_frame=7), frames=7)
+def test_vimeo_windows(trainer: Trainer, make: Make, vimeo: Path) -> None:
+    project = as_edvr(vimeo_project(make, vimeo, 4, type='Vimeo90KDataset', num_frame=7), frames=7)
     project.write({**BLOCK, 'min_lq_size': 4})
     trainer(project)
     assert shapes(project) == [(7, 16), (7, 16), (7, 32), (7, 32)]
@@ -229,10 +228,10 @@ def reds_lmdb(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> Path:
 
 @pytest.mark.parametrize('case', ['lmdb', 'MultigridModel', 'MultigridREDSDataset'])
 def test_same_run_by_another_route(
-    trainer: Trainer, new_project: NewProject, reference: Project, reds_lmdb: Path, case: str
+    trainer: Trainer, make: Make, reference: Project, reds_lmdb: Path, case: str
 ) -> None:
     """LMDBs instead of folders; our registered types instead of BasicSR's."""
-    project = new_project()
+    project = make()
     train_set = project.options['datasets']['train']
     if case == 'lmdb':
         roots = {f'dataroot_{side.lower()}': str(reds_lmdb / f'{side}.lmdb') for side in ('GT', 'LQ')}
@@ -248,11 +247,11 @@ def test_same_run_by_another_route(
 
 
 @pytest.mark.parametrize('name', ['ObedientDataset', 'StubbornDataset'])
-def test_a_training_set_of_the_scripts_own(trainer: Trainer, new_project: NewProject, name: str) -> None:
+def test_a_training_set_of_the_scripts_own(trainer: Trainer, make: Make, name: str) -> None:
     """Through the adapter, by its own type and as a base_type, in this process and in a worker: the same run."""
     runs = []
     for changes in ({'type': name}, {'type': 'MultigridDataset', 'base_type': name, 'num_worker_per_gpu': 1}):
-        runs.append(new_project(**changes))
+        runs.append(make(**changes))
         runs[-1].write(UNCHECKED)
         trainer(runs[-1], before=SPY + OWN_SETS)
     plain, adapted = runs
@@ -266,9 +265,9 @@ def test_a_training_set_of_the_scripts_own(trainer: Trainer, new_project: NewPro
 
 
 @pytest.mark.slow
-def test_a_training_set_of_the_scripts_own_in_spawned_workers(new_project: NewProject) -> None:
+def test_a_training_set_of_the_scripts_own_in_spawned_workers(make: Make) -> None:
     """The worker imports the script again, behind the package, and finds the class there."""
-    project = new_project(6, type='ObedientDataset', num_worker_per_gpu=1)
+    project = make(6, type='ObedientDataset', num_worker_per_gpu=1)
     project.write({**BLOCK, 'spatial': [1.0], 'temporal': [0.5, 1.0]})
     guarded = ''.join(f'    {line}\n' for line in TRAIN.splitlines())
     script = f"{OWN_SETS}if __name__ == '__main__':\n    torch.multiprocessing.set_start_method('spawn')\n{guarded}"
@@ -287,10 +286,8 @@ def test_a_training_set_of_the_scripts_own_in_spawned_workers(new_project: NewPr
     ],
     ids=str,
 )
-def test_a_name_that_is_not_registered(
-    trainer: Trainer, new_project: NewProject, changes: dict[str, Any], message: str
-) -> None:
-    project = new_project()
+def test_a_name_that_is_not_registered(trainer: Trainer, make: Make, changes: dict[str, Any], message: str) -> None:
+    project = make()
     project.options['datasets']['train'] |= changes.get('datasets', {})
     project.options |= {key: value for key, value in changes.items() if key != 'datasets'}
     project.write()

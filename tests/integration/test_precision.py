@@ -17,8 +17,8 @@ from mg_basicsr.training.extension import extend
 from mg_basicsr.training.micro_batches import MicroBatches
 from mg_basicsr.training.precision.gradient_guard import MOST_SKIPPED, GradientGuard
 from mg_basicsr.training.precision.reduced import ReducedPrecision, check_device, refuse_own_handling
+from tests.helpers.project import BLOCK, Project, lines_of, same_weights
 from tests.helpers.trainer import Trainer
-from tests.integration.conftest import BLOCK, Project, lines_of, same_weights
 
 pytestmark = [
     # EDVR's deformable convolution compares versions in the old way
@@ -227,12 +227,7 @@ def test_a_device_without_the_type_is_refused(monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture
 def small(project: Project) -> Project:
     """A project without validation, with a network that takes little time."""
-    project.options['val'] = None
-    del project.options['datasets']['val']
-    train = project.options['train']
-    del train['fix_flow'], train['flow_lr_mul']
-    project.options['network_g'] = {'type': 'MultigridDemoNet', 'num_feat': 4, 'num_block': 1}
-    project.options['datasets']['train']['num_worker_per_gpu'] = 0
+    project.shrink()
     return project
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ import pytest
 
 from mg_basicsr.config.resolve import Settings, resolve
 from mg_basicsr.parsing.options_file import load_options
+from tests.helpers.project import NewProject, Project, same_weights
 from tests.helpers.trainer import Trainer
-from tests.integration.conftest import Project, same_weights
 
 TOTAL = 20
 SMALL = {'min_lq_size': 8, 'min_frames': 3, 'warmup_iter': 2, 'max_clips': 1}
@@ -37,21 +37,17 @@ BLOCKS: dict[str, dict[str, Any]] = {
     },
 }
 
-NewProject = Callable[[], Project]
-
 
 @pytest.fixture
-def new_project(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> NewProject:
+def make(new_project: NewProject) -> NewProject:
+    """Makes a small project of twenty iterations."""
+
     def make() -> Project:
-        project = Project(tmp_path_factory.mktemp('project'), clips)
-        del project.options['datasets']['val']
+        project = new_project()
+        project.shrink()
         train = project.options['train']
         train['total_iter'] = TOTAL
         train['scheduler'] = {'type': 'MultiStepLR', 'milestones': [12], 'gamma': 0.5}
-        for key in ('fix_flow', 'flow_lr_mul'):
-            del train[key]
-        project.options.update(val=None, network_g={'type': 'MultigridDemoNet', 'num_feat': 4, 'num_block': 1})
-        project.options['datasets']['train']['num_worker_per_gpu'] = 0
         return project
 
     return make
@@ -80,9 +76,9 @@ def planned_shapes(settings: Settings, start: int = 0) -> list[tuple[int, int, i
     ],
 )
 def test_trains_to_the_end_and_resumes_in_the_middle(
-    trainer: Trainer, new_project: NewProject, block: Mapping[str, Any]
+    trainer: Trainer, make: NewProject, block: Mapping[str, Any]
 ) -> None:
-    whole, resumed = new_project(), new_project()
+    whole, resumed = make(), make()
     for project in (whole, resumed):
         project.write(block)
     settings = settings_of(whole)
@@ -109,9 +105,9 @@ def test_trains_to_the_end_and_resumes_in_the_middle(
     assert same_weights(whole.weights(), resumed.weights())
 
 
-def test_images_under_progressive(trainer: Trainer, new_project: NewProject, clips: Path) -> None:
+def test_images_under_progressive(trainer: Trainer, make: NewProject, clips: Path) -> None:
     """PairedImageDataset and an image network; another scheduler of the file is followed as it is."""
-    project = new_project()
+    project = make()
     train_set = project.options['datasets']['train']
     folders = {f'dataroot_{side.lower()}': str(clips / side / '002') for side in ('GT', 'LQ')}
     train_set.update(type='PairedImageDataset', meta_info_file=None, filename_tmpl='{}', **folders)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from tests.integration.conftest import BLOCK, Project, same_weights
-from tests.integration.test_ranks import torchrun
+from tests.helpers.project import BLOCK, NewProject, Project, same_weights
+from tests.helpers.ranks import torchrun
+from tests.helpers.trainer import Trainer
 
 pytestmark = pytest.mark.slow
 
@@ -31,31 +30,27 @@ if __name__ == '__main__':
 """
 
 
-def ranks_project(root: Path, clips: Path, name: str) -> Project:
-    project = Project(root, clips)
-    project.options['val'] = None
-    del project.options['datasets']['val']
-    project.options['network_g'] = {'type': 'MultigridDemoNet', 'num_feat': 4, 'num_block': 1}
-    for key in ('fix_flow', 'flow_lr_mul'):
-        del project.options['train'][key]
+def ranks_project(new_project: NewProject, name: str) -> Project:
+    """Two ranks, of which one sends itself the signal of this name."""
+    project = new_project()
+    project.shrink(batch_size_per_gpu=1, num_worker_per_gpu=1)
     project.options['logger']['save_checkpoint_freq'] = 5
-    project.options['datasets']['train'] |= {'batch_size_per_gpu': 1, 'num_worker_per_gpu': 1}
     project.write({**BLOCK, 'base_batch_size': 2})
     (project.root / 'script.py').write_text(SIGNALLED.format(name=name))
     return project
 
 
 @pytest.fixture(scope='module')
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> Project:
-    project = ranks_project(tmp_path_factory.mktemp('undisturbed'), clips, 'CONT')  # a signal that does nothing
-    torchrun(project, 2, 'script.py')
+def undisturbed(trainer: Trainer, new_project: NewProject) -> Project:
+    project = ranks_project(new_project, 'CONT')  # a signal that does nothing
+    torchrun(trainer, project, 2, 'script.py')
     return project
 
 
 @pytest.mark.parametrize('name', ['TERM', 'KILL'])
-def test_restarted_ranks_reach_the_same_end(tmp_path: Path, clips: Path, undisturbed: Project, name: str) -> None:
+def test_restarted_ranks_reach_the_same_end(new_project: NewProject, undisturbed: Project, name: str) -> None:
     """After SIGTERM, which lets both finish the same iteration, and after SIGKILL, which leaves the last checkpoint."""
-    project = ranks_project(tmp_path, clips, name)
+    project = ranks_project(new_project, name)
     project.launch(
         '-m',
         'torch.distributed.run',
@@ -72,7 +67,7 @@ def test_restarted_ranks_reach_the_same_end(tmp_path: Path, clips: Path, undistu
         '--auto_resume',
         TORCH_DISABLE_SHARE_RDZV_TCP_STORE='1',  # otherwise ranks that restart may look for those before
     )
-    trained = [(tmp_path / f'trained_{rank}').read_text().split() for rank in range(2)]
+    trained = [(project.root / f'trained_{rank}').read_text().split() for rank in range(2)]
     if name == 'TERM':
         assert trained == [[str(n) for n in range(1, 13)]] * 2
         assert (project.experiment / 'training_states/8.state').exists()

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 
 from mg_basicsr.training.extension import extend
 from mg_basicsr.training.micro_batches import MicroBatches
-from tests.integration.conftest import Project
 from tests.integration.test_micro_batches import CLIPS, MODELS, batch, build, train
 
 RANKS = PARTS = 2
 SCRIPT = """
-import sys
-sys.path.insert(0, {root!r})
 from tests.helpers.ranks import fork_ranks
 rank = fork_ranks(2)
 from tests.integration.test_rank_gradients import compare
@@ -25,9 +20,8 @@ for name in {names}:
 
 
 @pytest.mark.parametrize('name', MODELS)
-def test_gradients_of_two_ranks_in_two_passes_are_the_large_batchs(trainer, tmp_path, clips, name):
-    script = SCRIPT.format(root=str(Path(__file__).parents[2]), names=[name])
-    output = trainer(Project(tmp_path, clips), script=script)
+def test_gradients_of_two_ranks_in_two_passes_are_the_large_batchs(trainer, project, name):
+    output = trainer(project, script=SCRIPT.format(names=[name]))
     assert output.count(f'{name}: equal') == RANKS
 
 

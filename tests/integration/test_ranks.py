@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 import torch
 
-from tests.helpers.trainer import Trainer
-from tests.integration.conftest import BLOCK, Project
-
-ROOT = Path(__file__).parents[2]
+from tests.helpers.networks import NARROW_FLOW
+from tests.helpers.project import BLOCK, Project
+from tests.helpers.ranks import torchrun
 
 # notes each rank's mini-batch as it is fed: the keys and the shape
-SPY = """
+SPY = (
+    NARROW_FLOW
+    + """
 import json, os
 import mg_basicsr
 from mg_basicsr.host.data import loader
@@ -29,22 +29,7 @@ from basicsr.train import train_pipeline
 if __name__ == '__main__':
     train_pipeline(os.getcwd())
 """
-
-
-def torchrun(project: Project, ranks: int, *arguments: str) -> None:
-    project.launch(
-        '-m',
-        'torch.distributed.run',
-        f'--nproc_per_node={ranks}',
-        '--master_port=0',
-        '--rdzv_backend=c10d',
-        '--rdzv_endpoint=localhost:0',
-        *arguments,
-        '-opt',
-        'train.yml',
-        '--launcher',
-        'pytorch',
-    )
+)
 
 
 def fed(project: Project, rank: int) -> list:
@@ -62,8 +47,8 @@ def ranks_project(project) -> Project:
     return project
 
 
-def test_two_ranks_share_the_global_batch(ranks_project, tmp_path_factory, clips):
-    torchrun(ranks_project, 2, 'script.py')
+def test_two_ranks_share_the_global_batch(trainer, ranks_project, new_project):
+    torchrun(trainer, ranks_project, 2, 'script.py')
     first, second = fed(ranks_project, 0), fed(ranks_project, 1)
     assert [entry[0] for entry in first] == [entry[0] for entry in second] == list(range(12))
     assert [entry[1] for entry in first] == [entry[1] for entry in second]
@@ -72,28 +57,28 @@ def test_two_ranks_share_the_global_batch(ranks_project, tmp_path_factory, clips
     assert re.search(r'iter:      12, ', ranks_project.log())
     assert 'iter:      13' not in ranks_project.log()
 
-    single = Project(tmp_path_factory.mktemp('single'), clips)
+    single = new_project()
     single.write({**BLOCK, 'base_batch_size': 2})
     (single.root / 'script.py').write_text(SPY)
-    single.launch('script.py', '-opt', 'train.yml')
+    trainer.launch(single, 'script.py', '-opt', 'train.yml')
     together = [mine[2] + other[2] for mine, other in zip(first, second, strict=True)]
     assert together == [entry[2] for entry in fed(single, 0)]
 
 
-def test_module_under_torchrun_runs_a_script_with_spawned_workers(ranks_project):
+def test_module_under_torchrun_runs_a_script_with_spawned_workers(trainer, ranks_project):
     """`torchrun -m mg_basicsr run train.py`: BasicSR's launcher spawns the workers, which import the script anew."""
     (ranks_project.root / 'plain.py').write_text(
         'import os\nfrom basicsr.train import train_pipeline\n'
-        'if __name__ == "__main__":\n    train_pipeline(os.getcwd())\n'
+        + NARROW_FLOW
+        + 'if __name__ == "__main__":\n    train_pipeline(os.getcwd())\n'
     )
-    torchrun(ranks_project, 2, '-m', 'mg_basicsr', 'run', 'plain.py')
+    torchrun(trainer, ranks_project, 2, '-m', 'mg_basicsr', 'run', 'plain.py')
     assert 'iter:      12, ' in ranks_project.log()
 
 
 # at the top of a train.py: the ranks, numbers in float64, and each rank's mini-batches noted as they are fed
 FORKED = """
-import json, sys
-sys.path.insert(0, {root!r})
+import json
 from tests.helpers.ranks import fork_ranks
 fork_ranks({world_size})
 import torch
@@ -110,22 +95,20 @@ loader.PlannedLoader._batch = double
 """
 
 
-def test_one_two_and_four_ranks_end_with_the_same_weights(tmp_path, clips):
+def test_one_two_and_four_ranks_end_with_the_same_weights(trainer, new_project):
     """In float64, after 50 steps of which the last stages are accumulated over 4 / ranks passes."""
     clips_of, weights = {}, {}
-    with Trainer() as train:
-        for ranks in (1, 2, 4):
-            (tmp_path / str(ranks)).mkdir()
-            project = Project(tmp_path / str(ranks), clips)
-            project.options['network_g'] = {'type': 'MultigridDemoNet', 'num_feat': 4}
-            project.options['datasets']['train'] |= {'batch_size_per_gpu': 1, 'num_worker_per_gpu': 0}
-            project.options['train'] |= {'total_iter': 50, 'fix_flow': None, 'flow_lr_mul': 1}
-            del project.options['val']
-            project.write({**BLOCK, 'base_batch_size': 4, 'check': False})  # whose clips are not in float64
-            train(project, '--launcher', 'pytorch', before=FORKED.format(root=str(ROOT), world_size=ranks))
-            notes = [fed(project, rank) for rank in range(ranks)]
-            clips_of[ranks] = [[key for note in step for key in note[2]] for step in zip(*notes, strict=True)]
-            weights[ranks] = project.weights()
+    for ranks in (1, 2, 4):
+        project = new_project()
+        project.options['network_g'] = {'type': 'MultigridDemoNet', 'num_feat': 4}
+        project.options['datasets']['train'] |= {'batch_size_per_gpu': 1, 'num_worker_per_gpu': 0}
+        project.options['train'] |= {'total_iter': 50, 'fix_flow': None, 'flow_lr_mul': 1}
+        del project.options['val']
+        project.write({**BLOCK, 'base_batch_size': 4, 'check': False})  # whose clips are not in float64
+        trainer(project, '--launcher', 'pytorch', before=FORKED.format(world_size=ranks))
+        notes = [fed(project, rank) for rank in range(ranks)]
+        clips_of[ranks] = [[key for note in step for key in note[2]] for step in zip(*notes, strict=True)]
+        weights[ranks] = project.weights()
     assert len(clips_of[1]) == 50 and clips_of[1] == clips_of[2] == clips_of[4]
     start, end = weights[1]['params'], weights[1]['params_ema']
     assert max((start[key] - end[key]).abs().max() for key in start) > 1e-4  # the average is behind: it did train
@@ -149,23 +132,21 @@ os.environ.update(SLURM_PROCID=rank, SLURM_NTASKS=ranks, SLURM_LOCALID=rank, SLU
 """
 
 
-def test_slurm_launches_the_same_run(tmp_path, clips):
+def test_slurm_launches_the_same_run(trainer, new_project):
     """Its tasks find each other through the first host that `scontrol` names, here a script of that name."""
     fed_by = {}
-    with Trainer() as train:
-        for launcher in ('pytorch', 'slurm'):
-            (tmp_path / launcher).mkdir()
-            project = Project(tmp_path / launcher, clips)
-            project.options['network_g'] = {'type': 'MultigridDemoNet', 'num_feat': 4}
-            project.options['datasets']['train'] |= {'batch_size_per_gpu': 1, 'num_worker_per_gpu': 0}
-            project.options['train'] |= {'fix_flow': None, 'flow_lr_mul': 1}
-            del project.options['val'], project.options['dist_params']['port']
-            project.write({**BLOCK, 'base_batch_size': 2, 'check': False})
-            scontrol = project.root / 'scontrol'
-            scontrol.write_text('#!/bin/sh\necho 127.0.0.1\necho elsewhere\n')
-            scontrol.chmod(0o755)
-            forked = FORKED.format(root=str(ROOT), world_size=2)
-            as_slurm = forked.replace('import torch\n', SLURM + 'import torch\n', 1)
-            train(project, '--launcher', launcher, before=as_slurm if launcher == 'slurm' else forked)
-            fed_by[launcher] = [fed(project, rank) for rank in range(2)]
+    for launcher in ('pytorch', 'slurm'):
+        project = new_project()
+        project.options['network_g'] = {'type': 'MultigridDemoNet', 'num_feat': 4}
+        project.options['datasets']['train'] |= {'batch_size_per_gpu': 1, 'num_worker_per_gpu': 0}
+        project.options['train'] |= {'fix_flow': None, 'flow_lr_mul': 1}
+        del project.options['val'], project.options['dist_params']['port']
+        project.write({**BLOCK, 'base_batch_size': 2, 'check': False})
+        scontrol = project.root / 'scontrol'
+        scontrol.write_text('#!/bin/sh\necho 127.0.0.1\necho elsewhere\n')
+        scontrol.chmod(0o755)
+        forked = FORKED.format(world_size=2)
+        as_slurm = forked.replace('import torch\n', SLURM + 'import torch\n', 1)
+        trainer(project, '--launcher', launcher, before=as_slurm if launcher == 'slurm' else forked)
+        fed_by[launcher] = [fed(project, rank) for rank in range(2)]
     assert len(fed_by['slurm'][0]) == 12 and fed_by['slurm'] == fed_by['pytorch']

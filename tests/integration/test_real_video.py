@@ -25,7 +25,8 @@ from mg_basicsr.host.entry.command_line import parse_command_line
 from mg_basicsr.host.entry.start import start_run
 from mg_basicsr.host.run import activate
 from mg_basicsr.parsing.options_file import load_options
-from tests.integration.conftest import SCALE, Project, same_weights
+from tests.helpers.clips import SCALE
+from tests.helpers.project import Project, same_weights
 from tests.integration.test_ways_in import SCRIPT, WAYS
 
 pytestmark = pytest.mark.slow

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.helpers.checkpoints import assert_same_end, copy_pair, state
+from tests.helpers.networks import NARROW_FLOW
+from tests.helpers.project import BLOCK, NewProject, Project
 from tests.helpers.trainer import Trainer
-from tests.integration.conftest import BLOCK, Project
 from tests.integration.test_models import EDVR
 
-NewProject = Callable[..., Project]
+Make = Callable[..., Project]
 
 LAST = 12
 
 
 @pytest.fixture(scope='module')
-def new_project(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> NewProject:
+def frequent(new_project: NewProject) -> Make:
+    """Makes a project that saves every iteration."""
+
     def make(**train_set: Any) -> Project:
-        project = Project(tmp_path_factory.mktemp('project'), clips)
+        project = new_project()
         project.options['logger']['save_checkpoint_freq'] = 1
         project.options['datasets']['train'].update({'num_worker_per_gpu': 0, 'num_frame': 3, **train_set})
         return project
@@ -29,9 +31,9 @@ def new_project(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> NewPro
     return make
 
 
-def recurrent(new_project: NewProject, **train_set: Any) -> Project:
+def recurrent(frequent: Make, **train_set: Any) -> Project:
     """BasicVSR with a flow network that is frozen in the first five iterations; validated in every fourth."""
-    project = new_project(**train_set)
+    project = frequent(**train_set)
     project.options['train']['fix_flow'] = 6
     project.options['val']['val_freq'] = 4
     project.options['val']['metrics']['psnr']['better'] = 'lower'  # so that the last is not the best
@@ -39,8 +41,8 @@ def recurrent(new_project: NewProject, **train_set: Any) -> Project:
     return project
 
 
-def adversarial(new_project: NewProject, **train_set: Any) -> Project:
-    project = new_project(**train_set)
+def adversarial(frequent: Make, **train_set: Any) -> Project:
+    project = frequent(**train_set)
     project.options['val'] = None
     del project.options['datasets']['val']
     project.options['model_type'] = 'VideoRecurrentGANModel'
@@ -58,9 +60,9 @@ def adversarial(new_project: NewProject, **train_set: Any) -> Project:
     return project
 
 
-def sliding_window(new_project: NewProject, **train_set: Any) -> Project:
+def sliding_window(frequent: Make, **train_set: Any) -> Project:
     """EDVR, of which only the fusion module is trained in the first three iterations; with accumulation."""
-    project = new_project(type='REDSDataset', dataroot_flow=None, batch_size_per_gpu=1, **train_set)
+    project = frequent(type='REDSDataset', dataroot_flow=None, batch_size_per_gpu=1, **train_set)
     project.options['val'] = None
     del project.options['datasets']['val']
     project.options |= {'model_type': 'EDVRModel', 'network_g': {**EDVR, 'num_frame': 3}}
@@ -69,18 +71,15 @@ def sliding_window(new_project: NewProject, **train_set: Any) -> Project:
     return project
 
 
-Make = Callable[..., Project]
-
-
 @pytest.fixture(scope='module')
-def undisturbed(trainer: Trainer, new_project: NewProject) -> Callable[[Make], Project]:
+def undisturbed(trainer: Trainer, frequent: Make) -> Callable[[Make], Project]:
     """Trains each kind once."""
     runs: dict[Make, Project] = {}
 
     def get(make: Make) -> Project:
         if make not in runs:
-            runs[make] = make(new_project)
-            trainer(runs[make])
+            runs[make] = make(frequent)
+            trainer(runs[make], before=NARROW_FLOW)
         return runs[make]
 
     return get
@@ -113,7 +112,7 @@ ROWS = [
 @pytest.mark.parametrize(('make', 'last', 'killed', 'workers'), ROWS)
 def test_resumed_to_the_bit(
     trainer: Trainer,
-    new_project: NewProject,
+    frequent: Make,
     undisturbed: Callable[[Make], Project],
     make: Make,
     last: int,
@@ -121,9 +120,9 @@ def test_resumed_to_the_bit(
     workers: int,
 ) -> None:
     whole = undisturbed(make)
-    project = make(new_project, num_worker_per_gpu=workers)
+    project = make(frequent, num_worker_per_gpu=workers)
     copy_pair(whole, project, killed)
-    trainer(project, '--auto_resume')
+    trainer(project, '--auto_resume', before=NARROW_FLOW)
     assert project.losses() == whole.losses()[killed:]
     assert_same_end(project, whole, last)
 
@@ -147,12 +146,12 @@ def test_best_metrics_come_back(undisturbed: Callable[[Make], Project]) -> None:
 
 
 def test_a_finished_run_has_nothing_left_to_do(
-    trainer: Trainer, new_project: NewProject, undisturbed: Callable[[Make], Project]
+    trainer: Trainer, frequent: Make, undisturbed: Callable[[Make], Project]
 ) -> None:
     whole = undisturbed(adversarial)
-    project = adversarial(new_project)
+    project = adversarial(frequent)
     copy_pair(whole, project, 6)
-    trainer(project, '--auto_resume')
+    trainer(project, '--auto_resume', before=NARROW_FLOW)
     assert 'all 6 iterations were trained already' in project.log() and project.losses() == []
     assert_same_end(project, whole, 6)
 
@@ -181,17 +180,17 @@ EXTENSIONS.insert(1, lambda run: Counter())
 """
 
     def test_they_are_saved_and_restored(
-        self, trainer: Trainer, new_project: NewProject, undisturbed: Callable[[Make], Project]
+        self, trainer: Trainer, frequent: Make, undisturbed: Callable[[Make], Project]
     ) -> None:
-        whole = adversarial(new_project)
-        trainer(whole, before=self.SCRIPT)
-        project = adversarial(new_project)
+        whole = adversarial(frequent)
+        trainer(whole, before=NARROW_FLOW + self.SCRIPT)
+        project = adversarial(frequent)
         copy_pair(whole, project, 3)
-        trainer(project, '--auto_resume', before=self.SCRIPT)
+        trainer(project, '--auto_resume', before=NARROW_FLOW + self.SCRIPT)
         assert state(project, 6)['multigrid']['parts']['counter']['steps'] == 6
         assert_same_end(project, whole, 6)
 
-        without = adversarial(new_project)
+        without = adversarial(frequent)
         copy_pair(undisturbed(adversarial), without, 3)
-        trainer(without, '--auto_resume', before=self.SCRIPT)
+        trainer(without, '--auto_resume', before=NARROW_FLOW + self.SCRIPT)
         assert 'counter: the checkpoint has none' in without.log()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
+from tests.helpers.project import Project
 from tests.helpers.trainer import Trainer
-from tests.integration.conftest import Project
 
 pytestmark = pytest.mark.slow
 
@@ -48,21 +47,16 @@ class Notes(NamedTuple):
     others: np.ndarray
 
 
-def train(root: Path, clips: Path, block: Mapping[str, Any], iterations: int) -> Notes:
-    project = Project(root, clips)
-    del project.options['datasets']['val']
-    project.options['datasets']['train'].update(gt_size=96, num_worker_per_gpu=2)
+def train(trainer: Trainer, project: Project, block: Mapping[str, Any], iterations: int) -> Notes:
+    project.shrink(gt_size=96, num_worker_per_gpu=2)
+    project.options['network_g']['num_feat'] = 16
     options = project.options['train']
     options['total_iter'] = iterations
     options['scheduler']['periods'] = [iterations]
-    for key in ('fix_flow', 'flow_lr_mul'):
-        del options[key]
-    project.options.update(val=None, network_g={'type': 'MultigridDemoNet', 'num_feat': 16, 'num_block': 1})
     project.options['logger'].update(print_freq=10**6, save_checkpoint_freq=10**6)
     project.write({**block, 'check': False})  # steps are counted and timed, those on trial not
-    with Trainer() as trainer:
-        trainer(project, before=WATCH)
-    lines = [json.loads(line) for line in (root / 'notes.txt').read_text().splitlines()]
+    trainer(project, before=WATCH)
+    lines = [json.loads(line) for line in (project.root / 'notes.txt').read_text().splitlines()]
     seconds, pixels, workers, main, others = zip(*lines, strict=True)
     return Notes(np.array(seconds), np.array(pixels), list(map(tuple, workers)), np.array(main), np.array(others))
 
@@ -78,11 +72,11 @@ def late_over_early(memory: Sequence[float]) -> float:
     return float(np.median(memory[-fifth:]) / np.median(memory[fifth : 2 * fifth]))
 
 
-def test_a_thousand_steps_over_three_shapes_of_equal_work(tmp_path: Path, clips: Path) -> None:
+def test_a_thousand_steps_over_three_shapes_of_equal_work(trainer: Trainer, project: Project) -> None:
     cycle = [[16, 6, 48], [4, 6, 96], [9, 6, 64]]  # clips x size^2 is the same
     block = {'preset': 'stages', 'max_clips': 16, 'stages': [{'iters': 1000, 'short_cycle': cycle}]}
     block['stages'].append({'iters': 1})  # the baseline's shape
-    notes = train(tmp_path, clips, block, 1001)
+    notes = train(trainer, project, block, 1001)
     pixels = notes.pixels[:1000]
     growth = late_over_early(notes.main[:1000]), late_over_early(notes.others[:1000])
     times = medians(notes)
@@ -93,10 +87,10 @@ def test_a_thousand_steps_over_three_shapes_of_equal_work(tmp_path: Path, clips:
     assert times.max() / times.min() < 1.5
 
 
-def test_time_per_step_follows_the_work(tmp_path: Path, clips: Path) -> None:
+def test_time_per_step_follows_the_work(trainer: Trainer, project: Project) -> None:
     cycle = [[4, 6, 48], [4, 6, 64], [4, 6, 96]]
     block = {'preset': 'stages', 'max_clips': 4, 'stages': [{'iters': 300, 'short_cycle': cycle}, {'iters': 1}]}
-    notes = train(tmp_path, clips, block, 301)
+    notes = train(trainer, project, block, 301)
     times, work = medians(notes), notes.pixels[30:33]
     print(f'ms per step {(1000 * times).round(1)}; work {(work / work[0]).round(2)}')
     assert (work / work[0]).tolist() == pytest.approx([1, 16 / 9, 4])

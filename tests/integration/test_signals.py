@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,10 +13,8 @@ import pytest
 from mg_basicsr.host.run import Run, Specification
 from mg_basicsr.host.stopping import EXIT_CODE, finish
 from mg_basicsr.training.stop_signals import InterruptedValidationError, StopSignals
+from tests.helpers.project import BLOCK, NewProject, Project, same_weights
 from tests.helpers.trainer import Trainer
-from tests.integration.conftest import BLOCK, Project, same_weights
-
-NewProject = Callable[..., Project]
 
 # Within the step of an iteration, a signal comes to this process and its workers from outside, as from a scheduler.
 # The process is a session of its own, so that the test is not in its group.
@@ -46,26 +43,17 @@ if not os.path.exists('experiments'):
 """
 
 
-@pytest.fixture(scope='module')
-def new_project(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> NewProject:
-    def make(workers: int = 0, val: bool = False) -> Project:
-        project = Project(tmp_path_factory.mktemp('project'), clips)
-        if not val:
-            project.options['val'] = None
-            del project.options['datasets']['val']
-        project.options['network_g'] = {'type': 'MultigridDemoNet', 'num_feat': 4, 'num_block': 1}
-        for key in ('fix_flow', 'flow_lr_mul'):
-            del project.options['train'][key]
-        project.options['datasets']['train']['num_worker_per_gpu'] = workers
-        project.write({**BLOCK, 'check': False})  # signals are sent by steps, and are meant to be by those of the run
-        return project
-
-    return make
+def small(new_project: NewProject, workers: int = 0, validation: bool = False) -> Project:
+    """The smallest network. Signals are sent by steps, and are meant to be by those of the run: no shape is tried."""
+    project = new_project()
+    project.shrink(validation, num_worker_per_gpu=workers)
+    project.write({**BLOCK, 'check': False})
+    return project
 
 
 @pytest.fixture(scope='module')
 def undisturbed(trainer: Trainer, new_project: NewProject) -> Project:
-    project = new_project()
+    project = small(new_project)
     trainer(project)
     return project
 
@@ -78,7 +66,7 @@ def states(project: Project) -> list[str]:
 def test_the_step_is_finished_and_saved(
     trainer: Trainer, new_project: NewProject, undisturbed: Project, name: str, at: int, workers: int
 ) -> None:
-    project = new_project(workers)
+    project = small(new_project, workers)
     output = trainer(project, before=SIGNALLED.format(at=at, name=name), code=EXIT_CODE)
     assert f'{at}.state' in states(project)
     assert f'trained {at}\n' in output and f'trained {at + 1}\n' not in output
@@ -89,7 +77,7 @@ def test_the_step_is_finished_and_saved(
 
 
 def test_a_validation_ends_at_once(trainer: Trainer, new_project: NewProject, undisturbed: Project) -> None:
-    project = new_project(val=True)
+    project = small(new_project, validation=True)
     project.options['logger']['save_checkpoint_freq'] = 5
     project.write()
     output = trainer(project, before=LONG_VALIDATION, code=EXIT_CODE)
@@ -101,7 +89,7 @@ def test_a_validation_ends_at_once(trainer: Trainer, new_project: NewProject, un
 
 def test_a_second_interrupt_ends_at_once(trainer: Trainer, new_project: NewProject) -> None:
     twice = SIGNALLED.replace('time.sleep(0.2)', 'time.sleep(0.2); os.kill(os.getpid(), 2)').format(at=4, name='INT')
-    project = new_project()
+    project = small(new_project)
     output = trainer(project, before=twice, code=-signal.SIGINT)
     assert 'KeyboardInterrupt' in output and 'trained 4\n' not in output
     assert not (project.experiment / 'training_states/4.state').exists()
@@ -142,7 +130,7 @@ def test_handlers_are_the_hosts_before_and_after(trainer: Trainer, new_project: 
         'assert signal.getsignal(signal.SIGTERM) == before[signal.SIGTERM]\n'
         'assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN\n'
     )
-    trainer(new_project(), script=script)
+    trainer(small(new_project), script=script)
 
 
 @pytest.fixture

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from tests.helpers.project import NewProject, Project, same_weights
+from tests.helpers.ranks import torchrun
 from tests.helpers.trainer import TRAIN, Trainer
-from tests.integration.conftest import Project, same_weights
 
 NORM = """
 import json
@@ -47,23 +47,20 @@ Train = Callable[[dict[str, Any]], Project]
 
 
 @pytest.fixture(scope='module')
-def new_project(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> Train:
+def with_discriminator(new_project: NewProject) -> Train:
     """Makes a project under a block."""
 
     def make(block: dict[str, Any]) -> Project:
-        project = Project(tmp_path_factory.mktemp('project'), clips)
+        project = new_project()
+        project.shrink()
         options = project.options
-        options['val'] = None
-        del options['datasets']['val']
-        options['datasets']['train'] |= {'num_worker_per_gpu': 0, 'num_frame': FRAMES, 'gt_size': 32}
+        options['datasets']['train'] |= {'num_frame': FRAMES, 'gt_size': 32}
         options |= {
             'model_type': 'VideoRecurrentGANModel',
-            'network_g': {'type': 'MultigridDemoNet', 'num_feat': 4, 'num_block': 1},
             'network_d': {'type': 'NormDiscriminator'},
             'logger': {**options['logger'], 'save_checkpoint_freq': 3},
         }
         train = options['train']
-        del train['flow_lr_mul']
         train |= {
             'total_iter': 6,
             'fix_flow': 0,
@@ -78,11 +75,11 @@ def new_project(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> Train:
 
 
 @pytest.fixture(scope='module')
-def train(trainer: Trainer, new_project: Train) -> Train:
+def train(trainer: Trainer, with_discriminator: Train) -> Train:
     """Trains a project under a block."""
 
     def run(block: dict[str, Any]) -> Project:
-        project = new_project(block)
+        project = with_discriminator(block)
         trainer(project, before=NORM)
         return project
 
@@ -152,14 +149,11 @@ def test_resumed_in_the_middle_of_a_stage(trainer: Trainer, whole: Project) -> N
 
 
 @pytest.mark.slow
-def test_two_ranks_share_a_sub_batch(new_project: Train) -> None:
+def test_two_ranks_share_a_sub_batch(trainer: Trainer, with_discriminator: Train) -> None:
     """With one clip on each of two ranks, statistics are those of both clips; both ranks end the run."""
-    project = new_project({**STAGES, 'sub_batch_norm': 2, 'base_batch_size': 2})
+    project = with_discriminator({**STAGES, 'sub_batch_norm': 2, 'base_batch_size': 2})
     guarded = ''.join(f'    {line}\n' for line in TRAIN.splitlines())
     (project.root / 'train.py').write_text(f"{NORM}if __name__ == '__main__':\n{guarded}")
-    project.launch(
-        '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port=0', '--rdzv_backend=c10d',
-        '--rdzv_endpoint=localhost:0', 'train.py', '-opt', 'train.yml', '--launcher', 'pytorch',
-    )  # fmt: skip
+    torchrun(trainer, project, 2, 'train.py')
     assert 'clips of one by stage: 2, 2, 2 (of 2 ranks)' in project.log()
     assert all(torch.isfinite(value).all() for value in discriminator(project).values())

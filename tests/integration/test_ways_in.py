@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.conftest import BLOCK, Project, same_weights, write_clips
+from tests.helpers.clips import write_clips
+from tests.helpers.networks import NARROW_FLOW
+from tests.helpers.project import BLOCK, Project, same_weights
 
 # what a repository's own train.py looks like at its shortest
 SCRIPT = 'import os\nfrom basicsr.train import train_pipeline\ntrain_pipeline(os.getcwd())\n'
@@ -26,12 +28,22 @@ STAGES = [(3, 32), (4, 32), (6, 32), (3, 64), (4, 64), (6, 64)]
 
 
 @pytest.fixture(scope='module')
-def reference(tmp_path_factory, clips):
-    """The run that all others have to equal."""
-    project = Project(tmp_path_factory.mktemp('reference'), clips)
+def reference(trainer, new_project):
+    """A run with a flow network."""
+    project = new_project()
     project.options['train']['optim_g']['lr'] = '1e-3'  # as PyYAML reads a number without a point
     project.write()
-    project.train()
+    trainer(project, before=NARROW_FLOW)
+    return project
+
+
+@pytest.fixture(scope='module')
+def small_reference(trainer, new_project):
+    """The run that those of all ways have to equal; small, since they import everything themselves."""
+    project = new_project()
+    project.shrink(validation=True)
+    project.write()
+    trainer.train(project)
     return project
 
 
@@ -64,17 +76,17 @@ TABLE = [
 
 
 @pytest.mark.parametrize(('way', 'workers'), TABLE)
-def test_all_ways_and_workers_give_the_same_run(project, reference, way, workers):
+def test_all_ways_and_workers_give_the_same_run(project, small_reference, way, workers):
     (project.root / 'plain.py').write_text(SCRIPT)
     (project.root / 'with_import.py').write_text('import mg_basicsr\n' + SCRIPT)
-    project.options['datasets']['train']['num_worker_per_gpu'] = workers
+    project.shrink(validation=True, num_worker_per_gpu=workers)
     project.write()
     project.launch(*WAYS[way], '-opt', 'train.yml')
-    assert project.losses() == reference.losses()
-    assert same_weights(project.weights(), reference.weights())
+    assert project.losses() == small_reference.losses()
+    assert same_weights(project.weights(), small_reference.weights())
 
 
-def test_without_a_block_it_is_basicsrs_own_run(tmp_path):
+def test_without_a_block_it_is_basicsrs_own_run(trainer, tmp_path):
     """Weights of `mg-basicsr train` equal those of BasicSR's own loop, with the same shims and no hook of ours."""
     write_clips(tmp_path / 'clips', {'001': 100}, shape=(64, 64))  # BasicSR's own class takes 100 frames for granted
     write_clips(tmp_path / 'clips/val', {'000': 2}, shape=(64, 64))
@@ -84,7 +96,7 @@ def test_without_a_block_it_is_basicsrs_own_run(tmp_path):
         project.root.mkdir()
         project.options['train']['total_iter'] = 4
         project.write(block=None)
-    ours.train()
+    trainer.train(ours)
     (stock.root / 'stock.py').write_text(WITHOUT_HOOKS + SCRIPT)
     stock.launch('stock.py', '-opt', 'train.yml')
     assert len(ours.losses()) == 4
@@ -93,15 +105,15 @@ def test_without_a_block_it_is_basicsrs_own_run(tmp_path):
     assert 'multigrid' not in ours.log()
 
 
-def test_conversion_in_the_workers_changes_nothing(project, reference):
+def test_conversion_in_the_workers_changes_nothing(trainer, project, reference):
     project.write({**BLOCK, 'uint8_transfer': False})
-    project.train()
+    trainer(project, before=NARROW_FLOW)
     assert project.losses() == reference.losses()
 
 
-def test_block_changes_the_run(project, reference):
+def test_block_changes_the_run(trainer, project, reference):
     """The comparison above can fail: another seed gives other weights."""
     project.options['manual_seed'] = 1
     project.write({**BLOCK})
-    project.train()
+    trainer(project, before=NARROW_FLOW)
     assert project.losses() != reference.losses()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -27,7 +28,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 def page_faults(keep: bool, **environment: str) -> int:
     """Of five steps of 128 MiB, after three others."""
     command = [sys.executable, '-c', STEPS.format(keep=keep)]
-    done = subprocess.run(command, env={'OMP_NUM_THREADS': '1', **environment}, capture_output=True, text=True)
+    kept = {name: os.environ[name] for name in ('OMP_NUM_THREADS', 'PYTHONPATH')}
+    done = subprocess.run(command, env={**kept, **environment}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return int(done.stdout)
 
