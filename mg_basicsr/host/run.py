@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mg_basicsr.config.resolve import Settings
 from mg_basicsr.errors import Problem, TrainingError
@@ -18,7 +18,18 @@ from mg_basicsr.training.stop_signals import StopSignals
 
 if TYPE_CHECKING:
     from mg_basicsr.data.datasets.clip_dataset import ClipDataset
-    from mg_basicsr.host.data.loader import PlannedLoader
+
+
+class Delivery(Protocol):
+    """Loader of planned mini-batches, as far as a run knows it.
+
+    Attributes:
+        dataset: What it reads.
+        delivered: The 0-based iteration whose mini-batch the train loop has got last; None before the first.
+    """
+
+    dataset: Any
+    delivered: int | None
 
 
 @dataclass(frozen=True)
@@ -90,7 +101,7 @@ class Run:
         self.extensions: list[Extension] = []
         self.stop = StopSignals()
         self._model: HostModel | None = None
-        self._loader: PlannedLoader | None = None
+        self._loader: Delivery | None = None
 
     @property
     def file(self) -> OptionsFile:
@@ -143,7 +154,7 @@ class Run:
         self._model, self.extensions = model, extensions
 
     @property
-    def loader(self) -> PlannedLoader:
+    def loader(self) -> Delivery:
         """The loader of planned mini-batches.
 
         Raises:
@@ -160,7 +171,7 @@ class Run:
             )
         return self._loader
 
-    def deliver_with(self, loader: PlannedLoader) -> None:
+    def deliver_with(self, loader: Delivery) -> None:
         """Take the loader that a prefetcher has been made with."""
         self._loader = loader
 
