@@ -12,33 +12,26 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mg_basicsr.config.resolve import resolve
-from mg_basicsr.data.datasets.store_clips import store_clips
-from mg_basicsr.data.loading.batches import pixels_to_float
-from mg_basicsr.data.sampling.sampler import MultigridSampler
-from mg_basicsr.data.store.building.build import build
-from mg_basicsr.data.store.building.material import ArrayClip
-from mg_basicsr.data.store.format import Header
-from mg_basicsr.parsing.options_file import load_options
+import mg_basicsr as mg
 
 
-def waves(name: str, pitch: float) -> ArrayClip:
+def waves(name: str, pitch: float) -> mg.ArrayClip:
     """Make a clip of 20 frames of 96 x 128 pixels; LQ is the mean of 4 x 4 pixels."""
     t, y, x, phase = np.ogrid[:20, :96, :128, :3]
     gt = 127.5 + 100 * np.sin(pitch * x + t + phase) * np.cos(pitch * y - t / 2)
-    return ArrayClip(name, gt.astype(np.uint8), gt.reshape(20, 24, 4, 32, 4, 3).mean((2, 4)).astype(np.uint8))
+    return mg.ArrayClip(name, gt.astype(np.uint8), gt.reshape(20, 24, 4, 32, 4, 3).mean((2, 4)).astype(np.uint8))
 
 
 def main(store: Path) -> None:
     """Train for all iterations of the plan, and print shape, learning rate and loss."""
     torch.manual_seed(0)
-    plan = resolve(load_options(Path(__file__).with_suffix('.yml'))).plan
-    dataset = store_clips(store, frames=8, gt_size=64)
-    loader = DataLoader(dataset, batch_sampler=MultigridSampler(plan, len(dataset)), num_workers=2)
+    plan = mg.plan(Path(__file__).with_suffix('.yml'))
+    dataset = mg.store_clips(store, frames=8, gt_size=64)
+    loader = DataLoader(dataset, batch_sampler=mg.MultigridSampler(plan, len(dataset)), num_workers=2)
     layers = nn.Conv2d(3, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 48, 3, padding=1), nn.PixelShuffle(4)
     network = nn.Sequential(*layers)  # frame by frame
     optimizer = torch.optim.Adam(network.parameters(), lr=plan.base_lr)
-    for iteration, batch in enumerate(map(pixels_to_float, loader)):
+    for iteration, batch in enumerate(map(mg.pixels_to_float, loader)):
         for group in optimizer.param_groups:
             group['lr'] = plan(iteration).rate(plan.base_lr)
         output = network(batch['lq'].flatten(0, 1))
@@ -53,5 +46,5 @@ def main(store: Path) -> None:
 if __name__ == '__main__':
     with tempfile.TemporaryDirectory() as folder:
         if not sys.argv[1:]:
-            build(Path(folder, 'store'), Header(scale=4), [waves('slow', 0.15), waves('fast', 0.3)])
+            mg.build_store(Path(folder, 'store'), [waves('slow', 0.15), waves('fast', 0.3)])
         main(Path(*sys.argv[1:2] or (folder, 'store')))

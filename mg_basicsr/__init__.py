@@ -25,7 +25,7 @@ _PUBLIC = {
     'MultigridREDSDataset': 'mg_basicsr.host.data.datasets:MultigridREDSDataset',
     'MultigridSampler': 'mg_basicsr.data.sampling.sampler:MultigridSampler',
     'MultigridVimeo90KDataset': 'mg_basicsr.host.data.datasets:MultigridVimeo90KDataset',
-    # a plan, and training sets that deliver its shapes
+    # a plan, and training sets that deliver its shapes, as 8-bit pixels
     'plan': 'mg_basicsr.config.planning:plan',
     'Plan': 'mg_basicsr.schedule.plan:Plan',
     'TrainSetOptions': 'mg_basicsr.train_set:TrainSetOptions',
@@ -34,7 +34,10 @@ _PUBLIC = {
     'Vimeo90K': 'mg_basicsr.data.datasets.vimeo:Vimeo90K',
     'Vimeo90KRecurrent': 'mg_basicsr.data.datasets.vimeo:Vimeo90KRecurrent',
     'PairedImage': 'mg_basicsr.data.datasets.images:PairedImage',
+    'store_clips': 'mg_basicsr.data.datasets.store_clips:store_clips',
+    'pixels_to_float': 'mg_basicsr.data.loading.batches:pixels_to_float',
     # crop stores
+    'ArrayClip': 'mg_basicsr.data.store.building.material:ArrayClip',
     'StoreFrames': 'mg_basicsr.data.store.reader:StoreFrames',
     'open_store': 'mg_basicsr.data.store.opening:open_store',
     'build_store': 'mg_basicsr.data.store.building.folders:build_store',
