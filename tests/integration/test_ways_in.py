@@ -15,7 +15,8 @@ WITHOUT_HOOKS = """
 import sys, types
 for name in ('hooks', 'planned_options'):
     nothing = types.ModuleType(f'mg_basicsr.host.patches.{name}')
-    nothing.__getattr__ = lambda name: lambda module: None
+    for function in ('patch_yaml', 'patch_torch', 'patch_prefetchers', 'patch_models', 'register'):
+        setattr(nothing, function, lambda module: None)
     sys.modules[nothing.__name__] = nothing
 import mg_basicsr
 """
