@@ -179,7 +179,7 @@ def large_frames(project: Project) -> None:
 
 
 def test_a_memory_limit(trainer: Trainer, small: NewProject) -> None:
-    """Real memory that runs out: the process may map 400 MiB more than it has when the check begins.
+    """Real memory that runs out: the process may map 550 MiB more than it has when the check begins.
 
     It is killed if that takes a minute of a processor.
     """
@@ -190,7 +190,7 @@ def test_a_memory_limit(trainer: Trainer, small: NewProject) -> None:
     limit = (
         'import resource\n'
         'size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()\n'
-        'resource.setrlimit(resource.RLIMIT_AS, (size + (400 << 20), -1))\n'
+        'resource.setrlimit(resource.RLIMIT_AS, (size + (550 << 20), -1))\n'
         'resource.setrlimit(resource.RLIMIT_CPU, (60, 60))\n'
     )
     output = trainer(project, before=limit, script=CHECK, code=2)
