@@ -14,8 +14,8 @@ from tests.helpers.trainer import Trainer
 settings.register_profile('mg_basicsr', deadline=None)  # other work on the machine must not fail a test
 settings.load_profile('mg_basicsr')
 
-# On one thread sums are in one order, and processes that run beside each other do not fight for the cores. Torch reads it
-# when it is imported.
+# On one thread sums are in one order, and processes that run beside each other do not fight for the cores. Torch reads
+# this when it is imported.
 os.environ['OMP_NUM_THREADS'] = '1'
 
 # Processes that tests start in other folders import the package that is tested, whichever is installed.
