@@ -38,7 +38,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -188,6 +188,9 @@ def patch_prefetchers(module: ModuleType) -> None:
 
         @around(module, f'{name}.__init__', "takes the plan's loader in place of the host's")
         def init(run: Run, original: Function, self: Any, loader: Any, *args: Any, **kwargs: Any) -> None:
+            if _is_for_validation(loader):
+                original(self, loader, *args, **kwargs)
+                return
             self.planned_loader = PlannedLoader(run, loader, fetches_ahead=type(self).__name__ == 'CUDAPrefetcher')
             original(self, self.planned_loader, *args, **kwargs)
 
@@ -204,6 +207,8 @@ def patch_prefetchers(module: ModuleType) -> None:
         @around(module, f'{name}.next', 'hands over a batch, and signals to the host after the last')
         def fetch(run: Run, original: Function, self: Any) -> Any:
             batch = original(self)
+            if not hasattr(self, 'planned_loader'):
+                return batch
             self.planned_loader.hand_over(batch)
             if batch == {} and run.stop.watching:
                 signals.between_steps(run, run.model)
@@ -211,6 +216,12 @@ def patch_prefetchers(module: ModuleType) -> None:
             return batch
 
     _check_required()
+
+
+def _is_for_validation(loader: Any) -> bool:
+    """Return whether the host's loader reads a validation set: BasicSR notes the phase in a data set's options."""
+    options = getattr(loader.dataset, 'opt', None)
+    return isinstance(options, Mapping) and options.get('phase', 'train') != 'train'
 
 
 def register(module: ModuleType) -> None:
@@ -229,7 +240,7 @@ def log_patches() -> None:
 
 def _check_adopted(run: Run, model: Any) -> None:
     """Raise TrainingError for a model that overrides setup_schedulers in a way that passes over the hook."""
-    if run.model is None:
+    if not run.has_model:
         raise TrainingError(
             Problem(
                 'model_type',

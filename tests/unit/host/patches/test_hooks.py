@@ -157,7 +157,7 @@ def test_a_model_that_passes_over_the_hook_is_refused(
 ) -> None:
     module = base_model()
     hooks.patch_models(module)
-    monkeypatch.setattr(hooks, 'active', lambda: SimpleNamespace(model=None))
+    monkeypatch.setattr(hooks, 'active', lambda: SimpleNamespace(has_model=False))
     own = type('OwnModel', (module.BaseModel,), {'setup_schedulers': lambda self: None})()
     own.setup_schedulers()
     with pytest.raises(SystemExit) as ended:
@@ -255,3 +255,24 @@ def test_the_train_loop_on_top_names_every_hook() -> None:
     attached = set(re.findall(r'@around\([^@]*?\)\n +def (\w+)\(', source))
     assert len(attached) > 10
     assert named == attached | {'patch_yaml', 'register'}
+
+
+def test_a_prefetcher_of_validation_clips_keeps_its_loader(run: object) -> None:
+    """Else it would get training clips, and the run would take its loader for the one that trains."""
+
+    class CPUPrefetcher:
+        def __init__(self, loader: Any) -> None:
+            self.loader = iter(loader.batches)
+
+        def reset(self) -> None: ...
+
+        def next(self) -> Any:
+            return next(self.loader, None)
+
+    module = ModuleType('basicsr.data.prefetch_dataloader')
+    module.CPUPrefetcher = CPUPrefetcher  # type: ignore[attr-defined]
+    hooks.patch_prefetchers(module)
+    loader = SimpleNamespace(batches=['first'], dataset=SimpleNamespace(opt={'phase': 'val'}))
+    prefetcher = CPUPrefetcher(loader)
+    prefetcher.reset()
+    assert [prefetcher.next(), prefetcher.next()] == ['first', None]
