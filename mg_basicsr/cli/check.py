@@ -1,4 +1,4 @@
-"""`mg-basicsr check`: everything that could fail later, now; and how long the run will take. Writes nothing."""
+"""`mg-basicsr check`: try everything that could fail later, and estimate how long the run will take. Writes nothing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     file = load_file(arguments)
     console = Console(stderr=True, highlight=False)
-    # networks and the host may print; standard output holds our result alone
+    # Networks and BasicSR may print, but standard output must hold the result only, for `--json`.
     with console.status('options and files') as status, redirect_stdout(io.StringIO()):
         from mg_basicsr.host.check import check
 
@@ -58,7 +58,12 @@ def described(report: Report) -> dict[str, Any]:
 
 
 def print_table(report: Report, name: str) -> None:
-    """Print the check as a table for people, within 80 columns."""
+    """Print the check as a table, within 80 columns.
+
+    Args:
+        report: Result of the check.
+        name: Path of the options file.
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -95,7 +100,7 @@ def print_table(report: Report, name: str) -> None:
 
 
 def print_patches(file: TextIO) -> None:
-    """Print every patch that is in force, one a line, and what is lost with functions that this basicsr lacks."""
+    """Print every patch that is in force, one a line, and the effect of functions that this basicsr lacks."""
     for line in (*in_force(), *missing()):
         print(line, file=file)
 

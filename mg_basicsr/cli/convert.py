@@ -24,7 +24,7 @@ multigrid:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments.
 
-    Only presets that are loaded are listed: to look for others takes time, which every command would pay.
+    Only presets that are loaded are listed: searching for others takes time, also for `--help`.
     """
     parser.add_argument('-opt', '--opt', required=True, type=Path, help='a BasicSR options file')
     parser.add_argument('-o', '--output', required=True, type=Path, help='where the converted file is written')
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the converted file, unless it could not be planned; return the exit code.
 
     Raises:
-        ConfigError: the file has a block, cannot be planned with one, or the converted file cannot be written.
+        ConfigError: the file has a block already, cannot be planned with one, or the converted file cannot be written.
     """
     source, output = arguments.opt, arguments.output
     preset = _find(arguments.preset)
@@ -47,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     if output.exists():
         raise ConfigError(Problem(f'-o {output}', 'exists already', 'allowed: a new file', 'give another name'))
     keys = {'preset': preset.name, **preset.suggest(file.options)}
+    # Planned before it is written: a converted file that cannot be planned helps nobody.
     settings = resolve(load_options(source, [f'multigrid:{key}={value}' for key, value in keys.items()]))
     lines = ''.join(f'  {key}: {value}\n' for key, value in keys.items())
     text = converted(source.read_bytes(), BLOCK.format(name=output, keys=lines))
@@ -85,15 +86,15 @@ def _find(name: str) -> Preset[Any]:
 
 
 def converted(source: bytes, block: str) -> bytes | None:
-    """Return the file with the block at its end, and to the byte as it was before that.
+    """Return an options file with the block at its end, and no other byte changed.
 
     Args:
-        source: The file.
+        source: Content of the file.
         block: The block as YAML.
 
     Returns:
-        None if the options would be others: a file that ends in `...`, or that is one `{...}`, has no place for a
-        section at its end.
+        The new content; None if the other options would change: a file that ends in `...`, or that is one `{...}`, has
+        no place for a section at its end.
     """
     newline = b'\r\n' if b'\r\n' in source else b'\n'
     result = source + (b'' if source.endswith(b'\n') else newline) + block.encode().replace(b'\n', newline)

@@ -1,4 +1,4 @@
-"""`mg-basicsr demo`: the same options file trained without and with the block, on clips made on the spot."""
+"""`mg-basicsr demo`: train the same options file without and with the block, on clips that the package makes itself."""
 
 from __future__ import annotations
 
@@ -30,7 +30,13 @@ BLOCK = 'multigrid:'
 
 @dataclass(frozen=True)
 class Arm:
-    """One of the two runs: its name in the table, its options file, and its experiment's folder."""
+    """One of the two runs of the demo.
+
+    Attributes:
+        label: Name in the table.
+        options: Path of the options file.
+        experiment: Folder of the experiment.
+    """
 
     label: str
     options: Path
@@ -38,10 +44,12 @@ class Arm:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
     parser.add_argument('-o', '--output', type=Path, default=Path('mg_basicsr_demo'), help='folder of data and results')
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Make the data, train both runs, print the table, draw the figure, and return the exit code."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -81,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def write_options(root: Path) -> list[Arm]:
-    """Both options files: the package's, with everything from the block on left out of the first."""
+    """Write both options files: the package's own, and for the first run the same without the block at its end."""
     text = files('mg_basicsr').joinpath('demo/demo.yml').read_text(encoding='utf-8')
     arms = []
     for name, label in (('stock', 'BasicSR'), ('multigrid', 'BasicSR + multigrid block')):
@@ -93,7 +101,13 @@ def write_options(root: Path) -> list[Arm]:
 
 
 def train(arm: Arm, root: Path, progress: Progress) -> None:
-    """Trains one arm in a process of its own, as a user would, and shows how far it is."""
+    """Train one run in a separate process, as a user would, and show its progress.
+
+    Args:
+        arm: The run.
+        root: Folder of the demo.
+        progress: Progress bars, to which one is added.
+    """
     options = load_options(arm.options)
     total = resolve(options).plan.total_iter if options.has_block else options.options['train']['total_iter']
     task = progress.add_task(arm.label, total=total)
@@ -106,13 +120,18 @@ def train(arm: Arm, root: Path, progress: Progress) -> None:
 
 
 def execute(command: list[str], root: Path, show: Callable[[str], None] = lambda line: None) -> None:
-    """A command of this package in a process of its own; each line of its output goes to `show`.
+    """Run a command of this package in a separate process.
+
+    Args:
+        command: Name of the command and its arguments.
+        root: Working directory.
+        show: Receives each line of the output.
 
     Raises:
         TrainingError: the process failed; its last lines are in the message.
     """
     command = [sys.executable, '-m', 'mg_basicsr', *command]
-    # threads that wait by spinning take the cores from the loader's workers
+    # OpenMP threads that wait by spinning would take the cores from the loader's workers.
     environment = {'OMP_WAIT_POLICY': 'PASSIVE', **os.environ}
     process = subprocess.Popen(
         command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -127,12 +146,21 @@ def execute(command: list[str], root: Path, show: Callable[[str], None] = lambda
 
 
 def newest_log(arm: Arm) -> Path:
-    """The log of the arm's last training."""
+    """Return the log of a run's last training."""
     return max(arm.experiment.glob('train_*.log'), key=lambda path: path.stat().st_mtime)
 
 
 def draw(root: Path, arms: list[Arm], logs: dict[str, TrainingLog]) -> Path:
-    """The picture: PSNR against training time, and one frame as each network restores it."""
+    """Draw the figure: PSNR against training time, and one frame of two clips as restored by each network.
+
+    Args:
+        root: Folder of the demo.
+        arms: Both runs.
+        logs: Their logs, by label.
+
+    Returns:
+        Path of the figure.
+    """
     from mg_basicsr.demo.data import bicubic_psnr, read_clip, restore
     from mg_basicsr.demo.figure import Curve, make_strip, plot_demo
 
@@ -152,7 +180,13 @@ def draw(root: Path, arms: list[Arm], logs: dict[str, TrainingLog]) -> Path:
 
 
 def print_table(arms: list[Arm], logs: dict[str, TrainingLog], picture: Path) -> None:
-    """Iterations, shapes, minutes and PSNR of both runs, and what it took to reach the first one's PSNR."""
+    """Print iterations, shapes, minutes and PSNR of both runs, and the minutes to the final PSNR of the first.
+
+    Args:
+        arms: Both runs.
+        logs: Their logs, by label.
+        picture: Path of the figure.
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -183,7 +217,7 @@ def print_table(arms: list[Arm], logs: dict[str, TrainingLog], picture: Path) ->
 
 
 def shapes(path: Path) -> str:
-    """The shapes of a run in order, short."""
+    """Return the shapes of a run in order, as frames x LQ size."""
     file = load_options(path)
     if not file.has_block:
         train_set, scale = file.options['datasets']['train'], file.options['scale']

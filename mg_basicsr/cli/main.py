@@ -1,4 +1,4 @@
-"""The command line: `mg-basicsr COMMAND ...`. Each command's module is imported when it is called."""
+"""Command line: `mg-basicsr COMMAND ...`. A command's module is imported only when the command is called."""
 
 from __future__ import annotations
 
@@ -23,7 +23,14 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Parse the arguments, run the command, and exit with its code: 0, or 2 for a mistake of the user's."""
+    """Parse the arguments, run the command, and end the process with its exit code.
+
+    Args:
+        argv: Arguments; by default those of the process.
+
+    Raises:
+        SystemExit: always, with code 0, or 2 for a user's error.
+    """
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         prog='mg-basicsr', description='Multigrid training for BasicSR.', allow_abbrev=False
@@ -35,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not argv or argv[0] not in COMMANDS:
         parser.parse_args(argv)  # prints help, version, or what is wrong
 
+    # Not a subparser: its arguments are known only after its module is imported, which takes seconds for some.
     name = argv[0]
     module = importlib.import_module(f'mg_basicsr.cli.{COMMANDS[name][0]}')
     command = argparse.ArgumentParser(prog=f'mg-basicsr {name}', description=COMMANDS[name][1], allow_abbrev=False)

@@ -1,4 +1,4 @@
-"""`mg-basicsr plan`: what a run will do, before it does it. Imports neither torch nor basicsr."""
+"""`mg-basicsr plan`: print the stages of a run and their cost. Imports neither torch nor basicsr."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mg_basicsr.schedule.describe import describe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     form = parser.add_mutually_exclusive_group()
     form.add_argument('--json', action='store_true', help='one JSON object')
     form.add_argument('--yaml', action='store_true', help='the plan as an explicit block, to be pasted into the file')
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Plans the file and prints the plan in the form asked for; returns the exit code."""
+    """Plan the file, print the plan in the requested form, and return the exit code."""
     file = load_file(arguments)
     settings = resolve(file, arguments.world_size)
     if arguments.plot:
@@ -41,10 +41,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def draw(settings: Settings, path: Path) -> None:
-    """Writes the plan's picture.
+    """Draw the plan.
+
+    Args:
+        settings: The resolved options file.
+        path: Path of the figure.
 
     Raises:
-        ConfigError: the path cannot be written, or its ending is not that of a kind of picture.
+        ConfigError: the path cannot be written, or its ending is not that of an image format.
     """
     from mg_basicsr.report.plan_plot import plot_plan
 
@@ -58,7 +62,7 @@ def draw(settings: Settings, path: Path) -> None:
 
 
 def store_tells(settings: Settings) -> bool:
-    """Return whether the set's store says how LQ was made, where a preset's spatial grid depends on it."""
+    """Return whether the store of the training set records how LQ was made, for grids that depend on it."""
     if settings.block.spatial_stride is not None or not wanted_grid(settings.block, settings.baseline).spatial:
         return False
     from mg_basicsr.host.store_inputs import stored_degradation  # imports numpy, which other plans do without
@@ -67,7 +71,7 @@ def store_tells(settings: Settings) -> bool:
 
 
 def grid_lines(settings: Settings) -> list[str]:
-    """Return what clips may span, a line for time and one for space; none without a sampling grid."""
+    """Return lines about the sampling grid, one for strides in time and one for spans in space; none without a grid."""
     if settings.train_set.options is None:  # the host's own dataset, adapted, has no grid
         return []
     grid = wanted_grid(settings.block, settings.baseline)
@@ -82,7 +86,12 @@ def grid_lines(settings: Settings) -> list[str]:
 
 
 def print_table(settings: Settings, name: str) -> None:
-    """The plan as a person reads it, within 80 columns."""
+    """Print the plan as a table, within 80 columns.
+
+    Args:
+        settings: The resolved options file.
+        name: Path of the options file.
+    """
     from rich.console import Console
     from rich.table import Table
 

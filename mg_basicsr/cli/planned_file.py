@@ -1,4 +1,4 @@
-"""The arguments of commands that plan an options file for a number of ranks."""
+"""Arguments of commands that plan an options file for a number of ranks."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ from mg_basicsr.parsing.options_file import OptionsFile, load_options
 
 
 def add_file_arguments(parser: argparse.ArgumentParser, world_size: str) -> None:
-    """Add -opt, --world-size (with the help text `world_size`) and --force_yml."""
+    """Add -opt, --world-size and --force_yml.
+
+    Args:
+        parser: Parser of the command.
+        world_size: Help text of --world-size.
+    """
     parser.add_argument('-opt', '--opt', required=True, help='the options file')
     parser.add_argument('--world-size', type=int, help=world_size)
     parser.add_argument('--force_yml', nargs='+', default=[], metavar='key:key=value')
 
 
 def load_file(arguments: argparse.Namespace) -> OptionsFile:
-    """Return the options file that the arguments name.
+    """Load the options file that the arguments name.
 
     Raises:
-        ConfigError: It cannot be read, or the number of ranks is not one.
+        ConfigError: the file cannot be read, or the number of ranks is below 1.
     """
     if arguments.world_size is not None and arguments.world_size < 1:
         remedy = 'give the number of processes that will train'

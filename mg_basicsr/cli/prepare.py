@@ -1,4 +1,4 @@
-"""`mg-basicsr prepare`: build a crop store. Killed at any moment, it continues when it is called again."""
+"""`mg-basicsr prepare`: build a crop store. After an interruption at any moment, the next call continues."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from mg_basicsr.data.store.building.material import Material
     from mg_basicsr.data.store.format import Header
 
-BLOCK = 4  # frames that are compressed together: more is a little smaller, and more is decoded for nothing
-CLIP_LENGTH = 100  # of REDS
-COMPRESSED = 0.5  # of the raw size; measured: 0.42 to 0.48
-LAYOUTS = ('reds', 'images')  # Vimeo-90K's differs in the names of frames alone, which are read from the disk
-RESERVE = 1 << 28  # bytes that are left free
+BLOCK = 4  # frames that are compressed together: with more, files are a little smaller, but reading decodes more
+CLIP_LENGTH = 100  # frames, as in REDS
+COMPRESSED = 0.5  # fraction of the raw size; measured: 0.42 to 0.48
+LAYOUTS = ('reds', 'images')  # Vimeo-90K's differs only in the names of frames, which are read from the disk
+RESERVE = 1 << 28  # bytes that are left free on the disk
 VIDEOS = ('.mp4', '.mkv', '.mov', '.avi', '.webm', '.m4v', '.mpg', '.mpeg', '.ts', '.y4m')
 
 
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Build the store, and verify it if asked; return the exit code."""
+    """Build the store, verify it if requested, and return the exit code."""
     from rich.console import Console
 
     from mg_basicsr.data.store.building.build import begin, build
@@ -74,7 +74,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Raise ConfigError for arguments that cannot be combined."""
+    """Check that the arguments can be combined.
+
+    Raises:
+        ConfigError: they cannot; all problems are in one error.
+    """
     problems = []
     if bool(arguments.opt) == bool(arguments.gt):
         problems.append(
@@ -109,16 +113,20 @@ def check(arguments: argparse.Namespace) -> None:
 
 
 def is_video(path: str) -> bool:
-    """Return whether a path is taken for a video: by its ending, unless it is a folder."""
+    """Return whether a path is treated as a video: by its ending, unless it is a folder."""
     return path.lower().endswith(VIDEOS) and not os.path.isdir(path)
 
 
 def collect(arguments: argparse.Namespace, console: Console) -> tuple[Path, Header, Sequence[Material]]:
-    """Return folder and header of the store, and all clips that it is to have.
+    """Return folder and header of the store, and all clips to be stored.
+
+    Args:
+        arguments: The command's arguments.
+        console: Console for lines about videos.
 
     Raises:
-        ConfigError: The arguments or the options file cannot be used.
-        DataError: The data that they name is missing or damaged.
+        ConfigError: the arguments or the options file cannot be used.
+        DataError: the data that they name is missing or damaged.
     """
     from mg_basicsr.data.store.building.inputs import Making, from_options, from_roots, from_videos
     from mg_basicsr.data.store.format import Header
@@ -166,12 +174,12 @@ def need(root: Path, header: Header, material: Sequence[Material], console: Cons
 
     Args:
         root: Folder of the store.
-        header: Its header.
-        material: All clips that it is to have.
-        console: Where to print.
+        header: Header of the store.
+        material: All clips to be stored.
+        console: Console to print to.
 
     Raises:
-        DataError: There is too little space.
+        DataError: there is too little space.
     """
     from mg_basicsr.data.store.building.writer import geometry_of
     from mg_basicsr.data.store.format import read_list
@@ -198,10 +206,14 @@ def need(root: Path, header: Header, material: Sequence[Material], console: Cons
 
 
 def verified(root: Path, console: Console) -> None:
-    """Check every checksum of the store at `root`; `console` shows how many clips it has.
+    """Check every checksum of a store.
+
+    Args:
+        root: Folder of the store.
+        console: Console to print the number of clips to.
 
     Raises:
-        DataError: Files are damaged or missing.
+        DataError: files are damaged or missing.
     """
     from mg_basicsr.data.store.building.verify import verify
 

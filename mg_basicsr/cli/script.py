@@ -1,4 +1,4 @@
-"""`mg-basicsr run train.py ...`: any repository's own training script, unedited."""
+"""`mg-basicsr run train.py ...`: run a repository's own training script, unedited."""
 
 from __future__ import annotations
 
@@ -19,11 +19,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Plan the run that the script's arguments ask for, run the script, and return the exit code."""
+    """Plan the run that the script's arguments describe, run the script, and return the exit code.
+
+    Raises:
+        ConfigError: there is no such script, or its options file cannot be planned.
+    """
     script: Path = arguments.script
     if not script.is_file():
         raise ConfigError(Problem(f'run {script}', 'no such file', 'needed: the path of a training script'))
-    sys.argv[:] = [str(script), *arguments.arguments]
+    sys.argv[:] = [str(script), *arguments.arguments]  # as python train.py ... would set it
     start_run(parse_command_line(arguments.arguments))
     run_script(script)
     return 0

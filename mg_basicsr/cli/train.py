@@ -1,4 +1,4 @@
-"""`mg-basicsr train`: BasicSR's own train_pipeline, on the working directory, with the flags of its train.py."""
+"""`mg-basicsr train`: run BasicSR's train_pipeline in the working directory, with the flags of its train.py."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan the run, train it, and return the exit code."""
-    # BasicSR parses the command line itself; it gets it as it would from its own train.py
+    # BasicSR parses the command line again itself, so it gets the one of its train.py.
     argv = ['-opt', arguments.opt, '--launcher', arguments.launcher, '--local_rank', str(arguments.local_rank)]
     argv += [flag for flag in ('--auto_resume', '--debug') if getattr(arguments, flag[2:])]
     argv += ['--force_yml', *arguments.force_yml] if arguments.force_yml else []

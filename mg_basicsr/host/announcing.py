@@ -1,4 +1,4 @@
-"""What the log says about the plan: its outline, each stage that begins, and the shape of each iteration."""
+"""Log lines about the plan: its outline, each stage that begins, and the shape of each iteration."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ from mg_basicsr.schedule.plan import Stage
 
 
 class LogValue(float):
-    """A number for TensorBoard that reads as text in the log line."""
+    """Number for TensorBoard that is formatted as a text in the log line.
+
+    Attributes:
+        text: The text.
+    """
 
     text: str
 
     def __new__(cls, value: float, text: str) -> LogValue:
+        """Make a number with its text; a float takes its value here, not in `__init__`."""
         self = super().__new__(cls, value)
         self.text = text
         return self
@@ -24,7 +29,15 @@ class LogValue(float):
 
 
 def with_shape(run: Run, log: Any) -> dict[str, Any]:
-    """Return the log of an iteration with its stage and shape (clips x frames x GT size; in TensorBoard as numbers)."""
+    """Return the log of an iteration with its stage and shape.
+
+    Args:
+        run: The run.
+        log: BasicSR's log of the iteration, by name; None for an empty one.
+
+    Returns:
+        The log with `stage`, `clips`, `frames` and `gt_size`, as text in the log file and as numbers in TensorBoard.
+    """
     step = run.step
     shape = step.shape
     number = step.stage.index + 1
@@ -38,7 +51,12 @@ def with_shape(run: Run, log: Any) -> dict[str, Any]:
 
 
 def stage_line(run: Run, stage: Stage) -> str:
-    """Return one line about a stage that begins."""
+    """Return one line about a stage that begins.
+
+    Args:
+        run: The run.
+        stage: The stage.
+    """
     base = run.settings.baseline
     first, last = run.plan(stage.start), run.plan(stage.stop - 1)
     passes = f' (in {stage.batch.accumulate} passes)' if stage.batch.accumulate > 1 else ''
@@ -52,7 +70,12 @@ def stage_line(run: Run, stage: Stage) -> str:
 
 
 def announce_plan(run: Run, current_iter: int) -> None:
-    """Log the outline of the plan, at the start of a run and after a resume."""
+    """Log the outline of the plan, at the start of a run and after a resume.
+
+    Args:
+        run: The run.
+        current_iter: The iteration that comes next, 1-based.
+    """
     step = run.plan(current_iter - 1)
     overrides = f', --force_yml {" ".join(run.file.force_yml)}' if run.file.force_yml else ''
     logger().info(

@@ -1,4 +1,4 @@
-"""`mg-basicsr check`: data, model and every shape of a run, tried before it, and how long it will take."""
+"""Check of a run before it starts (`mg-basicsr check`): data, model, every shape, and the time that it will take."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ from mg_basicsr.training.trial.snapshot import on_trial
 from mg_basicsr.training.trial.steps import Timing, attempt, time_steps
 
 TIMING_SECONDS = 24.0  # for all shapes together
-TIMED_PASSES = 4  # of a step that takes more: the rest is calculated
-TIMED_CLIPS = 4  # of every shape, to time the loading
+TIMED_PASSES = 4  # most passes of a step that are timed: the time of more is calculated
+TIMED_CLIPS = 4  # clips of every shape whose loading is timed
 
 Dataset = ClipDataset | AdaptedDataset
-Tell = Callable[[str], None]
+Show = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Figures:
-    """One iteration of a shape.
+    """Time and memory of one iteration of a shape.
 
     Attributes:
         compute: Seconds of the training step.
-        loading: Seconds that a worker takes for a rank's clips.
-        seconds: What comes of both.
-        peak_mib: Memory of the device in MiB; None on a CPU.
+        loading: Seconds that one worker takes to load a rank's clips.
+        seconds: Predicted seconds of the iteration, from both.
+        peak_mib: Peak memory of the device in MiB; None on a CPU.
     """
 
     compute: float
@@ -61,13 +61,13 @@ class Figures:
 
 @dataclass(frozen=True)
 class Report:
-    """What a check has found.
+    """Result of a check.
 
     Attributes:
-        settings: The run's.
-        device: Name of what was measured on.
-        figures: By shape.
-        baseline: An iteration of the file without the block.
+        settings: Settings of the run.
+        device: Name of the device.
+        figures: Time and memory by shape.
+        baseline: Time and memory of an iteration of the file without the block.
     """
 
     settings: Settings
@@ -77,11 +77,11 @@ class Report:
 
     @property
     def hours(self) -> dict[str, float]:
-        """Of the baseline's run and of this one: iterations alone, neither validation nor saving.
+        """Hours of the baseline's run and of this one: iterations only, without validation and saving.
 
         The baseline is the full shape x the base batch x the file's iterations on the same ranks, in passes of the same
-        size. Its clips are taken to load as fast as the full shape's do here. What stock BasicSR would need is not
-        measured; with a crop store it is more than that.
+        size. Its clips are assumed to load as fast as those of the full shape do here. The time of BasicSR without this
+        package is not measured; it is longer than that if a crop store is used here.
         """
         plan, base = self.settings.plan, self.settings.baseline
         return {
@@ -90,40 +90,46 @@ class Report:
         }
 
 
-def check(file: OptionsFile, world_size: int | None, tell: Tell) -> Report:
-    """Tries everything that a run will do.
+def check(file: OptionsFile, world_size: int | None, show: Show) -> Report:
+    """Try everything that a run will do.
 
     Args:
         file: The options file.
         world_size: Ranks of the run, of which one is tried here; by default an integer `num_gpu`, else 1.
-        tell: Called with what is being done.
+        show: Receives the name of each part of the check as it begins.
 
     Raises:
-        ConfigError, DataError, TrainingError: what would have failed.
+        ConfigError: the options cannot be used.
+        DataError: data is missing, damaged, or does not fit the shapes.
+        TrainingError: the model cannot be built, or cannot train a shape.
     """
     world_size = default_world_size(file.options) if world_size is None else world_size
-    tell('options and files')
+    show('options and files')
     settings, dataset, grid = resolve_with_data(file, world_size)
     _check_validation_sets(file.options)
     if dataset is not None:
         check_data(dataset, settings, len(dataset.keys.sequences))
     run = Run(Specification(file, settings, dataset, grid=grid, in_loop=False))
-    activate(run)
-    tell('building the model')
+    activate(run)  # before the model is built: the hooks on BaseModel look for an active run
+    show('building the model')
     options = _host_options(run)
     clips = _host_dataset(options, run)
     _build_model(options)
-    tell('reading clips')
+    show('reading clips')
     workers = int(options['datasets']['train'].get('num_worker_per_gpu') or 0)
     base = baseline_batch(settings.baseline, world_size, settings.budget)
     loading = _loading_seconds(run, clips, base, workers)
-    timings = _timings(run, clips, base, tell)
+    timings = _timings(run, clips, base, show)
     figures = {batch: _figures(run, batch, timing, loading, workers) for batch, timing in timings.items()}
     return Report(settings, _device_name(run.model.device), figures, figures[base])
 
 
 def _check_validation_sets(options: Mapping[str, Any]) -> None:
-    """Raises ConfigError for folders that do not exist."""
+    """Check that the folders of the validation sets exist.
+
+    Raises:
+        ConfigError: some do not; all are named.
+    """
     problems = [
         Problem(f'datasets.{name}.{key}', f'{section[key]} does not exist', 'allowed: an existing folder', 'correct it')
         for name, section in options['datasets'].items()
@@ -136,7 +142,12 @@ def _check_validation_sets(options: Mapping[str, Any]) -> None:
 
 
 def _host_options(run: Run) -> dict[str, Any]:
-    """The options as the host's own parser gives them for the planned file, for one process."""
+    """Return the planned options for one process, as parsed by BasicSR.
+
+    Raises:
+        ConfigError: basicsr is not installed, or the options ask for a GPU that this machine lacks.
+        ModuleNotFoundError: basicsr itself lacks a module.
+    """
     install()
     try:
         from basicsr.utils.options import parse_options
@@ -145,7 +156,7 @@ def _host_options(run: Run) -> dict[str, Any]:
             raise
         what = 'basicsr is not installed in this environment'
         raise ConfigError(Problem('', what, 'needed: BasicSR', 'pip install --no-build-isolation basicsr')) from None
-    arguments = sys.argv
+    arguments = sys.argv  # parse_options reads the command line of the process
     sys.argv = ['check', '-opt', str(run.file.path)]
     try:
         parsed = parse_options(os.getcwd(), is_train=True)
@@ -175,7 +186,7 @@ def _host_dataset(options: dict[str, Any], run: Run) -> Dataset:
 
 
 def _build_model(options: dict[str, Any]) -> None:
-    """The model, which the hooks then hand to the run."""
+    """Build the model, which the hooks then attach to the run."""
     from basicsr.models import build_model
 
     _built('model_type, network_g or path', build_model, options)
@@ -194,9 +205,9 @@ def _built(option: str, build: Callable[[Any], Any], options: Any) -> Any:
 
 
 def _loading_seconds(run: Run, dataset: Dataset, base: RankBatch, workers: int) -> dict[tuple[int, int], float]:
-    """Seconds per clip of each (frames, GT size), in a worker, or here where the run has none.
+    """Measure the seconds per clip of each (frames, GT size), in a worker, or in this process if the run has none.
 
-    The clips are those that the stages begin with. They are decoded here for the first time, as in the run.
+    The clips are the first of the stages. They are read here for the first time, as in the run.
 
     Raises:
         DataError: a frame is missing or damaged.
@@ -221,7 +232,7 @@ def _loading_seconds(run: Run, dataset: Dataset, base: RankBatch, workers: int) 
         worker_init_fn=start_worker,
     )
     batches = iter(loader)
-    _whole(next(batches))  # a worker's start is not counted
+    _whole(next(batches))  # not counted: it includes the start of the worker
     seconds: dict[tuple[int, int], float] = {}
     for key, _ in wanted:
         start = time.perf_counter()
@@ -235,11 +246,11 @@ def _whole(batch: Any) -> None:
         raise batch
 
 
-def _timings(run: Run, dataset: Dataset, base: RankBatch, tell: Tell) -> dict[RankBatch, Timing]:
-    """Every shape of the plan, the largest first, and the baseline's.
+def _timings(run: Run, dataset: Dataset, base: RankBatch, show: Show) -> dict[RankBatch, Timing]:
+    """Time a step of every shape of the plan, the largest first, and of the baseline's.
 
     Raises:
-        TrainingError: the network does not take a shape.
+        TrainingError: the network fails for a shape.
     """
     shapes: list[tuple[Stage | None, RankBatch]] = [*distinct_batches(run.plan)]
     if base not in [batch for _, batch in shapes]:
@@ -250,7 +261,7 @@ def _timings(run: Run, dataset: Dataset, base: RankBatch, tell: Tell) -> dict[Ra
         trials = Trials(run, dataset, arguments, run.model.optimize_parameters)
         for stage, batch in shapes:
             shape = batch.shape
-            tell(f'{batch.clips_per_rank} clips x {shape.frames} frames x {shape.size} px')
+            show(f'{batch.clips_per_rank} clips x {shape.frames} frames x {shape.size} px')
             step = trials.step(batch, TIMED_PASSES)
             timed: list[Timing] = []
 
@@ -259,7 +270,7 @@ def _timings(run: Run, dataset: Dataset, base: RankBatch, tell: Tell) -> dict[Ra
 
             if failure := attempt(timing, trials.device):
                 raise trials.error(stage, batch, failure)
-            passes = max(1.0, batch.accumulate / TIMED_PASSES)
+            passes = max(1.0, batch.accumulate / TIMED_PASSES)  # those that were not timed take as long
             found[batch] = timed[0]._replace(seconds=timed[0].seconds * passes)
     return found
 

@@ -1,4 +1,4 @@
-"""Extension: an error that the user can fix ends the process without a traceback."""
+"""Extension that ends the process without a traceback at an error that the user can fix."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from mg_basicsr.training.extension import Extension, TrainStep
 
 
 class CleanEnd(Extension):
-    """End the process with exit code 2 at a MultigridError: the train loop does not know this package's exceptions."""
+    """Extension that ends the process with exit code 2 at a MultigridError, which no train loop would catch."""
 
     name = 'clean_end'
 
     def around(self, call: TrainStep) -> TrainStep:
+        """Return the training step with `errors.ending_cleanly` around it."""
         return ending_cleanly(call)

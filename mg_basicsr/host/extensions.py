@@ -1,7 +1,4 @@
-"""The extensions of a run, in one ordered list.
-
-The order is that of attaching, and of wrapping the training step from the inside to the outside.
-"""
+"""List of all extensions, in the order in which they are attached and wrap the training step, the innermost first."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ from mg_basicsr.training.rates import PlannedRates
 
 
 def extensions_of(run: Run) -> list[Extension]:
-    """Return new extensions for a run: those of EXTENSIONS that its settings ask for."""
+    """Return new extensions for a run: those of EXTENSIONS that its settings enable."""
     return [extension for make in EXTENSIONS if (extension := make(run)) is not None]
 
 
@@ -74,27 +71,28 @@ def _batches(run: Run) -> set[RankBatch]:
 
 
 EXTENSIONS: list[Callable[[Run], Extension | None]] = [
-    # first: optimisers get their initial rates before anything wraps their steps
+    # First: optimisers get their initial rates before anything wraps their steps.
     lambda run: PlannedRates(),
-    # innermost around the step: what is around it sees one step, however many passes that takes
+    # Innermost around the step: the extensions around it see one step, however many passes it has.
     _micro_batches,
-    # networks run under autocast before anything replaces parts of them
+    # Before anything replaces parts of the networks, so that these parts run under autocast.
     _reduced_precision,
-    # around all passes: a step is skipped or taken as a whole
+    # Around all passes: a step is skipped or taken as a whole.
     _gradient_guard,
+    # The next three change networks or the process, not the step, so that their order does not matter.
     _planned_norm,
     _kernels,
     _channels_last,
-    # always: a state that a fused run has saved is adapted by others too
+    # Always: a run without the fused form may resume from the state of one with it.
     lambda run: OptimizerForm(run.settings.block.fused_optimizer),
-    # late: what is compiled is what the others have made of the networks
+    # After everything that replaces parts of the networks: the result is compiled.
     _compiled_parts,
-    # its trial steps go through all of the above, and through nothing below
+    # Around all of the above, so that its trial steps include them, and inside of all below, which trial steps skip.
     _shapes_at_start,
-    # outside of it: memory is kept after the shapes have been tried
+    # Outside of the trial steps: memory is kept only after them.
     lambda run: FreedMemory(),
-    # no step at all on a mini-batch that is not the plan's, whatever the options say
+    # Outside of the trial steps too, whose batches are not the plan's. Not optional: it holds for every run.
     lambda run: DeliveredBatches(run) if run.specification.in_loop else None,
-    # outermost: an error of any of the others ends the process as the user's errors do
+    # Outermost: an error of any of the others ends the process as the user's errors do.
     lambda run: CleanEnd() if run.specification.in_loop else None,
 ]

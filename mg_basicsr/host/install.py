@@ -1,7 +1,7 @@
-"""Attaches shims and hooks to the host's modules: at once to those that are loaded, to the others on their import.
+"""Installation of shims and hooks: at once on modules that are loaded, on the others when they are imported.
 
 The functions that patch are named as text and imported with the module that they patch, so that `import mg_basicsr`
-stays cheap, and whichever basicsr the script imports is patched: an installed one, or a repository's own.
+loads little, and any basicsr that the script imports is patched: an installed one, or a repository's own.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import wrapt
 
 SHIMS = 'mg_basicsr.host.patches.compat:apply'
 
-# (module, 'module:function' to call with it), in order: shims first, so that hooks are around them
+# (module, 'module:function' to call with it), in order: shims first, so that hooks wrap the repaired functions.
 PATCHES = (
     ('yaml', 'mg_basicsr.host.patches.planned_options:patch_yaml'),
     ('torch', SHIMS),

@@ -1,4 +1,4 @@
-"""BasicSR's logger, which writes to the experiment's log file and, on rank 0, to the screen."""
+"""Access to BasicSR's logger, which writes to the experiment's log file and, on rank 0, to the screen."""
 
 from __future__ import annotations
 
@@ -6,4 +6,5 @@ import logging
 
 
 def logger() -> logging.Logger:
+    """Return BasicSR's logger."""
     return logging.getLogger('basicsr')

@@ -1,7 +1,4 @@
-"""What the plan does to a BasicSR model at each point of the train loop.
-
-No class is derived and no signature is assumed: hooks on BaseModel's methods call these functions.
-"""
+"""Effects of the plan on a BasicSR model at each point of the train loop. Hooks on BaseModel call these functions."""
 
 from __future__ import annotations
 
@@ -19,11 +16,15 @@ from mg_basicsr.training.extension import extend
 from mg_basicsr.training.host_model import HostModel
 from mg_basicsr.training.seeding import seed_everything
 
-_TRAINING = 3  # the stream of random numbers that a training step uses, beside those of the sampler
+_TRAINING = 3  # stream of random numbers of a training step; the sampler has streams 1 and 2
 
 
 def adopt(run: Run, model: HostModel) -> None:
-    """Extend a model that has its networks and optimisers. Called by setup_schedulers.
+    """Attach a run's extensions to a model that has its networks and optimisers. Called by setup_schedulers.
+
+    Args:
+        run: The run.
+        model: BasicSR's model.
 
     Raises:
         TrainingError: an extension cannot be attached to this model, or not on this machine.
@@ -34,7 +35,12 @@ def adopt(run: Run, model: HostModel) -> None:
 
 
 def arrange(run: Run, network: nn.Module) -> None:
-    """Prepare a network on its way to the device, before it is wrapped for several ranks."""
+    """Prepare a network on its way to the device, before it is wrapped for several ranks.
+
+    Args:
+        run: The run.
+        network: The network.
+    """
     for extension in extensions_of(run):
         extension.arrange(network)
 
@@ -45,25 +51,32 @@ def begin_iteration(run: Run, model: HostModel, current_iter: int) -> None:
     Args:
         run: The run.
         model: BasicSR's model.
-        current_iter: 1-based, as BasicSR counts.
+        current_iter: Iteration, 1-based as in BasicSR.
 
     Raises:
         TrainingError: the train loop has made no prefetcher, so that its mini-batches are not the plan's.
     """
-    _ = run.loader  # raises
+    _ = run.loader  # raises where there is none: then the batches would have the host's shapes, and no step may be made
     if current_iter == 1:
         announce_plan(run, current_iter)
     run.clock.iteration = current_iter
     step = run.plan(current_iter - 1)
     if step.iteration == step.stage.start:
         logger().info(stage_line(run, step.stage))
+    # By iteration and rank: a resumed run draws the same numbers, and ranks draw different ones.
     seed_everything(mix(run.settings.seed, _TRAINING, step.iteration, run.rank))
     for extension in run.extensions:
         extension.before_step(step)
 
 
 def resume(run: Run, model: HostModel, state: Mapping[str, Any]) -> None:
-    """Set the clocks of a resumed run, and adapt its extensions to the loaded states."""
+    """Set the clock of a resumed run, and adapt its extensions to the loaded states.
+
+    Args:
+        run: The run.
+        model: BasicSR's model, its states loaded.
+        state: The training state, with `iter` and perhaps `epoch`.
+    """
     for extension in run.extensions:
         extension.resumed(model)
     run.clock.iteration, run.clock.epoch = int(state['iter']), int(state.get('epoch', 0))
@@ -74,6 +87,13 @@ def resume(run: Run, model: HostModel, state: Mapping[str, Any]) -> None:
 
 
 def place_schedulers(model: HostModel, current_iter: int) -> None:
-    """Put the host's schedulers, which are not stepped, where BasicSR expects them in a state of this iteration."""
+    """Set the host's schedulers, which are not stepped, to where BasicSR expects them in a state of this iteration.
+
+    So the state can also be resumed without this package.
+
+    Args:
+        model: BasicSR's model.
+        current_iter: Iterations trained.
+    """
     for scheduler in model.schedulers:
         scheduler.last_epoch = max(current_iter - 1, 0)

@@ -1,4 +1,4 @@
-"""The types of this package that are registered beside BasicSR's own."""
+"""Types of this package that are registered beside BasicSR's own."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def MultigridModel(opt: dict[str, Any]) -> Any:
                 'name the model class that MultigridModel wraps',
             )
         )
-    opt['model_type'] = base_model
+    opt['model_type'] = base_model  # models that read their own type see the real one
     return MODEL_REGISTRY.get(base_model)(opt)
 
 
 def register(module: ModuleType) -> None:
-    """Register everything with the registries of basicsr.utils.registry. What is registered already stays.
+    """Register everything with the registries of basicsr.utils.registry. Registered names are not replaced.
 
-    Old copies of BasicSR have fewer registries. A type that is named in an options file and not registered is an error
-    of the host's, so that this needs no message.
+    Old copies of BasicSR have fewer registries, which needs no message here: BasicSR raises an error for a type in an
+    options file that is not registered.
     """
     table: dict[str, tuple[Any, ...]] = {
         'DATASET_REGISTRY': (MultigridREDSDataset, MultigridVimeo90KDataset, MultigridDataset),
@@ -54,7 +54,11 @@ def register(module: ModuleType) -> None:
 
 
 def __getattr__(name: str) -> Any:
-    """SAMPLER_REGISTRY, which BasicSR does not have: made with its own Registry when first asked for."""
+    """Return SAMPLER_REGISTRY, which BasicSR does not have. It is made with BasicSR's Registry at the first access.
+
+    Raises:
+        AttributeError: another name is asked for.
+    """
     if name != 'SAMPLER_REGISTRY':
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     from basicsr.utils.registry import Registry

@@ -1,4 +1,4 @@
-"""The run that this process trains: what it is, and how far it is. The hooks ask here what to do."""
+"""State of the run that this process trains. The hooks look here for the active run."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ class Delivery(Protocol):
 
 @dataclass(frozen=True)
 class Specification:
-    """What a run is: all that is known before the host has read its options.
+    """Specification of a run: everything that is known before the host has read its options.
 
     Attributes:
         file: The options file, `--force_yml` applied.
-        settings: What it asks for.
-        dataset: Our data set, opened and checked; None where the host's own is adapted.
-        rank: This process.
-        grid: What clips may span.
+        settings: The resolved options file.
+        dataset: This package's dataset, opened and checked; None if the host's own is adapted.
+        rank: Rank of this process, 0 <= rank < plan.world_size.
+        grid: Strides and spans of clips.
         auto_resume: Whether the command line asks for the newest checkpoint.
-        in_loop: Whether a train loop makes its steps; otherwise they are all on trial.
+        in_loop: Whether a train loop makes the steps; otherwise all of them are trial steps.
     """
 
     file: OptionsFile
@@ -61,7 +61,7 @@ class Clock:
 
     Attributes:
         iteration: Iterations begun.
-        epoch: The host's; the plan is one endless epoch.
+        epoch: Epoch of the host; the plan is one endless epoch.
     """
 
     iteration: int = 0
@@ -73,9 +73,9 @@ class Checkpoints:
     """Checkpoints of a run.
 
     Attributes:
-        writer: Writes them.
-        resume_point: The one that the host resumes from, once it has loaded one.
-        notes: What the log says about it, once it is open.
+        writer: Writer of checkpoints.
+        resume_point: Checkpoint that the host resumes from; None before it has loaded one.
+        notes: Lines about it, to be logged once the log file is open.
     """
 
     writer: CheckpointWriter = field(default_factory=CheckpointWriter)
@@ -84,13 +84,13 @@ class Checkpoints:
 
 
 class Run:
-    """A run under a plan.
+    """Run under a plan.
 
     Attributes:
-        specification: What it is. Only `resume_from` may replace it, before there is a model.
-        clock: Where it is.
-        checkpoints: What it saves and resumes from.
-        extensions: What changes its training steps, in order; empty until the model is built.
+        specification: Specification. Only `resume_from` may replace it, before there is a model.
+        clock: Position.
+        checkpoints: Checkpoints that it writes and resumes from.
+        extensions: Extensions of its training step, in order; empty until the model is built.
         stop: Signals that ask it to end.
     """
 
@@ -105,18 +105,22 @@ class Run:
 
     @property
     def file(self) -> OptionsFile:
+        """Options file of the run."""
         return self.specification.file
 
     @property
     def settings(self) -> Settings:
+        """Settings of the run."""
         return self.specification.settings
 
     @property
     def plan(self) -> Plan:
+        """Plan of the run."""
         return self.specification.settings.plan
 
     @property
     def rank(self) -> int:
+        """Rank of this process."""
         return self.specification.rank
 
     @property
@@ -126,15 +130,15 @@ class Run:
 
     @property
     def step(self) -> Step:
-        """The step of the current iteration (of the first, before training)."""
+        """Step of the current iteration (of the first, before training)."""
         return self.plan(min(max(self.iteration - 1, 0), self.plan.total_iter - 1))
 
     @property
     def model(self) -> HostModel:
-        """The host's model.
+        """Model of the host.
 
         Raises:
-            RuntimeError: it is not built yet.
+            RuntimeError: the model is not built yet.
         """
         if self._model is None:
             raise RuntimeError('the run has no model yet')
@@ -142,20 +146,26 @@ class Run:
 
     @property
     def parts(self) -> dict[str, Extension]:
-        """What is in a checkpoint beside the host's own state: the extensions that have a state, by name."""
+        """Extensions that have a state in checkpoints, by name."""
         return stateful(self.extensions)
 
     @property
     def has_model(self) -> bool:
+        """Whether the model is built."""
         return self._model is not None
 
     def adopt(self, model: HostModel, extensions: list[Extension]) -> None:
-        """Take the host's model, which these extensions have been attached to."""
+        """Set the host's model.
+
+        Args:
+            model: The model.
+            extensions: The extensions that have been attached to it.
+        """
         self._model, self.extensions = model, extensions
 
     @property
     def loader(self) -> Delivery:
-        """The loader of planned mini-batches.
+        """Loader of planned mini-batches.
 
         Raises:
             TrainingError: the train loop has made no prefetcher, so that its mini-batches are not the plan's.
@@ -172,16 +182,16 @@ class Run:
         return self._loader
 
     def deliver_with(self, loader: Delivery) -> None:
-        """Take the loader that a prefetcher has been made with."""
+        """Set the loader that a prefetcher iterates over."""
         self._loader = loader
 
     def resume_from(self, point: ResumePoint, specification: Specification, notes: list[str]) -> None:
-        """Note the checkpoint that the host has loaded; the run is continued as it was begun.
+        """Record the checkpoint that the host has loaded, and continue with its global batch.
 
         Args:
             point: The checkpoint.
-            specification: The run's, or one with the recorded global batch on another number of ranks.
-            notes: What the log says about it.
+            specification: Specification of the run, or one with the recorded global batch on another number of ranks.
+            notes: Lines about it for the log.
         """
         self.specification = specification
         self.checkpoints.resume_point = point
@@ -192,13 +202,13 @@ _active: Run | None = None
 
 
 def activate(run: Run | None) -> None:
-    """Make a run the one that this process trains; None: train as BasicSR does."""
+    """Make a run the active one, whose plan this process trains; with None, BasicSR trains without a plan."""
     global _active
     if _active is not None:
-        _active.stop.put_back()
+        _active.stop.put_back()  # its handlers would record signals that nobody looks at
     _active = run
 
 
 def active_run() -> Run | None:
-    """Return the run that this process trains under a plan, if any."""
+    """Return the active run; None without a plan."""
     return _active

@@ -1,7 +1,7 @@
-"""A signal that asks a run to end: the step is finished and saved, and the process leaves with a code of its own.
+"""End of a run at a signal: after the current step it is saved, and the process ends with exit code 75.
 
-Handlers only take a note, which is looked at between two steps, where the model's state is that of an iteration. They
-are in place from the first step to the last; before and after, and for what was ignored already, nothing changes.
+Handlers only record a signal. It is looked at between two steps, where the model's state is that of an iteration.
+Handlers are installed from the first step to the last; signals that were ignored before stay ignored.
 """
 
 from __future__ import annotations
@@ -18,14 +18,18 @@ from mg_basicsr.host.run import Run
 from mg_basicsr.training.host_model import HostModel
 from mg_basicsr.training.stop_signals import InterruptedValidationError
 
-EXIT_CODE = os.EX_TEMPFAIL  # 75 of sysexits.h, "try again later": a job with this code is to be queued again
+EXIT_CODE = os.EX_TEMPFAIL  # 75, in sysexits.h "try again later": schedulers can be set to queue such a job again
 
 
 def between_steps(run: Run, model: HostModel) -> None:
-    """Ends the run here if any rank was asked to. Called by all ranks between the same two steps.
+    """End the run if any rank has received a signal. Called by all ranks between the same two steps.
+
+    Args:
+        run: The run.
+        model: BasicSR's model.
 
     Raises:
-        SystemExit: with EXIT_CODE, once `run.iteration` is saved.
+        SystemExit: a rank has received a signal, and `run.iteration` is saved; with EXIT_CODE.
     """
     if not run.stop.watching:  # before the first step there is nothing to save
         run.stop.watch()
@@ -35,19 +39,28 @@ def between_steps(run: Run, model: HostModel) -> None:
 
 @contextmanager
 def interruptible(run: Run, model: HostModel) -> Iterator[None]:
-    """A validation of a single process, which may take longer than a scheduler waits: a signal ends it at once.
+    """Let a signal end a validation at once, which may take longer than a scheduler waits.
 
-    Several ranks exchange their results in it, so that none may leave alone: there a signal waits for its end.
+    Only in a single process: several ranks exchange their results in a validation, so that none may leave alone. There
+    a signal takes effect after it.
+
+    Args:
+        run: The run.
+        model: BasicSR's model.
+
+    Raises:
+        InterruptedValidationError: within the context only, where it is caught.
+        SystemExit: a signal has ended the validation; the iteration is saved.
     """
     if not run.stop.watching or run.plan.world_size > 1:
         yield
         return
     run.stop.at_once = True
     try:
-        if run.stop.received:
+        if run.stop.received:  # between the last step and here
             raise InterruptedValidationError
         yield
-    except (InterruptedValidationError, Exception):  # or whatever becomes of the host's workers, which got it too
+    except (InterruptedValidationError, Exception):  # workers may get the signal too, and raise any exception here
         run.stop.at_once = False
         if run.stop.received is None:
             raise
@@ -57,7 +70,13 @@ def interruptible(run: Run, model: HostModel) -> Iterator[None]:
 
 
 def any_rank(run: Run, model: HostModel, flag: bool) -> bool:
-    """Whether the flag is set on any rank: one number is exchanged between them."""
+    """Return whether a flag is set on any rank. All ranks call this together.
+
+    Args:
+        run: The run.
+        model: BasicSR's model, for its device.
+        flag: Flag of this rank.
+    """
     if run.plan.world_size == 1:
         return flag
     import torch
@@ -69,7 +88,16 @@ def any_rank(run: Run, model: HostModel, flag: bool) -> bool:
 
 
 def finish(run: Run, model: HostModel, when: str = '') -> NoReturn:
-    """Saves the current iteration as the train loop would, says so, and ends the process."""
+    """Save the current iteration as the train loop would, log the outcome, and end the process.
+
+    Args:
+        run: The run.
+        model: BasicSR's model.
+        when: Time of the signal, for the log line.
+
+    Raises:
+        SystemExit: always, with EXIT_CODE.
+    """
     saved = _save(run, model)
     cause = run.stop.received.name if run.stop.received else 'a signal to another rank'
     at = f'multigrid: {cause} {when}after iteration {run.iteration:,}'
@@ -78,16 +106,16 @@ def finish(run: Run, model: HostModel, when: str = '') -> NoReturn:
         logger().warning(
             f'{at}, {outcome}. The same command with --auto_resume continues there (exit code {EXIT_CODE}).'
         )
-    any_rank(run, model, True)  # a rank that left before the first has saved would have its launcher end them all
+    any_rank(run, model, True)  # a barrier: at the end of a rank, torchrun ends the others, also one that still saves
     run.stop.put_back()
     raise SystemExit(EXIT_CODE)
 
 
 def _save(run: Run, model: HostModel) -> bool:
-    """Whether there is a training state of this iteration now. BasicSR only warns of a save that failed."""
+    """Save the current iteration, and return whether its training state exists: BasicSR only warns of a failure."""
     try:
         inspect.signature(model.save).bind(run.clock.epoch, run.iteration)
-    except TypeError:  # a repository's own, with more arguments than we know
+    except TypeError:  # a repository's own method, with further arguments
         return False
     model.save(run.clock.epoch, run.iteration)
     folder = model.opt['path'].get('training_states', '')

@@ -27,7 +27,7 @@ def degradation(name: str, scale: int) -> Degrade | None:
         scale: GT pixels per LQ pixel and axis.
 
     Raises:
-        ConfigError: It is not defined for this scale, or needs BasicSR, which is not installed.
+        ConfigError: the method is not defined for this scale, or needs BasicSR, which is not installed.
     """
     if name == 'files':
         return None
@@ -45,7 +45,7 @@ def degradation(name: str, scale: int) -> Degrade | None:
 
 
 def bicubic(frame: Pixels, scale: int) -> Pixels:
-    """Return the LQ frame of a GT frame by BasicSR's imresize, the MATLAB-like one that its data sets are made with.
+    """Return the LQ frame of a GT frame by BasicSR's imresize, which equals MATLAB's.
 
     Args:
         frame: uint8 (H, W, 3).
@@ -53,22 +53,22 @@ def bicubic(frame: Pixels, scale: int) -> Pixels:
     """
     from mg_basicsr.host.install import install
 
-    install()  # basicsr 1.4.2 cannot be imported beside today's torchvision without a shim
+    install()  # without a shim, basicsr 1.4.2 cannot be imported with torchvision 0.17 or later
     import torch
     from basicsr.utils.matlab_functions import imresize
 
-    torch.set_num_threads(1)  # its matrices are small: threads cost more than they give
+    torch.set_num_threads(1)  # with its small matrices, starting threads takes longer than they save
     height, width = (edge // scale for edge in frame.shape[:2])
     small = imresize(frame.astype(np.float32) / 255, 1 / scale)[:height, :width]
     return np.asarray((small * 255).round().clip(0, 255), np.uint8)
 
 
 class StoreSet(NamedTuple):
-    """The training set that a store is made from.
+    """Training set from which a store is made.
 
     Attributes:
-        options: Its options, as it is in folders or LMDBs.
-        kind: Its entry in the table of dataset types.
+        options: Options of the set in folders or LMDBs.
+        kind: Entry in the table of dataset types.
         store: Folder of the store that the options file names, or None.
     """
 
@@ -83,7 +83,7 @@ def training_set(file: OptionsFile) -> StoreSet:
     A file with a `multigrid:` block is read as a whole: no store is built for a run that would be refused.
 
     Raises:
-        ConfigError: The file has no training set, one that a store cannot serve, or other problems.
+        ConfigError: the file has no training set, one that cannot be read from a store, or other problems.
     """
     settings = resolve(file) if file.has_block else None
     train_set = settings.train_set if settings else train_set_of(file.options)
@@ -99,13 +99,13 @@ def training_set(file: OptionsFile) -> StoreSet:
             )
         )
     store = (settings.block.store if settings else None) or options.store
-    if options.backend == 'store':  # the store is to be made from the folders or LMDBs that the file also names
+    if options.backend == 'store':  # the store is made from the folders or LMDBs that the file also names
         options = options.replace(backend='lmdb' if options.dataroot_gt.endswith('.lmdb') else 'disk', store=None)
     return StoreSet(options, kind, store)
 
 
 def stored_degradation(settings: Settings) -> str | None:
-    """Return how the LQ frames of a run's store were made from GT; None without a store, or if it does not say."""
+    """Return how the LQ frames of a run's store were made from GT; None without a store, or if it has no record."""
     options = settings.train_set.options
     path = settings.block.store or (options and options.store)
     try:

@@ -1,4 +1,4 @@
-"""A BasicSR options file as loaded, with `--force_yml` applied."""
+"""Loading of BasicSR options files, with `--force_yml` applied."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import yaml
 
 from mg_basicsr.errors import ConfigError, Problem
 
-# libyaml's loader is ten times faster; PyYAML may have been built without it
+# libyaml's loader is ten times faster, but not in every build of PyYAML.
 Loader: Any = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 
 
 def parse_yaml(text: str) -> Any:
-    """Return the one YAML document of a text. `yaml.load` is not used: it is replaced while the host trains.
+    """Return the one YAML document of a text. `yaml.load` is not used, since it is patched while BasicSR trains.
 
     >>> parse_yaml('a: [1, true, ~]')
     {'a': [1, True, None]}
 
     Raises:
-        yaml.YAMLError: It is not YAML, or a value is not what its tag or its form says (`2024-13-01` is no date).
+        yaml.YAMLError: the text is not YAML, or a value does not match its tag or form (`2024-13-01` is no date).
     """
     loader = Loader(text)
     try:
         return loader.get_single_data()
-    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:  # PyYAML lets these through
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:  # PyYAML does not catch these
         raise yaml.YAMLError(str(error) or type(error).__name__) from None
     finally:
         loader.dispose()
@@ -35,12 +35,12 @@ def parse_yaml(text: str) -> Any:
 
 @dataclass(frozen=True)
 class OptionsFile:
-    """An options file as loaded.
+    """Options file as loaded.
 
     Attributes:
         path: Path of the file.
         force_yml: `a:b=value` entries of the command line, already applied to `options`.
-        options: The whole file.
+        options: Content of the file.
     """
 
     path: Path
@@ -61,7 +61,7 @@ def load_options(path: str | Path, force_yml: Sequence[str] = ()) -> OptionsFile
         force_yml: `section:key=value` entries, see `apply_overrides`.
 
     Raises:
-        ConfigError: The file is missing, is not YAML, is not a mapping, or an override fits nowhere in it.
+        ConfigError: the file is missing, is not YAML, is not a mapping, or an override names a section that it lacks.
     """
     path = Path(path)
     try:
@@ -101,11 +101,11 @@ def apply_overrides(options: dict[str, Any], force_yml: Sequence[str]) -> None:
     {'train': {'total_iter': 5}, 'multigrid': {'preset': 'lin2022'}}
 
     Args:
-        options: The whole file.
+        options: Content of the file.
         force_yml: The entries.
 
     Raises:
-        ConfigError: An entry has no `=`, or its section does not exist.
+        ConfigError: an entry has no `=`, or its section does not exist.
     """
     for entry in force_yml:
         keys, equals, value = entry.partition('=')

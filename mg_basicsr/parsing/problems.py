@@ -1,4 +1,4 @@
-"""Problems of an options file, collected so that the user sees all of them at once and not one per run."""
+"""Collection of the problems of an options file, so that the user sees all of them at once and not one per run."""
 
 from __future__ import annotations
 
@@ -13,33 +13,37 @@ T = TypeVar('T')
 
 
 class Problems:
-    """All problems found so far.
+    """Collection of problems.
 
     Attributes:
-        found: The problems, in the order in which they were found.
+        found: The problems, in the order in which they were added.
     """
 
     def __init__(self) -> None:
         self.found: list[Problem] = []
 
     def add(self, option: str, what: str, allowed: str = '', remedy: str = '') -> None:
-        """Add a problem; the texts as in `Problem`."""
+        """Add a problem; for the texts see `Problem`."""
         self.found.append(Problem(option, what, allowed, remedy))
 
     def raise_if_any(self) -> None:
-        """Raise ConfigError with all problems, if there are any."""
+        """Raise all problems at once.
+
+        Raises:
+            ConfigError: there are problems.
+        """
         if self.found:
             raise ConfigError(*self.found)
 
     def parse(self, path: str, value: Any, parser: Parser[T], fallback: T, remedy: str = '') -> T:
-        """Return `parser(value)`; where it fails, add the problem and return `fallback`, so that the rest is read too.
+        """Return a parsed value. If parsing fails, add a problem and return a fallback, so that reading continues.
 
         Args:
             path: Dotted path of the option.
-            value: Its value; None where it is missing.
+            value: Value of the option; None if it is missing.
             parser: Parser of the value.
-            fallback: What takes the place of a value that cannot be parsed.
-            remedy: What to do; by default to set or correct the option.
+            fallback: Value that is returned if parsing fails.
+            remedy: Remedy in the message; by default to set or correct the option.
         """
         try:
             return parser(value)
@@ -50,11 +54,11 @@ class Problems:
         return fallback
 
     def unknown_keys(self, path: str, section: Mapping[Any, Any], known: Iterable[str]) -> None:
-        """Add a problem for every key of a section that is not known, with the nearest one that is.
+        """Add a problem for every unknown key of a section, with the nearest known key as a suggestion.
 
         Args:
             path: Dotted path of the section.
-            section: Its keys and values.
+            section: Keys and values of the section.
             known: Keys that it may have.
         """
         names = sorted(known)
@@ -83,10 +87,10 @@ def read_section(
 
     Args:
         path: Dotted path of the section.
-        section: What is there.
+        section: Value at this path, of any type.
         keys: Reader of each key.
-        required: Keys that it must have.
-        problems: Where problems are added.
+        required: Keys that the section must have.
+        problems: Collection to which problems are added.
 
     Returns:
         The parsed values by key; None if there was any problem.
@@ -106,7 +110,7 @@ def read_section(
 
 
 def shown(value: Any) -> str:
-    """Return a value as it appears in a message: as in YAML, on one line, and short.
+    """Return the text of a value in a message: in the notation of YAML, on one line, at most 60 characters.
 
     >>> shown(True), shown(None), shown('x')
     ('true', '~', "'x'")
@@ -114,6 +118,6 @@ def shown(value: Any) -> str:
     try:
         as_yaml = {None: '~', True: 'true', False: 'false'}
         text = as_yaml[value] if value is None or isinstance(value, bool) else repr(value)
-    except (RecursionError, ValueError):  # lists in lists in lists; integers of thousands of digits
+    except (RecursionError, ValueError):  # deeply nested lists; integers of thousands of digits
         text = f'{type(value).__name__}, too long to show'
     return text if len(text) <= 60 else text[:57] + '...'

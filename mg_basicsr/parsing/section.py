@@ -1,4 +1,4 @@
-"""Sections of an options file, from which typed values are read."""
+"""Typed reading of the values in a section of an options file."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ T = TypeVar('T')
 
 
 class Section:
-    """A section of an options file. A missing one is reported once, and gives the fallbacks of all its values.
+    """Section of an options file. A missing one is reported once, and all its values are the fallbacks.
 
     Args:
-        path: Its dotted path; empty for the whole file.
-        values: Its keys and values; None where it is missing and that has been reported.
-        problems: Where problems are added.
+        path: Dotted path of the section; empty for the whole file.
+        values: Keys and values of the section; None if it is missing, which has been reported.
+        problems: Collection to which problems are added.
 
     >>> from mg_basicsr.parsing.values import strict_integer
     >>> problems = Problems()
@@ -42,8 +42,8 @@ class Section:
         """Return the section at a key.
 
         Args:
-            key: Its name.
-            default: What a missing one is replaced by, so that each of its values can be reported; by default the
+            key: Name of the section.
+            default: Replacement for a missing section, so that each of its values can be reported; by default the
                 section itself is reported.
         """
         if key not in self._sections:
@@ -55,10 +55,10 @@ class Section:
         """Return the parsed value of a key.
 
         Args:
-            key: Its name.
+            key: Name of the option.
             parser: Parser of the value.
-            fallback: What is returned where the value cannot be parsed, which is reported, or the section is missing.
-            default: What is parsed where the key is absent or `~`.
+            fallback: Value that is returned if parsing fails, which is reported, or if the section is missing.
+            default: Value that is parsed if the key is absent or `~`.
         """
         if self.values is None:
             return fallback
@@ -66,7 +66,7 @@ class Section:
         return self.problems.parse(self.path_of(key), default if value is None else value, parser, fallback)
 
     def refuse(self, key: str, what: str, allowed: str, remedy: str) -> None:
-        """Add a problem of a key's value; the texts as in `Problem`."""
+        """Add a problem of a key's value; for the texts see `Problem`."""
         self.problems.add(self.path_of(key), what, allowed, remedy)
 
     def path_of(self, key: str) -> str:

@@ -1,7 +1,7 @@
 """Typed parsers of option values.
 
-A parser takes a value as YAML gives it and returns it in its type, or raises `ValueError` whose message says what is
-allowed.
+A parser takes a value as YAML gives it and returns it in its type, or raises `ValueError` whose message names the
+allowed values.
 
 >>> sizes = list_of(integer(1), 'a list of integers >= 1')
 >>> sizes([64, '1e2'])
@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 T = TypeVar('T')
 Parser = Callable[[Any], T]
 
-LARGEST = 1e100  # far above any learning rate, and products of a few such numbers are still finite
-MOST_CLIPS = 1_000_000  # per optimiser step; the divisors of such a number are found at once
+LARGEST = 1e100  # far above any learning rate, while products of a few such numbers are still finite
+MOST_CLIPS = 1_000_000  # per optimiser step; finding the divisors of such a number takes no noticeable time
 
 
 def number(value: Any) -> float:
@@ -29,6 +29,9 @@ def number(value: Any) -> float:
 
     >>> number('2e-4')
     0.0002
+
+    Raises:
+        ValueError: the value is not a number, or not finite.
     """
     allowed = 'a number'
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
@@ -64,7 +67,12 @@ def integer(minimum: int, maximum: int = 2**62) -> Parser[int]:
 
 
 def host_integer(minimum: int, maximum: int = 2**62) -> Parser[int]:
-    """Parse an integer that the host only compares with others: it converts nothing, so text is refused."""
+    """Parse an integer that BasicSR only compares with others: it converts nothing, so text is refused.
+
+    Args:
+        minimum: Smallest integer that is allowed.
+        maximum: Largest integer that is allowed.
+    """
     parse_any = integer(minimum, maximum)
 
     def parse(value: Any) -> int:
@@ -74,7 +82,11 @@ def host_integer(minimum: int, maximum: int = 2**62) -> Parser[int]:
 
 
 def strict_integer(minimum: int, maximum: int = 2**62) -> Parser[int]:
-    """Parse an integer that the host counts or slices with: it converts nothing, and 256.0 would fail there.
+    """Parse an integer that BasicSR counts or slices with: it converts nothing, and 256.0 would fail there.
+
+    Args:
+        minimum: Smallest integer that is allowed.
+        maximum: Largest integer that is allowed.
 
     >>> strict_integer(1)(256)
     256
@@ -91,12 +103,12 @@ def strict_integer(minimum: int, maximum: int = 2**62) -> Parser[int]:
 
 
 def host_number(value: Any) -> float:
-    """Parse a number that the host calculates with: it converts nothing, so text is refused."""
+    """Parse a number that BasicSR calculates with: it converts nothing, so text is refused."""
     return number(None if isinstance(value, str) else value)
 
 
 def host_positive(value: Any) -> float:
-    """Parse a number > 0 that the host calculates with."""
+    """Parse a number > 0 that BasicSR calculates with."""
     return positive(None if isinstance(value, str) else value)
 
 
@@ -121,33 +133,45 @@ def _at_least(value: Any, allowed: str, accepted: Callable[[float], bool]) -> fl
 
 
 def boolean(value: Any) -> bool:
-    """Parse a boolean; 0, 1 and text are refused."""
+    """Parse a boolean.
+
+    Raises:
+        ValueError: the value is another, also 0, 1 or text.
+    """
     if not isinstance(value, bool):
         raise ValueError('true or false')
     return value
 
 
 def text(value: Any) -> str:
-    """Parse text that is not empty."""
+    """Parse text.
+
+    Raises:
+        ValueError: the value is not text, or empty.
+    """
     if not isinstance(value, str) or not value:
         raise ValueError('a name')
     return value
 
 
 def path(value: Any) -> str:
-    """Parse the path of a file or folder; a `Path` is one too, which BasicSR puts into options."""
+    """Parse the path of a file or folder, also a `Path`, which BasicSR puts into options.
+
+    Raises:
+        ValueError: the value is not a path, or empty.
+    """
     if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
         raise ValueError('a path')
     return str(os.fspath(value))
 
 
 def optional(parser: Parser[T]) -> Parser[T | None]:
-    """Parse a value that may be left out: None stays None."""
+    """Return a parser that also accepts None, for values that may be left out."""
     return lambda value: None if value is None else parser(value)
 
 
 def choice(*names: str) -> Parser[str]:
-    """Parse one of `names`."""
+    """Return a parser that accepts one of these names."""
     allowed = ' | '.join(names)
 
     def parse(value: Any) -> str:
@@ -159,12 +183,12 @@ def choice(*names: str) -> Parser[str]:
 
 
 def list_of(parser: Parser[T], allowed: str, *, empty: bool = False) -> Parser[tuple[T, ...]]:
-    """Parse a list.
+    """Return a parser of lists.
 
     Args:
-        parser: Parser of its items.
-        allowed: What is allowed, for the whole list.
-        empty: Whether it may be empty.
+        parser: Parser of the items.
+        allowed: Description of the allowed lists, for messages.
+        empty: Whether a list may be empty.
     """
 
     def parse(value: Any) -> tuple[T, ...]:
@@ -179,7 +203,12 @@ def list_of(parser: Parser[T], allowed: str, *, empty: bool = False) -> Parser[t
 
 
 def pair_of(parser: Parser[T], allowed: str) -> Parser[tuple[T, T]]:
-    """Parse a list of two; `parser` and `allowed` as for `list_of`."""
+    """Return a parser of lists of two items.
+
+    Args:
+        parser: Parser of the items.
+        allowed: Description of the allowed lists, for messages.
+    """
     parse_any = list_of(parser, allowed)
 
     def parse(value: Any) -> tuple[T, T]:
@@ -191,7 +220,12 @@ def pair_of(parser: Parser[T], allowed: str) -> Parser[tuple[T, T]]:
 
 
 def or_off(parser: Parser[tuple[T, ...]], allowed: str) -> Parser[tuple[T, ...]]:
-    """Parse what `parser` takes, or `false` as an empty tuple: the cycle is switched off. `allowed` describes both."""
+    """Return a parser that also accepts `false`, as an empty tuple: a cycle that is switched off.
+
+    Args:
+        parser: Parser of the other values.
+        allowed: Description of all allowed values, for messages.
+    """
 
     def parse(value: Any) -> tuple[T, ...]:
         if value is False:
@@ -207,7 +241,9 @@ def or_off(parser: Parser[tuple[T, ...]], allowed: str) -> Parser[tuple[T, ...]]
 def fraction_or_count(value: Any) -> float | int:
     """Parse a fraction of the full value (float, 0 < x <= 1) or a count of pixels or frames (int >= 2).
 
-    An integer 1 is refused: it would mean one pixel or one frame, and nearly always the whole is meant.
+    Raises:
+        ValueError: the value is neither. The integer 1 is refused: it would mean one pixel or one frame, while nearly
+            always the whole is meant.
     """
     allowed = 'fractions such as 0.5 and 1.0, or whole numbers above 1'
     if isinstance(value, bool) or not isinstance(value, (int, float)):

@@ -1,6 +1,6 @@
-"""Extensions that can make a step faster without changing what it computes, beyond rounding.
+"""Extensions that can make a step faster without changing its result, beyond rounding.
 
-All of them work in place and keep the names of parameters and states, so that checkpoints stay what they are.
+All of them work in place and keep the names of parameters and states, so that checkpoints do not depend on them.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ _FORMS_PER_SHAPE, _FORMS = 2, 8
 
 
 class KernelChoice(Extension):
-    """Precision of float32 products, and the choice of cuDNN's kernels. Without effect on a CPU.
+    """Extension that sets the precision of float32 products and how cuDNN chooses kernels. No effect on a CPU.
 
     Args:
-        tf32: See `allow_tf32`; None leaves torch's setting.
-        try_kernels: Has cuDNN try its kernels on each new shape and keep the fastest; None leaves BasicSR's setting.
+        tf32: See `allow_tf32`; None keeps torch's setting.
+        try_kernels: Whether cuDNN tries its kernels on each new shape and keeps the fastest; None keeps BasicSR's
+            setting.
     """
 
     name = 'kernels'
@@ -35,22 +36,25 @@ class KernelChoice(Extension):
         self.tf32, self.try_kernels = tf32, try_kernels
 
     def attach(self, model: HostModel) -> list[str]:
+        """Apply the settings to this process; see `Extension.attach`."""
         if self.tf32 is not None:
             allow_tf32(self.tf32)
-        if self.try_kernels is not None:  # BasicSR has set it before the model was made
+        if self.try_kernels is not None:  # here, not earlier: BasicSR sets it before it builds the model
             torch.backends.cudnn.benchmark = self.try_kernels
         return []
 
 
 class ChannelsLast(Extension):
-    """Keep the weights of convolutions as (out, height, width, in) in memory; activations follow. Shapes stay."""
+    """Extension that stores weights of convolutions as (out, height, width, in); activations follow. Shapes stay."""
 
     name = 'channels_last'
 
     def arrange(self, network: nn.Module) -> None:
+        """Change the memory format of a network's weights in place."""
         network.to(memory_format=torch.channels_last)
 
     def attach(self, model: HostModel) -> list[str]:
+        """Arrange all networks of a model, averages included; see `Extension.attach`."""
         networks = networks_of(model)
         for network in networks.values():
             self.arrange(network)  # again, for models that override model_to_device
@@ -58,10 +62,10 @@ class ChannelsLast(Extension):
 
 
 class OptimizerForm(Extension):
-    """Optimisers update all of their parameters in one kernel, or as they were constructed.
+    """Extension that lets optimisers update all of their parameters in one kernel.
 
     Args:
-        fused: Use torch's fused form. Without it, only states that a fused run has saved are adapted.
+        fused: Whether to use torch's fused form. If not, only states that a fused run has saved are adapted.
     """
 
     name = 'fused_optimizer'
@@ -70,6 +74,11 @@ class OptimizerForm(Extension):
         self.fused = fused
 
     def attach(self, model: HostModel) -> list[str]:
+        """Fuse the optimisers of a model.
+
+        Raises:
+            TrainingError: an optimiser has no fused form; see `fuse`.
+        """
         if not self.fused:
             return []
         for optimizer in model.optimizers:
@@ -77,15 +86,16 @@ class OptimizerForm(Extension):
         return [f'fused optimizers for {", ".join(trained_networks(model))}']
 
     def resumed(self, model: HostModel) -> None:
+        """Adapt the loaded states; see `settle`."""
         for optimizer in model.optimizers:
             settle(optimizer, self.fused)
 
 
 class CompiledParts(Extension):
-    """Compile the parts of the trained networks; see `compile_parts`.
+    """Extension that compiles the parts of the trained networks; see `compile_parts`.
 
     Args:
-        shapes: Number of distinct mini-batch shapes to come.
+        shapes: Number of distinct mini-batch shapes of the plan, >= 1.
     """
 
     name = 'compile'
@@ -94,6 +104,11 @@ class CompiledParts(Extension):
         self.shapes = shapes
 
     def attach(self, model: HostModel) -> list[str]:
+        """Compile the trained networks of a model.
+
+        Raises:
+            TrainingError: nothing can be compiled on this machine.
+        """
         return [
             f'{name} is compiled in parts: {", ".join(compile_parts(network, self.shapes))}'
             for name, network in trained_networks(model).items()
@@ -107,7 +122,7 @@ def fuse(optimizer: torch.optim.Optimizer) -> None:
         TrainingError: the optimiser has no fused form, or none on the device of its parameters.
     """
     parameter = optimizer.param_groups[0]['params'][0]
-    try:
+    try:  # on a twin: torch checks for a fused form only in an optimiser's constructor
         type(optimizer)([torch.zeros_like(parameter, requires_grad=True)], lr=0.1, fused=True)  # type: ignore[call-arg]
     except (TypeError, RuntimeError) as error:
         name = type(optimizer).__name__
@@ -124,14 +139,14 @@ def fuse(optimizer: torch.optim.Optimizer) -> None:
 
 
 def settle(optimizer: torch.optim.Optimizer, fused: bool) -> None:
-    """Bring a state that was loaded into the form that this run works with, whatever form it was saved in.
+    """Convert a loaded optimiser state to the form of this run, fused or not.
 
-    Loading overwrites `fused` by the saved run's; fused steps are counted on the device, and their moments have to lie
-    in memory as their parameters do.
+    Loading overwrites `fused` by the saved run's. A fused optimiser counts its steps on the device and needs moments
+    with the same memory layout as their parameters.
 
     Args:
         optimizer: The optimiser, its state loaded.
-        fused: Whether `fuse` has been called; otherwise it goes on as it was constructed.
+        fused: Whether `fuse` has been called; if not, the optimiser keeps the form of its construction.
     """
     given = optimizer.defaults
     form = (True, False) if fused else (given.get('fused'), given.get('foreach'))
@@ -153,7 +168,7 @@ def settle(optimizer: torch.optim.Optimizer, fused: bool) -> None:
 def allow_tf32(on: bool) -> None:
     """Allow TensorFloat-32 (10 bits of mantissa) for float32 products and convolutions, on GPUs that have it.
 
-    torch's own default is on for convolutions and off for matrix products. Without effect on a CPU.
+    torch's own default is on for convolutions and off for matrix products. No effect on a CPU.
     """
     torch.backends.cuda.matmul.allow_tf32 = on
     torch.backends.cudnn.allow_tf32 = on
@@ -163,12 +178,12 @@ def compile_parts(network: nn.Module, shapes: int) -> list[str]:
     """Compile the parts of a network for training; evaluation runs them uncompiled.
 
     A part is a direct child, or one in a list or dictionary of children. The network itself is not compiled as a whole:
-    a recurrent one is a loop over frames, which would be unrolled anew for each clip length, while its parts see one
+    a recurrent one is a loop over frames, which would be unrolled again for each clip length, while its parts see one
     frame at a time.
 
     Args:
-        network: Without DistributedDataParallel around it.
-        shapes: Number of distinct mini-batch shapes to come.
+        network: The network, without DistributedDataParallel around it.
+        shapes: Number of distinct mini-batch shapes of the plan, >= 1.
 
     Returns:
         The names of the parts.
@@ -178,9 +193,9 @@ def compile_parts(network: nn.Module, shapes: int) -> list[str]:
     """
     parts = dict(_parts(network))
     device = next(network.parameters()).device
-    try:
+    try:  # compilation is lazy: without this, a missing compiler would be an error of the first step
         torch.compile(torch.neg)(torch.zeros(2, device=device))
-    except Exception as error:  # a compiler that is missing shows in many ways
+    except Exception as error:  # a missing compiler raises many kinds
         last = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         raise TrainingError(
             Problem(
@@ -207,9 +222,9 @@ def _parts(network: nn.Module, prefix: str = '') -> Iterator[tuple[str, nn.Modul
 
 
 class CompiledForward:
-    """A module's `forward`: compiled for each shape that it meets in training, plain in evaluation.
+    """Forward pass of a module: compiled for each shape that it gets in training, plain in evaluation.
 
-    Kept as an attribute of the module, beside its parameters, whose names therefore stay.
+    It is an attribute of the module, beside the parameters, so that their names stay.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -218,9 +233,10 @@ class CompiledForward:
         self.compiled: Callable[..., Any] = torch.compile(self.plain, dynamic=False)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the compiled forward in training mode, the plain one in evaluation mode."""
         forward = self.compiled if self.module.training else self.plain
         return forward(*args, **kwargs)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        """Return the plain forward: a copied module must run with its own parameters."""
+        """Return the plain forward: a copied module must run with its own parameters, which this one does not know."""
         return copy.deepcopy(self.plain, memo)

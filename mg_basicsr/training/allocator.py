@@ -1,4 +1,4 @@
-"""Extension: memory that a step on a CPU frees is kept for the next step."""
+"""Extension that keeps the memory that a step on a CPU frees for the next step."""
 
 from __future__ import annotations
 
@@ -18,18 +18,20 @@ _MOST_KEPT, _LARGEST_KEPT = 2**31 - 1, 32 * 2**20
 
 
 class FreedMemory(Extension):
-    """Keep freed memory after the first step, for a model on the CPU.
+    """Extension that keeps freed memory after the first step, for a model on the CPU.
 
-    Not earlier: while shapes are tried, a smaller batch might not find enough kept memory in one piece.
+    Not earlier: during trial steps, a smaller batch might not find enough of the kept memory in one piece.
     """
 
     name = 'freed_memory'
 
     def attach(self, model: HostModel) -> list[str]:
+        """Find out whether the model is on the CPU; see `Extension.attach`."""
         self.on_cpu = torch.device(getattr(model, 'device', 'cpu')).type == 'cpu'
         return []
 
     def around(self, call: TrainStep) -> TrainStep:
+        """Return the training step, followed by `keep_freed_memory` the first time."""
         if not self.on_cpu:
             return call
         keep = functools.cache(keep_freed_memory)  # once in a process
@@ -44,14 +46,14 @@ class FreedMemory(Extension):
 
 
 def keep_freed_memory() -> bool:
-    """Let glibc keep what a step on a CPU frees for the next step, instead of handing it back to the system.
+    """Let glibc keep the memory that a step on a CPU frees, instead of returning it to the system.
 
-    A step frees its activations and asks for as much again; by default most of it then comes as new pages, each of
+    A step frees its activations and allocates as much again. By default most of it then comes as new pages, each of
     which the kernel has to clear and map: a tenth of a step of the demo's network. Allocations above 32 MiB still do.
-    The process keeps its peak, and in pieces.
+    The process keeps its peak, and fragmented.
 
     Returns:
-        Whether it was done: not with another allocator, nor where the environment has settings of its own.
+        Whether it was done: not with another allocator, nor where environment variables already set glibc's allocator.
     """
     if any(name.startswith('MALLOC_') for name in os.environ) or 'GLIBC_TUNABLES' in os.environ:
         return False

@@ -1,4 +1,4 @@
-"""Extension: one feature that changes training steps, as one object with one small protocol.
+"""Protocol of extensions: each is one feature that changes training steps, as one object.
 
 A model is extended once, when it has its networks and optimisers:
 
@@ -24,10 +24,10 @@ TrainStep = Callable[..., Any]  # a model's optimize_parameters, whatever its ar
 
 
 class Extension:
-    """Base of all extensions. Every method does nothing; a subclass overrides what it needs.
+    """Base of all extensions. Every method does nothing; a subclass overrides those that it needs.
 
     Attributes:
-        name: Name in the log, and key of its state in checkpoints.
+        name: Name in the log, and key of the extension's state in checkpoints.
     """
 
     name = ''
@@ -36,18 +36,18 @@ class Extension:
         """Prepare a network on its way to the device, before it is wrapped for several ranks."""
 
     def attach(self, model: HostModel) -> list[str]:
-        """Take hold of a model that has its networks and optimisers. Called once.
+        """Attach the extension to a model that has its networks and optimisers. Called once.
 
         Returns:
-            Lines for the log: what it does, and to which networks.
+            Lines for the log: the effect, and the networks that it is on.
 
         Raises:
-            TrainingError: the model, its device or this machine cannot do what the extension needs.
+            TrainingError: the model, its device or this machine does not support the extension.
         """
         return []
 
     def before_step(self, step: Step) -> None:
-        """Set what depends on the iteration. Called before the mini-batch is fed; may be called in any order."""
+        """Set everything that depends on the iteration. Called before the mini-batch is fed, for steps in any order."""
 
     def around(self, call: TrainStep) -> TrainStep:
         """Return the training step with this extension around `call`. Called once, after `attach`."""
@@ -57,18 +57,18 @@ class Extension:
         """Adapt to optimiser states that have been loaded from a checkpoint."""
 
     def trial(self) -> AbstractContextManager[None]:
-        """Return a context in which steps are made on trial: ranks exchange nothing, and nothing is counted.
+        """Return a context for trial steps, in which ranks exchange nothing and nothing is counted.
 
-        What such steps change in the model, and in extensions that have a state, is put back afterwards.
+        The model, and the extensions that have a state, are restored afterwards by the caller.
         """
         return nullcontext()
 
     def state_dict(self) -> dict[str, Any] | None:
-        """Return its part of a checkpoint: tensors, numbers, text, lists, dictionaries. None: nothing to keep."""
+        """Return the part of a checkpoint: tensors, numbers, text, lists, dictionaries. None: there is no state."""
         return None
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from `state_dict()` of another run; networks and optimisers have been loaded."""
+        """Load the `state_dict()` of another run, after its networks and optimisers."""
 
 
 def extend(model: HostModel, extensions: Sequence[Extension], log: Callable[[str], None] = lambda line: None) -> None:
@@ -76,8 +76,8 @@ def extend(model: HostModel, extensions: Sequence[Extension], log: Callable[[str
 
     Args:
         model: The model, its networks and optimisers set up.
-        extensions: In order: each is attached after, and wraps the training step around, those before it.
-        log: Gets the lines that extensions return.
+        extensions: In order: each is attached after those before it, and its step contains theirs.
+        log: Receives the lines that extensions return.
 
     Raises:
         TrainingError: an extension cannot be attached.
@@ -90,10 +90,10 @@ def extend(model: HostModel, extensions: Sequence[Extension], log: Callable[[str
         inner, step = step, extension.around(step)
         if step is not inner:
             names.append(extension.name)
-    if step is not own:
+    if step is not own:  # a step that nothing changes stays the model's own, without a patch in the list
         replace(model, 'optimize_parameters', step, 'training step with ' + ', '.join(names))
 
 
 def stateful(extensions: Sequence[Extension]) -> dict[str, Extension]:
-    """Return the extensions that have a part in checkpoints, by name."""
+    """Return the extensions that have a state in checkpoints, by name."""
     return {extension.name: extension for extension in extensions if extension.state_dict() is not None}

@@ -1,4 +1,4 @@
-"""What a training step does with gradients between the backward pass and the optimiser, read from its source."""
+"""Detection of training steps that scale or clip gradients themselves, by reading their source."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from mg_basicsr.training.host_model import HostModel
 
 
 def gradient_handling(model: HostModel) -> str:
-    """Return why gradients must reach a model's optimisers exactly as it makes them; '' if it leaves them alone.
+    """Return the reason why a model's gradients cannot be scaled or accumulated from outside; '' if they can.
 
-    A step that scales losses or clips gradients itself does so between the backward pass and the optimiser, where
+    A step that scales losses or clips gradients does so between the backward pass and the optimiser's step, where
     nothing can be inserted from outside.
     """
     steps = [method for base in type(model).__mro__ if (method := vars(base).get('optimize_parameters'))]

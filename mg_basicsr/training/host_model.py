@@ -1,4 +1,4 @@
-"""What this package uses of a BasicSR model, and which of its networks are trained."""
+"""Protocol of a BasicSR model as far as this package uses it, and the one search for its trained networks."""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 
 class HostModel(Protocol):
-    """The members of BasicSR's BaseModel and its subclasses that are used here.
+    """Members of BasicSR's BaseModel and its subclasses that are used here.
 
     `optimize_parameters` has other arguments in each repository, so nothing is assumed about them. `model_ema`,
     `best_metric_results` and networks are looked up by `getattr` and `vars`, since not every model has them.
+
+    Attributes:
+        opt: Options of the run.
+        device: Device of the networks.
+        optimizers: Optimisers, all of which step in each iteration.
+        schedulers: Learning-rate schedulers of BasicSR, one for each optimiser.
+        log_dict: Losses of the last step, by name.
     """
 
     opt: dict[str, Any]
@@ -31,7 +38,12 @@ class HostModel(Protocol):
         """Make a training step."""
 
     def save(self, epoch: int, current_iter: int) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint.
+
+        Args:
+            epoch: Epoch, 0-based; BasicSR only stores it.
+            current_iter: Iterations trained; -1 for the end of training.
+        """
 
 
 def trained_networks(model: HostModel) -> dict[str, nn.Module]:
@@ -49,7 +61,13 @@ def trained_networks(model: HostModel) -> dict[str, nn.Module]:
 
 
 class Average(NamedTuple):
-    """A moving average: its attribute, the attribute of the trained network that it follows, and the network."""
+    """Moving average of a trained network.
+
+    Attributes:
+        attribute: Attribute of the model that holds the average.
+        of: Attribute of the trained network that it follows.
+        network: The average itself.
+    """
 
     attribute: str
     of: str
@@ -78,7 +96,7 @@ def networks_of(model: HostModel) -> dict[str, nn.Module]:
 
 
 def wrapped_networks(model: HostModel) -> list[DistributedDataParallel]:
-    """Return the networks that exchange gradients between ranks, in their wrappers."""
+    """Return the wrappers of the networks that exchange gradients between ranks."""
     return [value for _, value in _attributes(model) if isinstance(value, DistributedDataParallel)]
 
 
@@ -89,7 +107,7 @@ def _optimised(model: HostModel) -> Iterator[torch.Tensor]:
 
 
 def _modules(model: HostModel) -> Iterator[tuple[str, nn.Module]]:
-    """Every module that the model holds, once, under its first name, without wrappers."""
+    """Yield every module that the model holds, once, under its first name, without wrappers."""
     seen: set[int] = set()
     for name, value in _attributes(model):
         network = value.module if isinstance(value, (DataParallel, DistributedDataParallel)) else value

@@ -1,4 +1,4 @@
-"""Extension: the learning rate of every parameter group follows the plan."""
+"""Extension that sets the learning rate of every parameter group from the plan."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mg_basicsr.training.host_model import HostModel
 
 
 class PlannedRates(Extension):
-    """Set each parameter group's rate from its own initial rate.
+    """Extension that sets each parameter group's rate from the group's initial rate.
 
     So the ratios between groups stay, such as those of `flow_lr_mul` and of a second optimiser.
     """
@@ -16,6 +16,7 @@ class PlannedRates(Extension):
     name = 'rates'
 
     def attach(self, model: HostModel) -> list[str]:
+        """Store the initial rates; see `Extension.attach`."""
         self.optimizers = model.optimizers
         for optimizer in model.optimizers:
             for group in optimizer.param_groups:
@@ -23,6 +24,7 @@ class PlannedRates(Extension):
         return []
 
     def before_step(self, step: Step) -> None:
+        """Set the rates of an iteration."""
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group['lr'] = step.rate(group['initial_lr'])

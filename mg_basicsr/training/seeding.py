@@ -1,4 +1,4 @@
-"""All random generators of a training process, set as a function of the iteration: there is nothing to save."""
+"""Random generators of a training process. They are seeded by the iteration, so that checkpoints need no state."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import torch
 
 
 def seed_everything(seed: int) -> None:
-    """Seeds Python's, NumPy's and torch's generators (CPU and every device) with a 64-bit number."""
+    """Seed Python's, NumPy's and torch's generators (CPU and every device) with a 64-bit number."""
     random.seed(seed)
-    np.random.seed(seed % 2**32)
+    np.random.seed(seed % 2**32)  # NumPy takes 32 bits
     torch.manual_seed(seed)
 
 
 @contextmanager
 def isolated_seed(seed: int) -> Iterator[None]:
-    """Seeds the CPU generators for the body and puts them back as they were."""
+    """Seed the CPU's generators for the body of the context, and restore their states afterwards."""
     state = random.getstate(), np.random.get_state(), torch.get_rng_state()
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    torch.default_generator.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the devices too
     try:
         yield
     finally:
@@ -34,8 +34,8 @@ def isolated_seed(seed: int) -> Iterator[None]:
 
 @contextmanager
 def untouched_generators() -> Iterator[None]:
-    """Whatever the body draws, the global generators of the CPU and of every device are put back as they were."""
-    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    """Restore the states of all global generators, of the CPU and of every device, after the body of the context."""
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # the call would initialise CUDA
     state = random.getstate(), np.random.get_state(), torch.get_rng_state()
     try:
         yield

@@ -1,4 +1,4 @@
-"""Signals that ask a training process to end: handlers only take a note, which is looked at between two steps."""
+"""Signals that ask a training process to end: handlers only record them; the run checks between two steps."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class InterruptedValidationError(BaseException):
-    """Leaves a validation, past the host's `except Exception`."""
+    """Exception that leaves a validation; a BaseException, so that the host's `except Exception` does not catch it."""
 
 
 class StopSignals:
-    """Note the first SIGTERM or SIGINT that a training process gets. A second SIGINT does what it did before us.
+    """Record of the first SIGTERM or SIGINT that a training process gets. A second SIGINT has its former effect.
 
     Attributes:
         received: The signal, or None.
-        at_once: Whether the code that runs may be left at any point.
+        at_once: Whether a signal may interrupt the running code at any point.
+        watching: Whether `watch` has been called.
     """
 
     def __init__(self) -> None:
@@ -30,7 +31,7 @@ class StopSignals:
         self._process = os.getpid()
 
     def watch(self) -> None:
-        """Install the handlers, which only a main thread may do."""
+        """Install the handlers. In another thread than the main one, which may not, do nothing."""
         self.watching, self._process = True, os.getpid()
         if threading.current_thread() is not threading.main_thread():
             return
@@ -41,15 +42,15 @@ class StopSignals:
                 signal.signal(number, self._note)
 
     def put_back(self) -> None:
-        """Restore the handlers that were there before."""
+        """Restore the former handlers."""
         for number, before in self._before.items():
-            if signal.getsignal(number) == self._note:
+            if signal.getsignal(number) == self._note:  # not over a handler that was installed since
                 signal.signal(number, before)
         self._before.clear()
         self.watching = False
 
     def _note(self, number: int, frame: Any) -> None:
-        if number == signal.SIGINT:
+        if number == signal.SIGINT:  # a second Ctrl-C ends the process even if the step hangs
             signal.signal(number, self._before[signal.SIGINT])
         self.received = self.received or signal.Signals(number)
         if self.at_once and os.getpid() == self._process:  # a forked process has inherited the handler

@@ -1,4 +1,4 @@
-"""Extension: sub-batch norm in the trained networks, as the plan's stages divide its mini-batches."""
+"""Extension that gives the trained networks sub-batch norm, with the sub-batches of the plan's stages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mg_basicsr.training.host_model import HostModel, trained_networks
 
 
 class PlannedNorm(Extension):
-    """Divide the batch norm of the trained networks as the plan says. All ranks attach theirs together.
+    """Extension that divides the batch norm of the trained networks by stage. All ranks attach theirs together.
 
     Args:
         plan: The plan.
@@ -30,31 +30,36 @@ class PlannedNorm(Extension):
         self.groups: dict[int, Any] = {}
 
     def attach(self, model: HostModel) -> list[str]:
+        """Replace the forward of the batch norm layers, and form the groups of ranks; see `Extension.attach`."""
         self.norm = SubBatchNorm(trained_networks(model))
         layers = self.norm.layers
         if not layers:
             return []
+        # All groups now, in one order: each rank has to take part in making every group.
         self.groups = {ranks: neighbours(ranks) for ranks in sorted({stage.ranks for stage in self.stages})}
         networks = ', '.join(sorted({name.partition('.')[0] for name in layers}))
         by_stage = ', '.join(_shown(stage) for stage in self.stages)
         return [f'{len(layers)} batch norm layers of {networks} over sub-batches; clips of one by stage: {by_stage}']
 
     def before_step(self, step: Step) -> None:
+        """Divide mini-batches by the step's stage."""
         if self.norm.layers:
             now = self.stages[step.stage.index]
             self.norm.divide(now.parts, self.groups[now.ranks])
 
     @contextmanager
     def trial(self) -> Iterator[None]:
-        """Batch norm over whole mini-batches, within the rank."""
+        """Normalise over whole mini-batches, within the rank; see `Extension.trial`."""
         if self.norm.layers:
             self.norm.divide(1)
         yield
 
     def state_dict(self) -> dict[str, Any] | None:
+        """Return the statistics of the sub-batches; None for networks without batch norm."""
         return self.norm.state_dict() if self.norm.layers else None
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Load the statistics; see `SubBatchNorm.load_state_dict`."""
         self.norm.load_state_dict(state)
 
 

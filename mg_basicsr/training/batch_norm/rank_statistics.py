@@ -1,4 +1,4 @@
-"""Batch norm whose statistics are taken over the clips of several ranks, on any device and backend."""
+"""Batch norm with statistics over the clips of several ranks, on any device and backend."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ def _mean(x: Tensor, group: Any) -> Tensor:
 
 
 def batch_norm_across_ranks(layer: nn.modules.batchnorm._BatchNorm, x: Tensor, group: Any) -> tuple[Tensor, Tensor]:
-    """Training-mode batch norm with the statistics of all ranks of a group, as torch.nn.SyncBatchNorm defines it.
+    """Normalise a batch in training mode with the statistics of all ranks of a group.
 
-    That one needs a GPU for each rank; this one does not, and has second derivatives, for gradient penalties. Gradients
-    are those of the sum of the ranks' losses, which is what DistributedDataParallel expects.
+    Defined as torch.nn.SyncBatchNorm, which needs a GPU for each rank; this function does not, and has second
+    derivatives, for gradient penalties. Gradients are those of the sum of the ranks' losses, as
+    DistributedDataParallel expects.
 
     Args:
         layer: The layer, for its weight, bias and eps.
-        x: (n, c, ...), the same n on each rank.
+        x: Activations, (n, c, ...), the same n on each rank.
         group: The process group; all its ranks call this together.
 
     Returns:
@@ -51,6 +52,7 @@ def batch_norm_across_ranks(layer: nn.modules.batchnorm._BatchNorm, x: Tensor, g
         raise ValueError(f'Expected more than 1 value per channel when training, got input size {tuple(x.shape)}')
     axes = [0, *range(2, x.dim())]
     per_channel = (1, -1, *[1] * (x.dim() - 2))
+    # Mean first, then squares of the centred values, both in float32: E[x^2] - E[x]^2 would lose digits.
     exact = x.to(torch.promote_types(x.dtype, torch.float32))
 
     mean = _mean(exact.mean(axes), group)
@@ -67,13 +69,17 @@ def batch_norm_across_ranks(layer: nn.modules.batchnorm._BatchNorm, x: Tensor, g
 
 
 def neighbours(ranks: int) -> Any:
-    """The process group of this rank and its neighbours: ranks 0 .. ranks - 1, the next `ranks`, and so on.
+    """Return the process group of this rank and its neighbours: ranks 0 .. ranks - 1, the next `ranks`, and so on.
 
-    Called by all ranks together, with a divisor of the world size. None where there is nothing to share: a single rank,
-    or no process group at all.
+    Args:
+        ranks: Ranks of a group, a divisor of the world size. All ranks of the run call this together.
+
+    Returns:
+        The group; None for groups of one rank, and without distributed training.
     """
     if ranks == 1 or not (dist.is_available() and dist.is_initialized()):
         return None
     world_size, rank = dist.get_world_size(), dist.get_rank()
+    # torch asks every rank to make every group, also those that it is not in.
     groups = [dist.new_group(range(first, first + ranks)) for first in range(0, world_size, ranks)]
     return groups[rank // ranks]

@@ -1,4 +1,4 @@
-"""Batch norm whose statistics stay those of a standard sub-batch while the number of clips varies.
+"""Batch norm with the statistics of a standard sub-batch while the number of clips varies.
 
 Method: Wu, Girshick, He, Feichtenhofer, Krähenbühl, "A Multigrid Method for Efficiently Training Video Models" (CVPR
 2020). A mini-batch of n sub-batches is normalised as n mini-batches would be, each with its own statistics; weight and
@@ -6,7 +6,7 @@ bias are shared. At evaluation the layer is plain batch norm with the statistics
 and the mean of the variances plus the variance of the means.
 
 Networks fold frames into the first axis, (b * t, c, h, w), clip by clip, or keep it for clips, (b, c, t, h, w). Equal
-contiguous shares of that axis are whole clips in both cases. Frames of all clips in turn, (t * b, ...), are not served.
+contiguous shares of that axis are whole clips in both cases. The order (t * b, ...), frame by frame, is not supported.
 """
 
 from __future__ import annotations
@@ -25,19 +25,17 @@ from mg_basicsr.training.batch_norm.rank_statistics import batch_norm_across_ran
 
 
 class SubBatchForward:
-    """Forward pass of one batch norm layer, in the place of its own.
+    """Forward pass that replaces that of one batch norm layer. Module class, parameters and state-dict keys stay.
 
-    Module class, parameters and state-dict keys stay as they are.
-
-    The layer's own `running_mean` and `running_var` are at all times the statistics of all sub-batches together, so
-    that evaluation, checkpoints and copies of the network need to know nothing of this.
+    The layer's `running_mean` and `running_var` are at all times the statistics of all sub-batches together, so that
+    evaluation, checkpoints and copies of the network do not depend on sub-batches.
 
     Attributes:
         layer: A BatchNorm1d, 2d or 3d.
         parts: Sub-batches in a mini-batch, >= 1.
         group: Process group whose ranks share one sub-batch; None for a sub-batch within the rank.
-        running: (2, parts, c): running means and variances of each sub-batch; None for a single one, whose are the
-            layer's, and for layers that keep none.
+        running: Running means and variances of each sub-batch, (2, parts, c); None for a single one, whose statistics
+            are the layer's, and for layers that keep none.
     """
 
     def __init__(self, layer: _BatchNorm) -> None:
@@ -49,12 +47,12 @@ class SubBatchForward:
         layer.register_load_state_dict_post_hook(self._loaded)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), 'group': None}  # copies of the network take no part in what the ranks exchange
+        return {**vars(self), 'group': None}  # a process group cannot be copied, and copies exchange nothing
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Batch norm of (n, c) or (n, c, ...); in training, over `parts` equal shares of the first axis.
+        """Normalise (n, c) or (n, c, ...); in training, over `parts` equal shares of the first axis.
 
-        Where n does not divide by `parts`, the largest smaller number that divides it is used.
+        Where n is not a multiple of `parts`, the number of shares is the largest smaller one that divides n.
         """
         layer = self.layer
         if not layer.training or (self.parts == 1 and self.group is None):
@@ -69,7 +67,7 @@ class SubBatchForward:
         return normalised
 
     def restart(self, parts: int) -> None:
-        """`parts` sub-batches from here on, all starting from the layer's own statistics."""
+        """Use `parts` sub-batches from now on, all starting from the layer's statistics."""
         layer = self.layer
         self.parts = parts
         self.running = None
@@ -80,36 +78,42 @@ class SubBatchForward:
 
     @torch.no_grad()
     def _track(self, statistics: Tensor) -> None:
-        """Moves each sub-batch's running statistics towards the mini-batch's, (2, shares, c), and the layer's along."""
+        """Update each sub-batch's running statistics from the mini-batch's, (2, shares, c), then the layer's."""
         layer = self.layer
         assert layer.running_mean is not None and layer.running_var is not None
         assert layer.num_batches_tracked is not None
         layer.num_batches_tracked.add_(1)
+        # As torch: momentum None is the cumulative mean.
         new = 1 / float(layer.num_batches_tracked) if layer.momentum is None else layer.momentum
         own = torch.stack([layer.running_mean, layer.running_var])[:, None]
         running = own if self.running is None else self.running.to(own.device)
         shares = statistics.size(1)
-        if shares < self.parts:
+        if shares < self.parts:  # each sub-batch takes the statistics of the share that its clips are in
             statistics = statistics[:, [part * shares // self.parts for part in range(self.parts)]]
         running = (1 - new) * running + new * statistics.to(running.dtype)
         if self.running is not None:
             self.running = running
         means, variances = running
+        # Law of total variance: mean of the variances plus variance of the means.
         layer.running_mean.copy_(means.mean(0))
         layer.running_var.copy_(variances.mean(0) + means.var(0, unbiased=False))
 
     def _loaded(self, layer: nn.Module, keys: Any) -> None:
-        """The layer has been loaded from a checkpoint, which knows the statistics of all sub-batches together."""
+        """Restart from the statistics of a loaded checkpoint, which are those of all sub-batches together."""
         self.restart(self.parts)
 
 
 class SubBatchNorm:
     """Sub-batch norm in all batch norm layers of some networks, switched together.
 
-    Layers that override `forward` (SyncBatchNorm, for example) are left alone.
+    Layers that override `forward` (SyncBatchNorm, for example) are left out.
 
     Args:
         networks: The networks by name.
+
+    Attributes:
+        parts: Sub-batches in a mini-batch, >= 1.
+        layers: The layers' forward passes, by network and layer (`net_g.body.0.norm`).
     """
 
     def __init__(self, networks: Mapping[str, nn.Module]) -> None:
@@ -122,7 +126,7 @@ class SubBatchNorm:
         }
 
     def divide(self, parts: int, group: Any = None) -> None:
-        """Sub-batches of the mini-batches that follow. If their number changes, all start from the layer's statistics.
+        """Set the sub-batches of the next mini-batches. If their number changes, all restart from the layer's state.
 
         Args:
             parts: Sub-batches in this rank's mini-batch, >= 1.
@@ -135,12 +139,12 @@ class SubBatchNorm:
         self.parts = parts
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint of the networks does not hold: the statistics of each sub-batch, (2, parts, c) by layer."""
+        """Return the statistics of each sub-batch, (2, parts, c) by layer, which a network's file does not hold."""
         running = {name: layer.running for name, layer in self.layers.items() if layer.running is not None}
         return {'parts': self.parts, 'running': running}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continues from `state_dict()`; the networks themselves have been loaded.
+        """Load a `state_dict()`, after the networks themselves.
 
         Raises:
             TrainingError: the state is of other networks; nothing has been changed.
@@ -170,17 +174,30 @@ class SubBatchNorm:
 
 
 def has_plain_forward(layer: _BatchNorm) -> bool:
-    """Whether the layer's forward is that of torch; false for a layer that has been given sub-batches already."""
+    """Return whether a layer's forward is that of torch; false for a layer that has sub-batches already."""
     return type(layer).forward is _BatchNorm.forward and 'forward' not in vars(layer)
 
 
 def share_count(length: int, parts: int) -> int:
-    """The largest number of equal shares of `length`, at most `parts` (>= 1)."""
+    """Return the largest number of equal shares.
+
+    Args:
+        length: Length to be shared, >= 0.
+        parts: Most shares, >= 1.
+
+    Returns:
+        The largest divisor of `length` that is at most `parts`; 1 for an empty batch.
+    """
     return next((n for n in range(min(parts, length), 0, -1) if length % n == 0), 1)
 
 
 def batch_norm_of_shares(layer: _BatchNorm, x: Tensor, shares: int) -> tuple[Tensor, Tensor]:
-    """Training-mode batch norm of each of `shares` equal, contiguous shares of x, (n, c, ...), by itself.
+    """Normalise equal, contiguous shares of a batch in training mode, each with its own statistics.
+
+    Args:
+        layer: The layer, for its weight, bias and eps.
+        x: Activations, (n, c, ...).
+        shares: Number of shares, a divisor of n.
 
     Returns:
         The normalised x; and (2, shares, c), the shares' means and unbiased variances, without a gradient.
@@ -188,7 +205,7 @@ def batch_norm_of_shares(layer: _BatchNorm, x: Tensor, shares: int) -> tuple[Ten
     kind = next(tensor for tensor in (layer.running_mean, layer.weight, x) if tensor is not None)
     statistics = torch.zeros(2, shares, layer.num_features, dtype=kind.dtype, device=x.device)
     normalised = [
-        # momentum 1: what torch keeps as running statistics are this share's
+        # With momentum 1, the running statistics that torch writes are this share's.
         functional.batch_norm(share, mean, variance, layer.weight, layer.bias, True, 1.0, layer.eps)
         for share, mean, variance in zip(x.chunk(shares), *statistics, strict=True)
     ]

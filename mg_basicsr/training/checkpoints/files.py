@@ -1,9 +1,9 @@
-"""The files of a checkpoint: names, writing with a hash, and whether a file is what was written.
+"""Files of a checkpoint: names, writing with a hash, and the check that a file has not changed since.
 
-A checkpoint of iteration i is a pair, named as BasicSR names it: the networks, `models/net_<label>_<i>.pth`, and the
-training state, `training_states/<i>.state`, which is written last and holds the SHA-256 of the networks' files. The
-state's own SHA-256 is in the comment that a zip archive, which torch.save writes, may have at its end; readers pass
-over it. The archive's own CRC-32 sums would not do: a changed length in a record's header moves its data.
+A checkpoint of iteration i is a pair, named as in BasicSR: the networks, `models/net_<label>_<i>.pth`, and the training
+state, `training_states/<i>.state`, which is written last and holds the SHA-256 of the networks' files. The state's own
+SHA-256 is in the comment that a zip archive, which torch.save writes, may have at its end; readers ignore it. The
+archive's CRC-32 sums are not enough: a changed length in a record's header moves its data.
 """
 
 from __future__ import annotations
@@ -21,45 +21,51 @@ from mg_basicsr.atomic_files import whole_file, write_at
 from mg_basicsr.training.checkpoints.safe_loading import DamagedError
 
 STATE = '.state'
-MODELS = 'models'  # the folder beside that of the states
+MODELS = 'models'  # folder beside that of the states
 
 Serialize = Callable[[Any], None]  # writes a checkpoint to a file object, as torch.save does
 
-_SEAL = b'sha256 '  # what the comment starts with; 64 hexadecimal digits follow
+# The last record of a zip archive has 22 bytes and ends with the length of the comment that follows it.
+_SEAL = b'sha256 '  # first bytes of the comment; 64 hexadecimal digits follow
 _COMMENT = len(_SEAL) + 64
-_NO_COMMENT = bytes(2)  # the last field of an archive: the length of its comment
-_END = b'PK\x05\x06'  # what its last record starts with, which has 22 bytes
+_NO_COMMENT = bytes(2)  # that length, as torch.save writes it
+_END = b'PK\x05\x06'  # first bytes of the last record
 
 _NETWORK = re.compile(r'.+_(\d+)\.pth')
 
 
 def network_iteration(path: Path) -> int | None:
-    """The iteration in a network's file name; None for `net_g_latest.pth` and other files."""
+    """Return the iteration in a network's file name; None for `net_g_latest.pth` and other files."""
     found = _NETWORK.fullmatch(path.name)
     return int(found[1]) if found else None
 
 
 def state_iteration(path: Path) -> int | None:
-    """The iteration in a state's file name; None for other files."""
+    """Return the iteration in a state's file name; None for other files."""
     return int(path.stem) if path.suffix == STATE and path.stem.isdecimal() else None
 
 
 def states_in(folder: Path) -> list[Path]:
-    """The training states in a folder, the newest first."""
+    """Return the training states in a folder, the newest first."""
     states = [path for path in folder.glob(f'*{STATE}') if state_iteration(path) is not None]
     return sorted(states, key=lambda path: int(path.stem), reverse=True)
 
 
 def networks_in(models: Path, iteration: int) -> list[Path]:
-    """The networks' files of an iteration."""
+    """Return the networks' files of an iteration.
+
+    Args:
+        models: Folder of the networks.
+        iteration: Iterations trained, >= 0.
+    """
     return sorted(path for path in models.glob(f'net_*_{iteration}.pth') if network_iteration(path) == iteration)
 
 
 class _HashedFile(io.RawIOBase):
-    """Where torch.save writes to: bytes go to a descriptor and into a hash.
+    """File object for torch.save that writes bytes to a descriptor and adds them to a hash.
 
-    torch's writer turns an error of a file object into one that hides the reason, so the first is kept in `error` and
-    the rest swallowed.
+    torch's writer replaces an error of a file object by one without the reason, so the first is kept in `error`, and
+    nothing is raised or written after it.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -84,13 +90,17 @@ class _HashedFile(io.RawIOBase):
 
 
 def write_hashed(path: Path, serialize: Serialize) -> str:
-    """Writes a file, whole or not at all.
+    """Write a file atomically, and compute its hash.
+
+    Args:
+        path: Path of the file.
+        serialize: Writes the content to a file object.
 
     Returns:
-        The SHA-256 of its bytes, in hexadecimal.
+        The SHA-256 of the file's bytes, in hexadecimal.
 
     Raises:
-        OSError: it cannot be written. What was there before is still there, and nothing else.
+        OSError: the file cannot be written. A former file of that path is unchanged, and no other is left.
     """
     with whole_file(path) as descriptor:
         file = _HashedFile(descriptor)
@@ -101,14 +111,19 @@ def write_hashed(path: Path, serialize: Serialize) -> str:
 
 
 def write_sealed(path: Path, serialize: Serialize) -> None:
-    """Writes a file, whole or not at all, with its own hash as the archive's comment.
+    """Write a file atomically, with its own hash as the archive's comment.
+
+    Args:
+        path: Path of the file.
+        serialize: Writes the content to a file object, as a zip archive; anything else is written without a hash.
 
     Raises:
-        OSError: it cannot be written. What was there before is still there, and nothing else.
+        OSError: the file cannot be written. A former file of that path is unchanged, and no other is left.
     """
 
     def serialize_and_seal(file: _HashedFile) -> None:
         serialize(file)
+        # The comment goes over the last two bytes: its length, then the hash of the archive without comment.
         if file.error is None and os.pread(file.descriptor, 4, file.size - 22) == _END:
             comment = _SEAL + file.hash.hexdigest().encode()
             file.size -= len(_NO_COMMENT)
@@ -118,35 +133,35 @@ def write_sealed(path: Path, serialize: Serialize) -> None:
 
 
 def hash_of(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, 'rb') as file:
         return str(_digest(file, path.stat().st_size).hexdigest())
 
 
 def check_archive(path: Path) -> bool:
-    """Checks a file of torch.save without loading it: its seal or, without one, each record against its CRC-32.
+    """Check a file of torch.save without loading it: its own hash or, without one, each record against its CRC-32.
 
-    Files in the form from before torch 1.6 are no archives and have no sums; of them only the first bytes are seen.
+    Files in the format from before torch 1.6 are not archives and have no sums; only their first bytes are checked.
 
     Returns:
-        Whether it is an archive without a seal.
+        Whether the file is an archive without its own hash.
 
     Raises:
-        DamagedError: it is empty, cut off, or changed.
-        OSError: it cannot be read.
+        DamagedError: the file is empty, cut off, or changed.
+        OSError: the file cannot be read.
     """
     with open(path, 'rb') as file:
         start = file.read(2)
         if not start:
             raise DamagedError('it is empty')
-        if start == b'\x80\x02':  # a pickle, as torch.save wrote them
+        if start == b'\x80\x02':  # a pickle, as torch.save wrote before 1.6
             return False
         body = path.stat().st_size - _COMMENT - len(_NO_COMMENT)
         if body > 0:
             digest = _digest(file, body)
             end = file.read()
             if end[2:].startswith(_SEAL):
-                digest.update(_NO_COMMENT)
+                digest.update(_NO_COMMENT)  # hashed before the comment and its length were written
                 seal = _SEAL + digest.hexdigest().encode()
                 if end != len(seal).to_bytes(2, 'little') + seal:
                     raise DamagedError('it has changed')
@@ -162,7 +177,7 @@ def check_archive(path: Path) -> bool:
 
 
 def _digest(file: BinaryIO, size: int) -> Any:
-    """The SHA-256 of a file's first `size` bytes, after which the file is placed."""
+    """Return the SHA-256 of a file's first `size` bytes. The next read continues after them."""
     digest = hashlib.sha256()
     file.seek(0)
     while size > 0 and (block := file.read(min(size, 1 << 20))):

@@ -1,4 +1,4 @@
-"""Where a run can be resumed: the newest checkpoint that is whole."""
+"""Search for the checkpoint to resume from: the newest that is whole."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from mg_basicsr.training.checkpoints.files import (
 )
 from mg_basicsr.training.checkpoints.safe_loading import DamagedError, load_safely
 
-KEY = 'multigrid'  # what we add to BasicSR's state is under this key
-FORMAT = 1  # of what is under it
+KEY = 'multigrid'  # key of this package's record in BasicSR's state
+FORMAT = 1  # of that record
 
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """A checkpoint that is whole.
+    """Checkpoint that is whole.
 
     Attributes:
-        path: The training state's file.
-        state: What is in it: BasicSR's `epoch`, `iter`, `optimizers`, `schedulers`, and `multigrid` if it is ours.
+        path: File of the training state.
+        state: Its content: BasicSR's `epoch`, `iter`, `optimizers`, `schedulers`, and `multigrid` if this package
+            wrote it.
         networks: File name -> file of each network that belongs to it.
         skipped: Newer checkpoints that are damaged, one line each.
     """
@@ -40,26 +41,26 @@ class ResumePoint:
 
     @property
     def iteration(self) -> int:
-        """Iterations that had been trained."""
+        """Iterations trained."""
         return int(self.state['iter'])
 
     @property
     def record(self) -> dict[str, Any] | None:
-        """What we added to the state; None for a checkpoint of BasicSR's own."""
+        """Record of this package in the state; None for a checkpoint that BasicSR wrote without it."""
         return self.state.get(KEY)
 
 
 def find_resume_point(path: Path, read: Callable[[Path], Any], fall_back: bool) -> ResumePoint:
-    """The checkpoint of a training state's file or, if that is damaged, the newest whole one before it.
+    """Return the checkpoint of a training state's file or, if that is damaged, the newest whole one before it.
 
     Args:
-        path: The state's file; its networks are in the folder `models` beside the folder that it is in.
+        path: File of the state; its networks are in the folder `models` beside the state's folder.
         read: Loads a file with `weights_only=True`.
-        fall_back: Whether an older one may be taken: one that the user has named himself is used or refused.
+        fall_back: Whether an older checkpoint may be used; not for one that the user has named.
 
     Raises:
-        TrainingError: there is no whole one; or one that would have to be taken runs code when it is loaded, or was
-            written by a later version.
+        TrainingError: no checkpoint is whole; or the newest whole one runs code when it is loaded, or was written by a
+            later version.
     """
     skipped: list[str] = []
     for candidate in (path, *_older(path)) if fall_back else (path,):
@@ -90,15 +91,22 @@ def find_resume_point(path: Path, read: Callable[[Path], Any], fall_back: bool) 
 
 
 def open_pair(path: Path, read: Callable[[Path], Any]) -> tuple[dict[str, Any], dict[str, Path]]:
-    """A training state and the files of its networks.
+    """Load a training state, and find and check the files of its networks.
 
-    Of our own checkpoints the networks must have the hashes that the state holds. Of BasicSR's own, which hold none,
-    there must be a network of the same iteration that is not cut off or changed.
+    The networks must have the hashes that the state holds. A state without hashes, which BasicSR wrote without this
+    package, must have a network of the same iteration that is not cut off or changed.
+
+    Args:
+        path: File of the state.
+        read: Loads a file with `weights_only=True`.
+
+    Returns:
+        The state, and its networks by file name.
 
     Raises:
-        DamagedError: one of the files is missing, damaged, or not from the same moment.
-        OSError: one cannot be read.
-        TrainingError: loading the state would run code, or it is of a later version.
+        DamagedError: one of the files is missing, damaged, or was not saved with the others.
+        OSError: one of the files cannot be read.
+        TrainingError: loading the state would run code, or a later version wrote it.
     """
     unsealed = check_archive(path)
     state = load_safely(path, lambda: read(path))
@@ -106,7 +114,7 @@ def open_pair(path: Path, read: Callable[[Path], Any]) -> tuple[dict[str, Any], 
         raise DamagedError('it is not a training state')
     record = state.get(KEY)
     if record is not None:
-        if unsealed:
+        if unsealed:  # every state with a record was written with its own hash
             raise DamagedError('it has changed')
         _check_format(path, record)
     models = _models(path)
@@ -148,7 +156,7 @@ def _check_format(path: Path, record: Any) -> None:
 
 
 def _older(path: Path) -> Iterator[Path]:
-    """The states before a file in its folder, the newest first."""
+    """Yield the states before a file in its folder, the newest first."""
     iteration = state_iteration(path)
     if iteration is not None:
         yield from (other for other in states_in(path.parent) if int(other.stem) < iteration)

@@ -1,7 +1,7 @@
-"""Loading files that somebody else may have written: tensors, numbers and text are taken, nothing is executed.
+"""Loading of untrusted files: tensors, numbers and text are read, nothing is executed.
 
-A pickle can call any function while it is read. `torch.load(weights_only=True)` reads what a checkpoint is made of and
-stops at anything else; here it also says which file that was and what it wanted.
+A pickle can call any function while it is read. `torch.load(weights_only=True)` reads the usual content of a checkpoint
+and stops at anything else; the error raised here also names the file and the function that it would have called.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from mg_basicsr.errors import Problem, TrainingError
 
 
 class DamagedError(Exception):
-    """A file that cannot be read as a checkpoint. The message is the reason, in a few words."""
+    """Error of a file that cannot be read as a checkpoint. The message is the reason, in a few words."""
 
 
 def load_safely(file: Any, read: Callable[[], Any]) -> Any:
-    """What `read()` returns, which must load `file` with `weights_only=True`.
+    """Return the content of a file, with errors that say what is wrong with it.
 
     Args:
         file: A path, or a file object; named in messages.
-        read: The call of torch.load.
+        read: Call of torch.load for this file, with `weights_only=True`.
 
     Raises:
-        TrainingError: loading it would run code.
-        DamagedError: it is no checkpoint, or only a part of one.
-        OSError: it cannot be opened.
+        TrainingError: loading the file would run code.
+        DamagedError: the file is not a checkpoint, or only a part of one.
+        OSError: the file cannot be opened.
     """
     try:
         return read()
     except OSError:
         raise
-    except Exception as error:  # of damaged files: of nearly every kind
+    except Exception as error:  # a damaged file can raise nearly every kind
         wanted = wants(error)
         if wanted is None:
             raise DamagedError(_first_line(error)) from None
@@ -50,7 +50,7 @@ def load_safely(file: Any, read: Callable[[], Any]) -> Any:
 
 
 def wants(error: BaseException) -> str | None:
-    """The name that a refused pickle asked for, as torch's message has it; None if the error is another one."""
+    """Return the function or class that a refused pickle asked for, from torch's message; None for other errors."""
     if not isinstance(error, UnpicklingError):
         return None
     text = str(error)
@@ -61,7 +61,7 @@ def wants(error: BaseException) -> str | None:
 
 
 def name_of(file: Any) -> str:
-    """The path of a file as far as it is known."""
+    """Return the path of a file, if it is known; otherwise 'a checkpoint'."""
     return str(file) if isinstance(file, (str, os.PathLike)) else str(getattr(file, 'name', 'a checkpoint'))
 
 

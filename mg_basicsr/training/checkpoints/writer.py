@@ -1,4 +1,4 @@
-"""Writes a run's checkpoints: each file whole or absent, network and state as a pair, no more pairs than wanted."""
+"""Writer of a run's checkpoints: each file atomically, networks and state as a pair, no more pairs than wanted."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from mg_basicsr.training.checkpoints.files import (
 
 
 class UnpairedError(Exception):
-    """A training state whose networks could not be written."""
+    """Error of a training state whose networks could not be written."""
 
 
 class CheckpointWriter:
-    """The writer of one run, on the rank that saves.
+    """Writer of the checkpoints of one run, on the rank that saves.
 
-    BasicSR saves the networks of an iteration and then its state. What the writer remembers in between are the hashes
-    of these networks, and whether one of them failed.
+    BasicSR saves the networks of an iteration and then its state. In between, the writer keeps the hashes of these
+    networks, and whether one of them failed.
 
     Attributes:
-        iteration: That of the networks written last.
-        newest: That of the newest pair known to be whole; None before the first.
-        last_state: The state last asked for, as the host made it, and its file.
-        saved_best: The best results of validation in the state last written.
+        iteration: Iteration of the networks written last.
+        newest: Iteration of the newest pair known to be whole; None before the first.
+        last_state: File and content of the state last requested by the host.
+        saved_best: Best results of validation in the state last written.
     """
 
     def __init__(self) -> None:
@@ -43,10 +43,14 @@ class CheckpointWriter:
         self._failed = False
 
     def write_network(self, path: Path, serialize: Serialize) -> None:
-        """Writes a network's file. One without an iteration in its name (`latest`) belongs to no pair.
+        """Write a network's file. One without an iteration in its name (`latest`) belongs to no pair.
+
+        Args:
+            path: Path of the file.
+            serialize: Writes the content to a file object.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the file cannot be written.
         """
         iteration = network_iteration(path)
         if iteration is None:
@@ -61,10 +65,17 @@ class CheckpointWriter:
             raise
 
     def hashes(self, state: Path, iteration: int) -> dict[str, str]:
-        """File name -> SHA-256 of the networks that were written for the state of an iteration.
+        """Return the hashes of the networks that were written for a state.
+
+        Args:
+            state: Path that the state will have.
+            iteration: Iteration of the state.
+
+        Returns:
+            File name -> SHA-256; empty if no networks of this iteration were written.
 
         Raises:
-            UnpairedError: one of them was not.
+            UnpairedError: one of the networks could not be written.
         """
         if iteration != self.iteration:
             return {}
@@ -74,10 +85,15 @@ class CheckpointWriter:
         return {path.name: digest for path, digest in self._networks.items()}
 
     def write_state(self, path: Path, iteration: int, serialize: Serialize) -> None:
-        """Writes a training state, which makes the pair of its iteration complete.
+        """Write a training state, which completes the pair of its iteration.
+
+        Args:
+            path: Path of the file.
+            iteration: Iteration of the state.
+            serialize: Writes the content to a file object.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the file cannot be written. The networks of the pair are removed.
         """
         try:
             write_sealed(path, serialize)
@@ -87,7 +103,7 @@ class CheckpointWriter:
         self.newest = iteration
 
     def _abandon(self, state: Path) -> None:
-        """Removes the networks of a pair that will not be complete, which would take space on a full disk.
+        """Remove the networks of a pair that cannot be completed: they would take space on a disk that may be full.
 
         Where an older state of the same iteration exists, the networks belong to it: a run that was resumed before it
         writes the same bytes again.
@@ -99,11 +115,12 @@ class CheckpointWriter:
 
 
 def remove_older(states: Path, models: Path, newest: int, keep: int) -> list[int]:
-    """Removes the oldest pairs, so that `keep` are left of those up to the one just written.
+    """Remove the oldest pairs, so that `keep` remain of those up to the one just written.
 
     Args:
-        states, models: The folders.
-        newest: Iteration of a pair that is known to be whole. It is never removed, nor is a later one.
+        states: Folder of the training states.
+        models: Folder of the networks.
+        newest: Iteration of a pair that is known to be whole. Neither this nor a later one is removed.
         keep: Pairs to keep, >= 1.
 
     Returns:
@@ -115,7 +132,7 @@ def remove_older(states: Path, models: Path, newest: int, keep: int) -> list[int
     older = [path for path in states_in(states) if int(path.stem) < newest]
     removed = older[keep - 1 :]
     for path in reversed(removed):
-        path.unlink(missing_ok=True)  # first: what is left if this is interrupted is not taken for a pair
+        path.unlink(missing_ok=True)  # first, so that an interruption leaves networks without a state, not the reverse
         for network in networks_in(models, int(path.stem)):
             network.unlink(missing_ok=True)
     if removed:

@@ -1,12 +1,12 @@
-"""Extension: gradients of a reduced precision, scaled so that small ones survive; steps only on finite ones.
+"""Extension for gradients of a reduced precision: scales losses against underflow, and skips steps that are not finite.
 
 Loss scaling as in Micikevicius et al., "Mixed Precision Training" (ICLR 2018), section 3.2: the backward pass starts
-from `scale` in place of 1, and each optimiser's gradients are divided by it before the step. Whatever a model's step
-does in between (several losses, a discriminator that hands gradients on to the generator) is linear in that number.
-Scales are powers of two, so that nothing but the range changes.
+from `scale` in place of 1, and each optimiser's gradients are divided by it before the step. Everything in between
+(several losses, a discriminator that passes gradients to the generator) is linear in that number. Scales are powers of
+two, so that only the range changes.
 
-A step whose gradients hold an inf or a NaN is left out. All ranks decide alike without a word, since the gradients are
-those that DistributedDataParallel has exchanged: an inf on one rank is one on all.
+A step whose gradients hold an inf or a NaN is skipped. All ranks decide alike without communication, since the
+gradients are those that DistributedDataParallel has exchanged: an inf on one rank is an inf on all.
 """
 
 from __future__ import annotations
@@ -29,21 +29,27 @@ FIRST_SCALE = 2.0**16
 GROWTH, GROWTH_INTERVAL = 2.0, 2000  # after so many iterations without a skip
 BACKOFF = 0.5
 
-# So many skipped iterations in a row end the run. Halved as often, the first scale is 1/16: it is not to blame.
+# So many skipped iterations in a row end the run. Halved as often, the first scale is 1/16: scaling is not the cause.
 MOST_SKIPPED = 20
 
 
 class GradientGuard(Extension):
-    """Scale losses, skip steps whose gradients are not finite, and keep count of both.
+    """Extension that scales losses, skips steps whose gradients are not finite, and counts both.
 
     An iteration with a skipped step leaves optimiser, weights, moving average and normalisation statistics unchanged;
-    of several optimisers only those with such gradients are left out. Where steps are taken in several passes, these
-    are inside: a step is skipped or taken as a whole.
+    of several optimisers only those with such gradients skip their step. A step of several passes is skipped or taken
+    as a whole, since this extension is outside of `MicroBatches`.
 
     Args:
-        precision: The reduced type, 'float16' or 'bfloat16'. Losses are scaled for float16; bfloat16 has float32's
-            range.
-        report: Gets a line about each iteration with a skipped step.
+        precision: The reduced type, 'float16' or 'bfloat16'. Losses are scaled for float16 only; bfloat16 has the
+            range of float32.
+        report: Receives a line about each iteration with a skipped step.
+
+    Attributes:
+        scale: Factor of the losses, a power of two.
+        good: Iterations since the scale changed.
+        in_a_row: Skipped iterations up to now, without one in between that was not.
+        skipped: Skipped iterations in all.
     """
 
     name = 'grad_scaler'
@@ -51,13 +57,13 @@ class GradientGuard(Extension):
     def __init__(self, precision: str, report: Callable[[str], None] = lambda line: None) -> None:
         self.precision, self.scaled, self.report = precision, precision == 'float16', report
         self.scale = FIRST_SCALE if self.scaled else 1.0
-        self.good = 0  # iterations since the scale changed
-        self.in_a_row = 0  # skipped iterations up to now
-        self.skipped = 0  # in all
+        self.good = 0
+        self.in_a_row = 0
+        self.skipped = 0
         self._skipping = False
 
     def attach(self, model: HostModel) -> list[str]:
-        """Guard the steps of all optimisers, and the moving average."""
+        """Guard the steps of all optimisers, and the moving average; see `Extension.attach`."""
         self._statistics = list(_statistics(trained_networks(model).values()))
         for optimizer in model.optimizers:
             replace(optimizer, 'step', self._guarded_step(optimizer), 'steps on finite gradients only')
@@ -66,7 +72,7 @@ class GradientGuard(Extension):
         return []
 
     def around(self, call: TrainStep) -> TrainStep:
-        """Make the training step, all passes of it, with scaled losses.
+        """Return the training step, all passes of it, with scaled losses.
 
         The step raises TrainingError when MOST_SKIPPED iterations in a row had gradients that are not finite.
         """
@@ -77,7 +83,7 @@ class GradientGuard(Extension):
             before = [buffer.clone() for buffer in self._statistics]
             with scaled_losses(self.scale):
                 result = call(*args, **kwargs)
-            if self._skipping:
+            if self._skipping:  # forward passes have updated the statistics already
                 for buffer, value in zip(self._statistics, before, strict=True):
                     buffer.copy_(value)
                 self._skip()
@@ -128,11 +134,11 @@ class GradientGuard(Extension):
             )
 
     def state_dict(self) -> dict[str, float]:
-        """Return the scale, and counts of iterations."""
+        """Return the scale and the counts of iterations."""
         return {'scale': self.scale, 'good': self.good, 'in_a_row': self.in_a_row, 'skipped': self.skipped}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from another guard. A scale is taken over only where losses are scaled in both runs."""
+        """Load the state of another guard. Its scale is used only where losses are scaled in both runs."""
         if self.scaled and state['scale'] != 1:
             self.scale, self.good = float(state['scale']), int(state['good'])
         self.in_a_row, self.skipped = int(state['in_a_row']), int(state['skipped'])
@@ -141,8 +147,11 @@ class GradientGuard(Extension):
 def scaled_losses(scale: float) -> AbstractContextManager[None]:
     """Return a context in which every backward pass from a loss starts with `scale` in place of 1.
 
-    `Tensor.backward` goes through `torch.autograd.backward`, which reentrant checkpointing calls once more from within
-    a backward pass: what is under way already is scaled.
+    `Tensor.backward` calls `torch.autograd.backward`. Reentrant checkpointing calls that once more within a backward
+    pass, whose gradients are scaled already, so nested calls are left unscaled.
+
+    Args:
+        scale: Factor of the losses, > 0.
     """
     backward = torch.autograd.backward
     running = False
@@ -171,12 +180,13 @@ def _scaled(loss: torch.Tensor, gradient: torch.Tensor | None, scale: float) -> 
 
 
 def all_finite(gradients: list[torch.Tensor]) -> bool:
-    """Whether no gradient holds an inf or a NaN, or numbers so large that their squares are not finite."""
+    """Return whether no gradient holds an inf or a NaN, or numbers so large that their squares are not finite."""
+    # One reduction over all norms, so that the host waits for the device once, not once per parameter.
     return not gradients or bool(torch.stack(torch._foreach_norm(gradients)).isfinite().all())
 
 
 def _statistics(networks: Iterable[nn.Module]) -> Iterable[torch.Tensor]:
-    """What batch and instance norms remember of the passes, which an overflow would spoil for good."""
+    """Yield the running statistics of batch and instance norms, in which an inf or a NaN would stay forever."""
     for network in networks:
         for module in network.modules():
             if isinstance(module, nn.modules.batchnorm._NormBase):

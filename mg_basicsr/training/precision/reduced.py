@@ -1,13 +1,13 @@
-"""Extension: networks train in bfloat16 or float16, and the parts of them that need it in float32.
+"""Extension that trains networks in bfloat16 or float16, with the parts that need it in float32.
 
 While a network is in training mode, its forward pass runs under torch's autocast: convolutions and matrix products in
-the reduced type, from weights that stay in float32. Positions do not bear rounding (bfloat16 has 8 significant bits:
-at 64 pixels the next position is half a pixel away), so these keep autocast off and take and compute float32:
+the reduced type, from weights that stay in float32. Positions must not be rounded (bfloat16 has 8 significant bits: at
+64 pixels the next position is half a pixel away), so these turn autocast off, and take and compute float32:
 
 - optical flow: modules named after a flow network;
 - deformable convolution with the layers that make its offsets and masks: modules whose forward calls one;
-- warping: functions beside the network's classes that sample a grid, such as BasicSR's `flow_warp`. Autocast alone
-  would sample in float32, but at positions counted in the type of the features.
+- warping: functions in the modules of the network's classes that sample a grid, such as BasicSR's `flow_warp`.
+  Autocast alone would sample in float32, but at positions computed in the type of the features.
 
 The network's result is float32 again, and with it every loss. In evaluation mode nothing changes.
 """
@@ -46,7 +46,7 @@ EXACT = 'computed in float32 under reduced precision'
 
 
 class ReducedPrecision(Extension):
-    """Train the networks of a model in a reduced type.
+    """Extension that trains the networks of a model in a reduced type.
 
     Args:
         precision: 'bfloat16' or 'float16'.
@@ -58,7 +58,7 @@ class ReducedPrecision(Extension):
         self.precision = precision
 
     def attach(self, model: HostModel) -> list[str]:
-        """Put the trained networks under autocast.
+        """Run the trained networks under autocast.
 
         Raises:
             TrainingError: the model handles gradients itself, trains no network, or is on a device without that type.
@@ -90,7 +90,7 @@ def refuse_own_handling(model: HostModel, precision: str) -> None:
         precision: Name of the reduced type, for the message.
 
     Raises:
-        TrainingError: something does; the model's class and the reason are named.
+        TrainingError: the step scales losses or clips gradients; the message names the model's class and the reason.
     """
     reason = gradient_handling(model)
     if reason:
@@ -105,17 +105,17 @@ def refuse_own_handling(model: HostModel, precision: str) -> None:
 
 
 def check_device(device: str, precision: str) -> None:
-    """Check that torch's autocast has a type on a kind of device.
+    """Check that torch's autocast supports a type on a kind of device.
 
     Args:
         device: 'cpu' or 'cuda'.
         precision: 'bfloat16' or 'float16'.
 
     Raises:
-        TrainingError: it has not; old versions of torch would warn and train in float32.
+        TrainingError: the type is not supported there.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings():  # old versions of torch warn and train in float32
             warnings.simplefilter('error')
             torch.autocast(device, DTYPES[precision])
     except (RuntimeError, UserWarning) as error:
@@ -130,19 +130,20 @@ def check_device(device: str, precision: str) -> None:
 
 
 def reduce_precision(network: nn.Module, dtype: torch.dtype) -> list[str]:
-    """Let a network's forward passes in training mode run in a reduced type. Its weights stay float32.
+    """Run a network's forward passes in training mode in a reduced type. Its weights stay float32.
 
-    Works on this network's own modules, and on warping functions in the files of their classes, where they do the same
-    as before for networks in float32.
+    Changes this network's own modules, and warping functions in the Python modules of their classes, which have the
+    same result as before for networks in float32.
 
     Args:
         network: A network on its device; inside DistributedDataParallel, the inner module.
         dtype: torch.bfloat16 or torch.float16.
 
     Returns:
-        What stays in float32 where it is used: the names of modules within the network, then those of functions.
+        Names of what stays in float32: modules within the network, then functions.
     """
     kept = [name for name, module in network.named_modules() if name and _is_exact(name, module)]
+    # The outermost are enough: autocast is off for everything that they call.
     kept = [name for name in kept if not any(name.startswith(f'{other}.') for other in kept)]
     for name in kept:
         _around_forward(network.get_submodule(name), _in_float32)
@@ -152,7 +153,12 @@ def reduce_precision(network: nn.Module, dtype: torch.dtype) -> list[str]:
 
 
 def converted(value: Any, convert: Callable[[torch.Tensor], torch.Tensor]) -> Any:
-    """`value` with every tensor in it, however deep in lists, tuples and mappings, passed through `convert`."""
+    """Return a value with every tensor in it converted.
+
+    Args:
+        value: A tensor, or lists, tuples (named ones too) and dictionaries of values; anything else is unchanged.
+        convert: Conversion of one tensor.
+    """
     if isinstance(value, torch.Tensor):
         return convert(value)
     if isinstance(value, dict):
@@ -164,14 +170,14 @@ def converted(value: Any, convert: Callable[[torch.Tensor], torch.Tensor]) -> An
 
 
 def to_float32(tensor: torch.Tensor) -> torch.Tensor:
-    """A tensor of a reduced type as float32; any other as it is."""
+    """Return a tensor of a reduced type as float32, and any other unchanged."""
     return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor
 
 
 def _around_forward(module: nn.Module, around: Callable[[nn.Module, Forward, Any, Any], Any]) -> None:
-    """`module(...)` becomes `around(module, forward, args, kwargs)`, for this one module.
+    """Replace the forward of one module by `around(module, forward, args, kwargs)`.
 
-    A bound method, so that a copy of the module (a moving average, say) runs its own weights.
+    By a bound method, which a copy of the module (a moving average, for example) binds to itself and its weights.
     """
     own = vars(module).get('forward')
 
@@ -215,9 +221,6 @@ def _calls(function: Any, parts: tuple[str, ...]) -> bool:
     return code is not None and any(part in name for name in code.co_names for part in parts)
 
 
-# Functions
-
-
 def _classes(network: nn.Module) -> set[type]:
     found = {base for module in network.modules() for base in type(module).__mro__}
     return {cls for cls in found if not _is_torch(cls.__module__) and cls is not object}
@@ -228,10 +231,13 @@ def _is_torch(module: str) -> bool:
 
 
 def _fix_functions(cls: type) -> Iterator[str]:
-    """Functions that sample at positions, as the file of a network's class knows them, compute in float32.
+    """Let the functions that sample at positions, in the Python module of a network's class, compute in float32.
 
-    They are replaced in the files of the networks that a model trains, which look them up at each call: files import
-    `flow_warp` by its name, so that no single place holds it. Yields the names.
+    They are replaced in each module that uses them, which looks them up at each call: modules import `flow_warp` by its
+    name, so that replacing it in one place would not be enough.
+
+    Yields:
+        The functions' names.
     """
     file: Any = sys.modules.get(cls.__module__)
     known: dict[str, Any] = dict(vars(file)) if file else {}
@@ -242,11 +248,11 @@ def _fix_functions(cls: type) -> Iterator[str]:
         wrap(file, name, float32_function, EXACT)
         origin = sys.modules.get(function.__module__)
         if not _is_torch(function.__module__) and vars(origin or file).get(name) is function:
-            replace(origin, name, vars(file)[name], EXACT)  # for its neighbours, where it was written
+            replace(origin, name, vars(file)[name], EXACT)  # functions beside it call it there, such as a second warp
 
 
 def float32_function(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function, computed in float32, with its result in the type of its first floating-point tensor."""
+    """Return a function that computes in float32, with its result in the type of its first floating-point tensor."""
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:

@@ -1,8 +1,8 @@
-"""Everything that a training step may change, as it is at one moment, and the way back to it, bit by bit.
+"""Snapshot of everything that a training step may change, which can be restored bit by bit.
 
-A copy of a model would not do: BasicSR's optimisers have their `step` wrapped by a scheduler that keeps a reference to
-the original, hooks and closures refer to it too, and networks with weight norm cannot be copied at all. So the model's
-own objects are used, and put back.
+A copy of the model would not work: BasicSR's optimisers have their `step` wrapped by a scheduler that keeps a reference
+to the original, hooks and closures refer to it too, and networks with weight norm cannot be copied at all. So the
+model's own objects are used, and restored.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ _ATOMS = (type(None), bool, int, float, complex, str, bytes, type, FunctionType,
 
 
 class Snapshot:
-    """What can be reached from some objects: tensors, arrays, containers, attributes, generators of random numbers.
+    """Snapshot of all that can be reached from some objects: tensors, arrays, containers, attributes, generators.
 
-    Tensors are kept in main memory. Each storage is kept once, whole, so that views and shared weights come out right.
-    Gradients, `requires_grad` and the identity of every attribute are kept too. Not followed: functions and what they
-    close over, classes, modules of Python, and objects of the standard library other than its containers.
+    Tensors are copied to main memory. Each storage is copied once, whole, so that views and shared weights are restored
+    correctly. Gradients, `requires_grad` and the identity of every attribute are kept too. Not followed: functions and
+    their closures, classes, modules of Python, and objects of the standard library other than its containers.
 
     Args:
-        roots: Where to start.
+        roots: Objects to start from.
     """
 
     def __init__(self, *roots: Any) -> None:
         self._undo: list[Undo] = []
-        self._seen: dict[int, Any] = {}  # keeps what was seen alive, so that no other object gets its id
+        self._seen: dict[int, Any] = {}  # holds the objects, so that no other one gets the id of a deleted one
         self._storages: set[tuple[torch.device, int]] = set()
         waiting: list[Any] = list(roots)
         while waiting:
@@ -53,12 +53,12 @@ class Snapshot:
 
     @torch.no_grad()
     def restore(self) -> None:
-        """Puts everything back. Can be called again."""
+        """Restore everything. Can be called again."""
         for undo in self._undo:
             undo()
 
     def _record(self, value: Any) -> Iterable[Any]:
-        """Notes how one object is put back; returns what it holds."""
+        """Record how one object is restored, and return the objects that it holds."""
         if isinstance(value, torch.Tensor):
             return self._record_tensor(value)
         if isinstance(value, MutableMapping):
@@ -108,7 +108,7 @@ class Snapshot:
 
         def undo() -> None:
             now, then = chain.from_iterable(value.items()), chain.from_iterable(kept.items())
-            # by identity: keys may be tensors, as those of an optimiser's state
+            # By identity: keys and values may be tensors, as in an optimiser's state, and `!=` of tensors is a tensor.
             if len(value) != len(kept) or any(a is not b for a, b in zip(now, then, strict=True)):
                 value.clear()
                 value.update(kept)
@@ -146,17 +146,18 @@ def _generator_state(value: Any) -> Undo | None:
 
 @contextmanager
 def on_trial(model: Any, *others: Any) -> Iterator[None]:
-    """For the body, training steps of a BasicSR model leave no trace: no weight, gradient, statistic or number drawn.
+    """Undo, after the body of the context, all changes by training steps of a model: weights, gradients, statistics.
 
-    Rates are zero, so that any number of steps keeps the weights in range. Ranks do not exchange anything: each network
-    is used without its DistributedDataParallel, with parameters of its own which that has not attached itself to. So a
-    rank that fails leaves none waiting, and what the wrapper has noted for its first iteration is not disturbed.
+    Random generators are restored too. Rates are zero in the body, so that any number of steps keeps the weights in
+    range. Ranks exchange nothing: each network is used without its DistributedDataParallel, and with new parameters,
+    which have none of the wrapper's hooks. So a rank that fails leaves no other waiting, and the wrapper's records for
+    its first iteration are not changed.
 
-    After an exception nothing is put back: the process is expected to end.
+    After an exception nothing is restored: the process is expected to end.
 
     Args:
         model: The model, its optimisers set up.
-        others: Further objects that its step may change, such as its arguments.
+        others: Further objects that the model's step may change, such as its arguments.
     """
     snapshot = Snapshot(model, *others)
     with untouched_generators():
@@ -169,6 +170,7 @@ def on_trial(model: Any, *others: Any) -> Iterator[None]:
 
 
 def _leave_ranks(model: Any) -> None:
+    """Use the model's networks without their DistributedDataParallel, and with twins of their parameters."""
     twins: dict[Any, nn.Parameter] = {}
     for name, value in list(vars(model).items()):
         if isinstance(value, DistributedDataParallel):
@@ -176,7 +178,7 @@ def _leave_ranks(model: Any) -> None:
             _replace_parameters(value.module, twins)
     if not twins:
         return
-    model.opt['dist'] = False  # losses are averaged over the ranks otherwise
+    model.opt['dist'] = False  # otherwise BasicSR averages the logged losses over the ranks
     for optimizer in model.optimizers:
         for group in optimizer.param_groups:
             group['params'] = [twins.get(parameter, parameter) for parameter in group['params']]

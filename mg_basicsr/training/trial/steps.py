@@ -1,4 +1,4 @@
-"""Training steps made on trial: does a network take a shape, how long does a step take, and how much memory?"""
+"""Trial steps: whether a network accepts a shape, how long a step takes, and how much memory it needs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from mg_basicsr.errors import MultigridError
 
 Step = Callable[[], object]
 
-LEAST_STEPS, MOST_STEPS = 3, 30  # of a shape that are timed
+LEAST_STEPS, MOST_STEPS = 3, 30  # timed for a shape
 MESSAGE_LENGTH = 200
 
-# Memory that ran out, in the words of torch on CPUs and GPUs, of cuDNN, cuBLAS, oneDNN and C++.
+# Messages for memory that ran out, of torch on CPUs and GPUs, of cuDNN, cuBLAS, oneDNN and C++.
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|can't allocate memory|not enough memory|cannot allocate memory|ALLOC_FAILED|bad_alloc"
     r'|could not create a (memory|primitive)',
@@ -29,12 +29,12 @@ _OUT_OF_MEMORY = re.compile(
 
 
 class Failure(NamedTuple):
-    """Why a step failed.
+    """Failure of a step.
 
     Attributes:
         message: The exception on one line, and the place in the code that raised it.
-        out_of_memory: Memory ran out.
-        final: The device does not answer any more; nothing else can be tried on it.
+        out_of_memory: Whether memory ran out.
+        final: Whether the device is unusable from now on, as after a CUDA error.
     """
 
     message: str
@@ -43,17 +43,29 @@ class Failure(NamedTuple):
 
 
 class Timing(NamedTuple):
-    """Seconds of one step (the median), and the most memory of the device in use meanwhile in MiB; None on a CPU."""
+    """Time and memory of a step.
+
+    Attributes:
+        seconds: Median duration of a step in seconds.
+        peak_mib: Peak memory in use on the device in MiB; None on a CPU.
+    """
 
     seconds: float
     peak_mib: float | None
 
 
 def attempt(step: Step, device: torch.device) -> Failure | None:
-    """Makes a step and waits for its end. Memory that a failed one held is given back.
+    """Make a step and wait for its end. Free the memory of a step that fails.
+
+    Args:
+        step: Makes one training step.
+        device: Device of the model.
+
+    Returns:
+        The failure; None for a step that succeeds.
 
     Raises:
-        MultigridError: as the step raised it; it tells the user what to do already.
+        MultigridError: the step raised it; its message already names the remedy.
     """
     try:
         step()
@@ -63,15 +75,15 @@ def attempt(step: Step, device: torch.device) -> Failure | None:
         raise
     except Exception as error:
         failure = describe(error)
-        traceback.clear_frames(error.__traceback__)  # they hold what was computed so far
-    gc.collect()
+        traceback.clear_frames(error.__traceback__)  # their local variables hold activations
+    gc.collect()  # outside of the handler, which holds the exception
     if device.type == 'cuda' and not failure.final:
         torch.cuda.empty_cache()
     return failure
 
 
 def describe(error: BaseException) -> Failure:
-    """What an exception says about a step."""
+    """Return the failure that an exception of a step means."""
     text = ' '.join(str(error).split())
     kinds = (MemoryError, torch.cuda.OutOfMemoryError)
     out_of_memory = isinstance(error, kinds) or bool(_OUT_OF_MEMORY.search(text))
@@ -80,23 +92,23 @@ def describe(error: BaseException) -> Failure:
 
 
 def _place(error: BaseException) -> str:
-    """The last line of the network's own code, not torch's, that the exception came through."""
+    """Return the last line of the traceback that is not in torch's code: usually one of the network's."""
     torch_root = Path(torch.__file__).parent
     frames = [f for f in traceback.extract_tb(error.__traceback__) if torch_root not in Path(f.filename).parents]
     return f' ({Path(frames[-1].filename).name}, line {frames[-1].lineno})' if frames else ''
 
 
 def time_steps(step: Step, device: torch.device, seconds: float) -> Timing:
-    """The median time of a step after one that is not counted, and its memory.
+    """Time a training step, after one that is not counted, and measure its memory.
 
     Args:
         step: Makes one training step.
-        device: Where.
-        seconds: About how long to repeat it; at least three steps are timed, at most thirty.
+        device: Device of the model.
+        seconds: Time to spend in seconds, about; at least LEAST_STEPS are timed, at most MOST_STEPS.
     """
     if device.type == 'cuda':
         torch.cuda.reset_peak_memory_stats(device)
-    step()
+    step()  # not counted: kernels are chosen and memory is allocated
     _wait_for(device)
     times: list[float] = []
     while len(times) < LEAST_STEPS or (len(times) < MOST_STEPS and sum(times) < seconds):
