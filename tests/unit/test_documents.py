@@ -1,4 +1,4 @@
-"""Documents name paths, links, modules, commands and flags that exist; the README's plan and figures are what they are."""
+"""What documents name exists: paths, links, modules, commands, flags. The README's plan and figures are the real ones."""
 
 from __future__ import annotations
 
