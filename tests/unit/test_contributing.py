@@ -104,6 +104,15 @@ def test_missing_things_are_found() -> None:
     ]  # fmt: skip
 
 
+def test_diffs_begin_at_lines_that_are_there() -> None:
+    """Of each diff the lines that stay or go are in the file that is named last before it."""
+    parts = re.split(r'```diff\n(.*?)```', CONTRIBUTING, flags=re.DOTALL)
+    assert len(parts) > 10
+    for before, diff in zip(parts[::2], parts[1::2], strict=False):
+        lines = (ROOT / [path for path in PATH.findall(before) if path.endswith('.py')][-1]).read_text().splitlines()
+        assert [line for line in diff.splitlines() if line[0] != '+' and line[1:] not in lines] == []
+
+
 def test_the_table_of_the_walks() -> None:
     """docs/architecture.md says how many files each walk has, and how often it turns back up."""
     told = re.findall(r'^\| (.+?) \| (\d+) \| (\d+) \|', section(ARCHITECTURE, '## The four walks'), re.MULTILINE)

@@ -1,4 +1,4 @@
-"""What documents name exists: paths, links, modules, commands, flags. The README's plan and figures are the real ones."""
+"""What documents name exists: paths, links, modules, commands, flags. The README's plan and figures are real."""
 
 from __future__ import annotations
 
