@@ -46,8 +46,8 @@ test-one: env
 	"$(BIN)/python" -m pytest $(or $(T),$(error say which: make test-one T=tests/unit/schedule)) $(ARGS)
 
 docs-check: env
-	"$(BIN)/python" -m pytest tests/unit/test_contributing.py tests/unit/test_docstrings.py \
-	    tests/unit/test_options_files.py tests/unit/config/test_options_document.py $(ARGS)
+	"$(BIN)/python" -m pytest tests/unit/test_contributing.py tests/unit/test_documents.py \
+	    tests/unit/test_docstrings.py tests/unit/test_options_files.py tests/unit/config/test_options_document.py $(ARGS)
 
 examples: env
 	"$(BIN)/python" -m pytest tests/integration/test_examples.py tests/unit/config/presets/test_outside_presets.py $(ARGS)
