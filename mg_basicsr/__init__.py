@@ -1,7 +1,7 @@
 """Multigrid training for video super-resolution with BasicSR.
 
-Importing the package is one of the three ways in: `import mg_basicsr` at the top of a training script makes the
-`multigrid:` block of its options file work. It returns at once; BasicSR's modules are hooked when they are imported.
+There are three ways to use the package; this is one: `import mg_basicsr` at the top of a training script makes the
+`multigrid:` block of its options file work. It loads little; BasicSR's modules are hooked when they are imported.
 
 Most names below can be used without BasicSR's train loop, and without BasicSR; each is imported when it is first used.
 """
@@ -16,7 +16,7 @@ from mg_basicsr.host.install import install
 
 install()
 
-# public name: 'module:attribute' that it stands for
+# public name: 'module:attribute' of the object
 _PUBLIC = {
     # registered with BasicSR
     'SAMPLER_REGISTRY': 'mg_basicsr.host.registered:SAMPLER_REGISTRY',
@@ -49,7 +49,11 @@ __all__ = ['__version__', *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what a public name stands for, when it is first used."""
+    """Import the object of a public name at its first use.
+
+    Raises:
+        AttributeError: the package has no such name.
+    """
     if name not in _PUBLIC:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     module, _, attribute = _PUBLIC[name].partition(':')

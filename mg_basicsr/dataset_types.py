@@ -1,4 +1,4 @@
-"""The one table of training sets: which of BasicSR's dataset types are known, and how LQ frames are made from GT."""
+"""Table of training sets: the types of BasicSR that are known, and the ways in which LQ frames are made from GT."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ SEPTUPLET = 7  # frames of a Vimeo-90K sequence
 
 @dataclass(frozen=True)
 class DatasetType:
-    """A dataset type whose files we read ourselves.
+    """Dataset type whose files this package reads itself.
 
     Attributes:
-        layout: Names and places of its files: 'reds', 'vimeo' or 'images' (see data/listing).
-        dataset: Our class for it, as `module:class`: the table is read without torch, which the class needs.
-        frames: Frames that every sequence has, so that `num_frame` can be left out and is at most this; None where the
-            sequences differ and `num_frame` is needed.
-        sliding_window: A sample has one GT frame, the center of an odd number of LQ frames.
-        can_mirror: With `flip_sequence` the reversed clip follows the clip.
+        layout: Names and places of the files: 'reds', 'vimeo' or 'images' (see data/listing).
+        dataset: Class of this package, as `module:class`: the table is read without torch, which the class needs.
+        frames: Frames of every sequence, so that `num_frame` can be left out and is at most this; None if sequences
+            differ and `num_frame` is required.
+        sliding_window: Whether a sample has one GT frame, the center of an odd number of LQ frames.
+        can_mirror: Whether `flip_sequence` is supported: the reversed clip follows the clip.
     """
 
     layout: str
@@ -37,7 +37,7 @@ VIMEO_CLIPS = DatasetType(
 VIMEO_WINDOWS = DatasetType('vimeo', 'mg_basicsr.data.datasets.vimeo:Vimeo90K', frames=SEPTUPLET, sliding_window=True)
 IMAGES = DatasetType('images', 'mg_basicsr.data.datasets.images:PairedImage', frames=1)
 
-# BasicSR's types that ours replace, and the registered names of ours.
+# Types of BasicSR that this package's replace, and the registered names of this package's.
 TYPES: Mapping[str, DatasetType] = {
     'REDSRecurrentDataset': REDS_CLIPS,
     'REDSDataset': REDS_WINDOWS,
@@ -48,24 +48,28 @@ TYPES: Mapping[str, DatasetType] = {
     'MultigridVimeo90KDataset': VIMEO_CLIPS,
 }
 
-# What a registered name of ours stands for with `recurrent: false`.
+# Types of this package's registered names with `recurrent: false`.
 WINDOWED: Mapping[str, DatasetType] = {
     'MultigridREDSDataset': REDS_WINDOWS,
     'MultigridVimeo90KDataset': VIMEO_WINDOWS,
 }
 
-# The registered name of the adapter around the dataset type that `base_type` names.
+# Registered name of the adapter around the dataset type that `base_type` names.
 ADAPTER = 'MultigridDataset'
 
 # Options of PairedImageDataset that BasicSR applies to float32 images: only its own class can apply them.
 CONVERSIONS = ('color', 'mean', 'std')
 
-# How LQ can be made from GT, and the one scale that it is defined for; None for any.
+# Ways to make LQ from GT, and the only scale for which each is defined; None for any.
 DEGRADATIONS: Mapping[str, int | None] = {'bicubic': None, 'bd': 4}
 
 
 def exists_for(degradation: str, scale: int) -> bool:
     """Return whether a degradation of the table is defined for a scale.
+
+    Args:
+        degradation: 'bicubic' or 'bd'.
+        scale: GT pixels per LQ pixel and axis.
 
     >>> exists_for('bicubic', 3), exists_for('bd', 3), exists_for('bd', 4)
     (True, False, True)

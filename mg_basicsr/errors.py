@@ -1,8 +1,8 @@
-"""The package's exceptions: everything that a user or a damaged file can cause.
+"""Exceptions of the package, for errors that a user or a damaged file causes.
 
-An error is a list of problems, each told in up to three lines: what is wrong (with the dotted option path or the file,
-and the value), what is allowed, and what to do. Programs built on this package can catch `MultigridError`; the command
-line prints it without a traceback and ends with exit code 2, and so does whatever the host calls (`fail`,
+An error is a list of problems, each printed in up to three lines: what is wrong (with the dotted option path or the
+file, and the value), what is allowed, and the remedy. Programs built on this package can catch `MultigridError`; the
+command line prints it without a traceback and ends with exit code 2, and so do functions that the host calls (`fail`,
 `ending_cleanly`).
 """
 
@@ -20,14 +20,14 @@ Result = TypeVar('Result')
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong, as it is printed: `option: what`, then `allowed` and `remedy` on lines of their own.
+    """Problem of an input. It is printed as `option: what`, then `allowed` and `remedy`, each on a separate line.
 
     Attributes:
-        option: What the problem is about: a dotted option path (`multigrid.spatial`), a flag of the command line, or a
-            file; empty if it is none of these.
-        what: What is wrong with it, with its value.
-        allowed: What is allowed, or needed.
-        remedy: What to do.
+        option: Subject of the problem: a dotted option path (`multigrid.spatial`), a flag of the command line, or a
+            file; empty for other subjects.
+        what: Description of the problem, with the value.
+        allowed: Values that are allowed, or needed.
+        remedy: Action that solves the problem.
     """
 
     option: str
@@ -41,13 +41,18 @@ class Problem(NamedTuple):
 
 
 class MultigridError(Exception):
-    """Base of all errors that are the input's fault. Holds one or more problems."""
+    """Base of all errors that an input causes.
+
+    Args:
+        problems: One or more problems.
+    """
 
     def __init__(self, *problems: Problem) -> None:
-        super().__init__(*problems)  # args = problems: the error survives pickling, so workers can send it
+        super().__init__(*problems)  # args = problems: such an error can be pickled, so that workers can send it
 
     @property
     def problems(self) -> tuple[Problem, ...]:
+        """Problems of the error."""
         return self.args
 
     def __str__(self) -> str:
@@ -55,25 +60,32 @@ class MultigridError(Exception):
 
 
 class ConfigError(MultigridError):
-    """An options file, its `multigrid:` block, or a command line that cannot be used as it is."""
+    """Error of an options file, its `multigrid:` block, or a command line that cannot be used."""
 
 
 class DataError(MultigridError):
-    """A frame, clip list, database or store that is missing, damaged, or does not fit the options."""
+    """Error of a frame, clip list, database or store that is missing, damaged, or does not fit the options."""
 
 
 class TrainingError(MultigridError):
-    """A model, network or machine that cannot run what the plan asks for."""
+    """Error of a model, network or machine that cannot run the plan."""
 
 
 def fail(error: MultigridError) -> NoReturn:
-    """End the process with exit code 2 and the error on standard error, without a traceback."""
+    """Print an error to standard error, without a traceback, and end the process.
+
+    Raises:
+        SystemExit: always, with exit code 2.
+    """
     print(f'\n{error}', file=sys.stderr, flush=True)
     raise SystemExit(EXIT_CODE) from None
 
 
 def ending_cleanly(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Wrap a function that the host calls, which does not know `MultigridError`: this error ends the process."""
+    """Return a function that ends the process at a `MultigridError`, for functions that the host calls.
+
+    The host does not know this exception, and would end with a traceback or continue.
+    """
 
     @functools.wraps(function)
     def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:

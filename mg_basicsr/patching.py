@@ -1,7 +1,7 @@
-"""The only way in which this package replaces attributes of modules, classes and objects that are not its own.
+"""Patching: the only way in which this package replaces attributes of modules, classes and objects of other packages.
 
-Every replacement is recorded with its reason, so that all that are in force can be listed and undone. Functions that a
-repository lacks, and which could therefore not be replaced, are recorded with what is lost.
+Every patch is recorded with its reason, so that all patches in force can be listed and undone. Functions that a
+repository lacks, and which could therefore not be replaced, are recorded with the missing effect.
 
     wrap(module, 'BaseModel.validation', make, 'a signal ends a validation', lost='a signal waits for its end')
     for patch in in_force():
@@ -22,19 +22,19 @@ from mg_basicsr.errors import ConfigError, Problem
 
 Function = Callable[..., Any]
 
-_REASONS = '_mg_basicsr_patches'  # attribute of a replacement: why it and what lies below it were put in place
+_REASONS = '_mg_basicsr_patches'  # attribute of a replacement: reasons of this patch and of those that it wraps
 
 
 class Patch(NamedTuple):
-    """One attribute, or one entry of a dictionary, that was replaced.
+    """Replaced attribute, or replaced entry of a dictionary.
 
     Attributes:
-        owner: Returns the module, class, object or dictionary; None once an object is gone.
+        owner: Returns the module, class, object or dictionary; None once an object is deleted.
         name: The attribute or key.
-        reason: Why it was replaced; also what keeps a second replacement for the same reason out.
-        original: What was there; None together with `inherited`.
-        inherited: The owner had the attribute from a class, or not at all, so that undoing it deletes the owner's own.
-        place: The attribute's full name, for people.
+        reason: Purpose of the patch; it also identifies the patch, so that it is not applied twice.
+        original: The former value; None together with `inherited`.
+        inherited: Whether the owner had the attribute from a class, or not at all, so that undoing deletes it there.
+        place: Full name of the attribute, for output.
     """
 
     owner: Callable[[], Any]
@@ -49,13 +49,13 @@ class Patch(NamedTuple):
 
 
 class Missing(NamedTuple):
-    """One function that a repository lacks, so that it could not be replaced.
+    """Function that a repository lacks, so that it could not be replaced.
 
     Attributes:
-        place: Its full name.
-        file: The module's file in the repository.
-        lost: What does not work without it.
-        required: No run with a plan can do without it.
+        place: Full name of the function.
+        file: File of the module in the repository.
+        lost: Effect that is missing without it.
+        required: Whether runs with a plan need it.
     """
 
     place: str
@@ -74,19 +74,19 @@ _missing: list[Missing] = []
 def wrap(
     owner: Any, name: str, make: Callable[[Function], Function], reason: str, *, required: bool = False, lost: str = ''
 ) -> bool:
-    """Put `make(original)` in the place of the function `owner.name`. A second time for the same reason does nothing.
+    """Replace the function `owner.name` by `make(original)`. A second call for the same reason does nothing.
 
     Args:
         owner: A module, class or object.
-        name: The attribute; dotted if it belongs to something inside the owner (`BaseModel.validation`).
-        make: From the original function to its replacement, which gets the original's name and docstring.
-        reason: What the replacement is for, in a few words.
-        required: No run with a plan can do without it; see `refuse_missing`.
-        lost: What does not work where the owner lacks it. Without it, and unless it is required, a function that is
-            missing is passed over: there is nothing to replace.
+        name: The attribute; dotted if it belongs to an object inside the owner (`BaseModel.validation`).
+        make: Maps the original function to its replacement, which gets the original's name and docstring.
+        reason: Purpose of the replacement, in a few words.
+        required: Whether runs with a plan need it; see `refuse_missing`.
+        lost: Effect that is missing if the owner lacks the function. Without this text, and if it is not required,
+            a missing function is not recorded.
 
     Returns:
-        Whether the function is wrapped now: False where the owner lacks it.
+        Whether the function is wrapped now; False if the owner lacks it.
     """
     *path, last = name.split('.')
     holder = owner
@@ -106,19 +106,26 @@ def wrap(
 
 
 def replace(owner: Any, name: str, value: Any, reason: str) -> None:
-    """Put a value in the place of `owner.name`, or of `owner[name]` in a dictionary. It may not exist yet."""
+    """Replace `owner.name`, or `owner[name]` in a dictionary, or add it.
+
+    Args:
+        owner: A module, class, object or dictionary.
+        name: The attribute or key.
+        value: The new value.
+        reason: Purpose of the replacement, in a few words.
+    """
     own = owner if isinstance(owner, dict) else vars(owner)
     _in_force.append(Patch(_reference(owner), name, reason, own.get(name), name not in own, _place(owner, name)))
     _set(owner, name, value)
 
 
 def in_force() -> list[Patch]:
-    """Every patch of this process, oldest first, without those of objects that are gone."""
+    """Return every patch of this process, oldest first, without those of deleted objects."""
     return [patch for patch in _in_force if patch.owner() is not None]
 
 
 def undo(count: int = 0) -> None:
-    """Take patches back, the newest first, until `count` are left; with none left, `missing()` is empty as well."""
+    """Undo patches, the newest first, until `count` are left; with none left, `missing()` is empty as well."""
     while len(_in_force) > count:
         patch = _in_force.pop()
         owner = patch.owner()
@@ -133,9 +140,9 @@ def note_missing(owner: Any, name: str, lost: str, *, required: bool = False) ->
 
     Args:
         owner: The module, class or object.
-        name: The attribute, dotted if it belongs to something inside the owner.
-        lost: What does not work without it.
-        required: No run with a plan can do without it.
+        name: The attribute, dotted if it belongs to an object inside the owner.
+        lost: Effect that is missing without it.
+        required: Whether runs with a plan need it.
     """
     lacking = Missing(_place(owner, name), _file(owner), lost, required)
     if lacking not in _missing:
@@ -143,15 +150,15 @@ def note_missing(owner: Any, name: str, lost: str, *, required: bool = False) ->
 
 
 def missing() -> list[Missing]:
-    """Every function that was to be replaced and is missing."""
+    """Return every function that could not be replaced because it is missing."""
     return list(_missing)
 
 
 def refuse_missing() -> None:
-    """Check that nothing required is missing. Called where a run with a plan is active.
+    """Check that no required function is missing. Called when a run with a plan is active.
 
     Raises:
-        ConfigError: something is; the repository's file and the method are named.
+        ConfigError: a function is missing; the message names it and the repository's file.
     """
     problems = [
         Problem(
@@ -169,7 +176,13 @@ def refuse_missing() -> None:
 
 @contextmanager
 def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Replace `owner.name` for the body. It is not listed, since it ends by itself."""
+    """Replace `owner.name` for the body of the context. It is not recorded, since it always ends.
+
+    Args:
+        owner: A module, class or object.
+        name: The attribute.
+        value: The new value.
+    """
     own = vars(owner)
     inherited, original = name not in own, own.get(name)
     setattr(owner, name, value)
@@ -196,8 +209,8 @@ def _restore(owner: Any, name: str, original: Any, inherited: bool) -> None:
 
 
 def _reference(owner: Any) -> Callable[[], Any]:
-    """Objects are not kept alive by their patches; modules, classes and dictionaries are those of the process."""
-    if isinstance(owner, (ModuleType, type, dict)):
+    """Return a function that returns the owner of a patch: weakly for objects, which patches must not keep alive."""
+    if isinstance(owner, (ModuleType, type, dict)):  # these live as long as the process
         return lambda: owner
     return weakref.ref(owner)
 

@@ -1,7 +1,7 @@
 """Options of the training set, `datasets.train`: read once, for the plan and for the data sets.
 
-Names and defaults are BasicSR's (docs/DatasetPreparation.md and the classes in basicsr/data). What a value may be is
-what BasicSR accepts, which converts nothing: a crop of 256.0 pixels fails there.
+Names and defaults are BasicSR's (docs/DatasetPreparation.md and the classes in basicsr/data). Allowed values are those
+that BasicSR accepts without any conversion: a crop of 256.0 pixels fails there.
 """
 
 from __future__ import annotations
@@ -41,26 +41,30 @@ CHANNELS = list_of(host_number, 'a list of numbers, one for each channel')
 
 @dataclass(frozen=True, slots=True)
 class TrainSetOptions:
-    """Options of one training set that our data sets read.
+    """Options of one training set, for this package's data sets.
 
     Attributes:
-        dataroot_gt, dataroot_lq: Folders of PNGs, or LMDB folders.
+        dataroot_gt: Folder of GT PNGs, or LMDB folder.
+        dataroot_lq: Folder of LQ PNGs, or LMDB folder.
         dataroot_flow: Quantised flows (REDS sliding window only), or None.
         meta_info_file: List of sequences or images, or None (images found by listing the folder).
         backend: 'disk', 'lmdb' or 'store'.
         store: Folder of the crop store, with backend 'store'.
         val_partition: 'REDS4', 'official' or None.
-        test_mode: Take the validation clips instead of the others (REDS recurrent only).
+        test_mode: Whether to use the validation clips instead of the others (REDS recurrent only).
         num_frame: Frames of a full-size clip; None for the whole clip (-1 in the file).
         gt_size: Edge of the full-size GT crop in pixels; a multiple of `scale`.
         scale: GT pixels per LQ pixel and axis.
         interval_list: Steps between neighbouring frames to choose from, each >= 1.
-        random_reverse: Play half of the clips backwards.
-        use_hflip, use_rot: Flip left-right; flip top-bottom and transpose. Half of the clips each.
-        flip_sequence: Append the reversed clip (Vimeo recurrent only).
+        random_reverse: Whether half of the clips are reversed in time.
+        use_hflip: Whether half of the clips are flipped left-right.
+        use_rot: Whether half of the clips are flipped top-bottom, and half transposed.
+        flip_sequence: Whether the reversed clip is appended (Vimeo recurrent only).
         filename_tmpl: Name of an LQ image, without extension, from that of its GT image.
-        color, mean, std: Conversions of BasicSR's PairedImageDataset, or None.
-        degradation: How LQ was made from GT, 'bicubic' or 'bd', where that is known; not an option of BasicSR.
+        color: Conversion of BasicSR's PairedImageDataset, or None.
+        mean: Mean that BasicSR's PairedImageDataset subtracts from each channel, or None.
+        std: Divisor that BasicSR's PairedImageDataset applies to each channel, or None.
+        degradation: How LQ was made from GT, 'bicubic' or 'bd'; None if unknown. Not an option of BasicSR.
     """
 
     dataroot_gt: str
@@ -87,14 +91,14 @@ class TrainSetOptions:
 
     @classmethod
     def parse(cls, block: Mapping[str, Any], scale: object) -> TrainSetOptions:
-        """Read the options for a data set of the caller's choice: `type` has no meaning.
+        """Read the options for a data set of the caller's choice: `type` is ignored.
 
         Args:
             block: BasicSR's `datasets.train` dictionary.
-            scale: The file's top-level `scale`.
+            scale: Top-level `scale` of the file.
 
         Raises:
-            ConfigError: With every problem of the block, each under its dotted path.
+            ConfigError: values cannot be used; it holds every problem, each under its dotted path.
         """
         problems = Problems()
         section = Section(BLOCK, block, problems)
@@ -109,17 +113,17 @@ class TrainSetOptions:
 
 @dataclass(frozen=True)
 class TrainSet:
-    """A training set as an options file describes it.
+    """Training set of an options file.
 
     Attributes:
-        name: Its `type`.
+        name: Type of the set.
         gt_size: Edge of the full-size GT crop in pixels; a multiple of `scale`.
         scale: GT pixels per LQ pixel and axis.
         frames: Frames of a full-size sample as the network sees them, a mirrored half included.
-        kind: The entry of its type in the table; None for a type that only the host knows.
-        options: What our data set reads; None where the host's own is adapted.
-        mirrored: The reversed clip follows the clip.
-        sliding_window: One GT frame per sample: the network takes this number of frames and no other.
+        kind: Entry of the type in the table; None for a type that only the host knows.
+        options: Options of this package's data set; None if the host's own is adapted.
+        mirrored: Whether the reversed clip follows the clip.
+        sliding_window: Whether a sample has one GT frame: then the network accepts only this number of frames.
     """
 
     name: str
@@ -133,10 +137,10 @@ class TrainSet:
 
 
 def train_set_of(options: Mapping[str, Any]) -> TrainSet:
-    """Return the training set of a whole options file, `options`.
+    """Return the training set of an options file.
 
     Raises:
-        ConfigError: With every problem of it.
+        ConfigError: the set cannot be used; it holds every problem.
     """
     problems = Problems()
     train_set = read_train_set(Section('', options, problems))
@@ -147,8 +151,8 @@ def train_set_of(options: Mapping[str, Any]) -> TrainSet:
 def read_train_set(file: Section) -> TrainSet:
     """Read `datasets.train` and `scale`; every problem is added to those of `file`, the whole options file.
 
-    Of a type that only the host knows, no more is read than a plan needs: such a type is taken to be recurrent if it
-    has a `num_frame`, and an image set otherwise. The adapter checks what it delivers.
+    For a type that only the host knows, only the options that a plan needs are read: such a type is treated as
+    recurrent if it has a `num_frame`, and as an image set otherwise. The adapter checks its samples.
     """
     scale = file.read('scale', COUNT, 1, default=1)
     section = file.section('datasets').section('train')
@@ -178,7 +182,7 @@ def read_train_set(file: Section) -> TrainSet:
 def read_batch_size(file: Section) -> int:
     """Read `batch_size_per_gpu` of `datasets.train`: clips per iteration on each rank.
 
-    What else the host makes its loader from is checked as well, since wrong values would end the run when it starts.
+    The other options of the host's loader are checked as well, since wrong values would end the run when it starts.
     """
     section = file.section('datasets').section('train')
     section.read('num_worker_per_gpu', optional(strict_integer(0)), None)
@@ -188,7 +192,12 @@ def read_batch_size(file: Section) -> int:
 
 
 def gt_size_problem(gt_size: int, scale: int) -> Problem:
-    """Return the problem of a GT crop of `gt_size` pixels, not a whole number of LQ pixels at this scale."""
+    """Return the problem of a GT crop that is not a whole number of LQ pixels.
+
+    Args:
+        gt_size: Edge of the crop in pixels.
+        scale: GT pixels per LQ pixel and axis.
+    """
     return Problem(
         f'{BLOCK}.gt_size',
         f'{gt_size} is not a multiple of scale: {scale}',
@@ -208,7 +217,12 @@ def window_problem(frames: int) -> Problem:
 
 
 def lmdb_problem(key: str, root: str) -> Problem:
-    """Return the problem of an LMDB whose name BasicSR does not take for one; `key` is the option, `root` its value."""
+    """Return the problem of an LMDB whose name does not end in .lmdb, as BasicSR requires.
+
+    Args:
+        key: Option of `datasets.train`.
+        root: Value of the option.
+    """
     return Problem(
         f'{BLOCK}.{key}',
         f'{root} is not named like an LMDB',
@@ -218,7 +232,7 @@ def lmdb_problem(key: str, root: str) -> Problem:
 
 
 def unknown_degradation(where: str) -> Problem:
-    """Return the problem of crops that are to be resampled while nothing says how LQ follows from GT.
+    """Return the problem of crops that are to be resampled although the degradation is unknown.
 
     Args:
         where: Path of the LQ frames, or of the store.
@@ -232,21 +246,21 @@ def unknown_degradation(where: str) -> Problem:
 
 
 def _kind(section: Section, name: str) -> DatasetType | None:
-    """Return the entry of a type; `recurrent` chooses the form of ours."""
+    """Return the entry of a type; the option `recurrent` chooses between the two of this package's types."""
     if name in WINDOWED and not section.read('recurrent', boolean, True, default=True):
         return WINDOWED[name]
     return TYPES.get(name)
 
 
 def _own_options(section: Section, kind: DatasetType | None, scale: int) -> TrainSetOptions:
-    """Read the options of one of our data sets; without a kind, what none of them needs may be absent."""
+    """Read the options of one of this package's data sets; without a kind, only those that all need are required."""
     with_list = kind is not None and kind.layout != 'images'  # images can be found by listing their folder
     meta_info_file: Parser[str | None] = path if with_list else optional(path)
     partition: Parser[str | None] = choice(*PARTITIONS) if kind and kind.layout == 'reds' else optional(text)
     backend = section.section('io_backend', default={})
     backend_name = backend.read('type', choice(*BACKENDS), 'disk')
     options = TrainSetOptions(
-        dataroot_gt=os.path.expanduser(section.read('dataroot_gt', path, '')),  # as BasicSR does with these two
+        dataroot_gt=os.path.expanduser(section.read('dataroot_gt', path, '')),  # BasicSR expands only these two
         dataroot_lq=os.path.expanduser(section.read('dataroot_lq', path, '')),
         dataroot_flow=section.read('dataroot_flow', optional(path), None),
         meta_info_file=section.read('meta_info_file', meta_info_file, None),
@@ -284,7 +298,7 @@ def _check_for_kind(section: Section, kind: DatasetType, options: TrainSetOption
 
 
 def _num_frame(section: Section, kind: DatasetType | None) -> int | None:
-    """Read `num_frame`; None for whole sequences, and where it has no meaning."""
+    """Read `num_frame`; None for whole sequences, and for sets without it."""
     if kind is None:
         return section.read('num_frame', optional(COUNT), None)
     if kind.layout == 'images':
@@ -302,15 +316,15 @@ def _gt_size(section: Section, scale: int) -> int:
 
 
 def or_whole(parser: Parser[int]) -> Parser[int | None]:
-    """Parse a number of frames; None and -1 stand for all frames of a sequence."""
+    """Return a parser of a number of frames that parses None and -1 as None: all frames of a sequence."""
     return lambda value: None if value is None or (type(value) is int and value == -1) else parser(value)
 
 
 def template(value: Any) -> str:
-    """Parse the template of a name, such as '{}x4', of which {} is the GT image's.
+    """Parse the template of a name, such as '{}x4', in which {} is the GT image's name.
 
     Raises:
-        ValueError: it is no text, or has other fields.
+        ValueError: the value is not text, or has other fields.
     """
     try:
         text(value).format('name')

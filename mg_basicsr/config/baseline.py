@@ -1,4 +1,4 @@
-"""The baseline: the run that an options file describes without its `multigrid:` block."""
+"""Reading of the baseline: the run that an options file describes without its `multigrid:` block."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mg_basicsr.schedule.baseline import Baseline
 from mg_basicsr.schedule.lr import Constant, CosineRestart, Curve, MultiStep
 from mg_basicsr.train_set import TrainSet
 
-# the host makes its scheduler from these values and converts none
+# BasicSR makes its scheduler from these values without any conversion.
 PERIODS = list_of(host_integer(1), 'a list of integers >= 1')
 ITERATIONS = list_of(host_integer(0), 'a list of integers >= 0')
 MILESTONES = list_of(host_integer(0), 'a list of integers >= 0', empty=True)
@@ -29,13 +29,13 @@ UNKNOWN_CURVE = Constant()
 
 
 def parse_baseline(train_set: TrainSet, train: Section, clips: int, per_rank: int) -> Baseline:
-    """Return the baseline. Every problem is added to those of `train`; what could not be read is then a placeholder.
+    """Return the baseline. Problems are added to those of `train`; a value with a problem is replaced by a placeholder.
 
     Args:
         train_set: The training set.
         train: Section `train`.
         clips: Clips per iteration that the file was made for, all ranks together.
-        per_rank: Of these, each rank's share.
+        per_rank: Clips per iteration on each rank.
     """
     optimiser = train.section('optim_g')
     lr = optimiser.read('lr', positive, 1.0)
@@ -74,7 +74,7 @@ def _host_curve(scheduler: Section, lr: float) -> tuple[Curve, float]:
         restarts: tuple[int, ...] = scheduler.read('restarts', ITERATIONS, (0,), default=[0])
         ordered = sorted(zip(restarts, _weights(scheduler, 'restarts', len(restarts)), strict=False))
         return MultiStep(milestones, gamma, tuple(at for at, _ in ordered), tuple(weight for _, weight in ordered)), 0.0
-    # BasicSR's forks have schedulers of their own; the plan needs the curve only for `lr_schedule: host`
+    # Not a problem: forks of BasicSR have other schedulers, and a plan needs the curve only for `lr_schedule: host`.
     return UNKNOWN_CURVE, scheduler.read('eta_min', non_negative, 0.0, default=0)
 
 
@@ -97,12 +97,12 @@ def _per_period(scheduler: Section, key: str, count: int, default: int, of: str 
 
 
 def check_host_curve(path: str, base: Baseline, problems: Problems) -> None:
-    """Add a problem where an option asks for the file's own schedule and that is not known.
+    """Add a problem if an option asks for the file's own schedule, and that is not known.
 
     Args:
         path: Dotted path of the option.
         base: The run that the file describes.
-        problems: Where the problem is added.
+        problems: Collection to which the problem is added.
     """
     if base.host_curve is UNKNOWN_CURVE:
         problems.add(

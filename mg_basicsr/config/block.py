@@ -1,4 +1,4 @@
-"""The keys of the `multigrid:` block that every preset has; a preset's module declares its own in a subclass."""
+"""Keys of the `multigrid:` block that every preset has. The module of a preset declares further keys in a subclass."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _sub_batch(value: Any) -> int:
 
 @dataclass(frozen=True)
 class Block:
-    """A validated `multigrid:` block; docs/options.md says more of each key, and what None means as a default.
+    """Validated `multigrid:` block. See docs/options.md for details of each key, and for the meaning of None.
 
     Attributes:
         preset: Name of the preset.
@@ -34,20 +34,20 @@ class Block:
         max_clips: Most clips of the full shape in one pass on one rank.
         warmup_iter: Iterations of warm-up; -1 or 0 for none.
         precision: Type in which networks compute while they train.
-        uint8_transfer: Whether crops travel to the device as 8-bit integers.
-        channels_last: Whether weights lie in memory channels last.
+        uint8_transfer: Whether crops are copied to the device as 8-bit integers.
+        channels_last: Whether weights are stored channels last.
         fused_optimizer: Whether all parameters are updated in one kernel.
         compile: Whether the parts of networks are compiled.
         tf32: Whether GPUs compute in TensorFloat-32.
         cudnn_benchmark: Whether cuDNN tries its kernels on each new shape.
-        sub_batch_norm: Clips that batch norm takes its statistics over; 0 for the whole batch.
+        sub_batch_norm: Clips over which batch norm computes its statistics; 0 for the whole batch.
         store: Path of the crop store.
         check: Whether every shape is tried before the first iteration.
         temporal_stride: Whether short clips take every k-th frame.
         spatial_stride: Whether small crops show a larger part of the frame, resampled.
         degradation: How LQ was made from GT.
-        on_bad_frame: What a frame that cannot be read does.
-        keep_last: Checkpoints kept.
+        on_bad_frame: Reaction to a frame that cannot be read: error or skip_clip.
+        keep_last: Number of checkpoints that are kept.
     """
 
     preset: str

@@ -1,4 +1,4 @@
-"""What a block needs of the training set, as far as the options tell."""
+"""Checks that the training set supports the keys of a block, as far as the options show."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from mg_basicsr.train_set import BLOCK, TrainSet, unknown_degradation
 
 
 def check_data_needs(block: Block, train_set: TrainSet, problems: Problems) -> None:
-    """Add problems of keys of the block that the training set cannot serve.
+    """Add a problem for every key of a block that the training set does not support.
 
-    Only our own datasets read a store, leave frames out and resample crops; the last needs to know how LQ was made,
-    which a store may tell when it is opened.
+    Only this package's datasets read a store, leave frames out and resample crops. Resampling needs to know how LQ was
+    made, which may be recorded in a store.
+
+    Args:
+        block: The block.
+        train_set: The training set.
+        problems: Collection to which problems are added.
     """
     options = train_set.options
     if options is None:
@@ -20,7 +25,7 @@ def check_data_needs(block: Block, train_set: TrainSet, problems: Problems) -> N
     elif block.spatial_stride and options.dataroot_flow:
         problems.add(
             'multigrid.spatial_stride',
-            f'true, but {BLOCK}.dataroot_flow gives flow for LQ frames as they are',
+            f'true, but {BLOCK}.dataroot_flow gives flow for LQ frames that are not resampled',
             'allowed: datasets without flow files',
             f'remove {BLOCK}.dataroot_flow or spatial_stride',
         )
@@ -29,7 +34,7 @@ def check_data_needs(block: Block, train_set: TrainSet, problems: Problems) -> N
 
 
 def _check_adapted(block: Block, name: str, problems: Problems) -> None:
-    """Add problems of keys that the host's own dataset, which is adapted, cannot follow."""
+    """Add a problem for every key that the host's own dataset, which is adapted, does not support."""
     if block.store:
         problems.add(
             'multigrid.store',

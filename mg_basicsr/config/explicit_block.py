@@ -1,4 +1,4 @@
-"""A resolved plan as an options block that anyone can paste, edit and train."""
+"""Conversion of a resolved plan to a block of preset `stages`, which can be pasted into an options file and edited."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mg_basicsr.config.resolve import Settings
 
 
 class _Flow(dict[str, Any]):
-    """A mapping that is printed on one line."""
+    """Mapping that is printed on one line."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """A dumper of its own, so that its representers are not added to PyYAML's."""
+    """Separate dumper, so that the representers below are not added to PyYAML's."""
 
 
 def _represent_flow(dumper: yaml.SafeDumper, data: _Flow) -> yaml.Node:
@@ -30,7 +30,7 @@ def _represent_flow(dumper: yaml.SafeDumper, data: _Flow) -> yaml.Node:
 def _represent_float(dumper: yaml.SafeDumper, value: float) -> yaml.Node:
     """Write the shortest text that reads back as the same float.
 
-    YAML 1.1 wants a point and a sign: 2.0e-04, not 2e-04.
+    YAML 1.1 needs a point and a sign: 2.0e-04, not 2e-04.
     """
     text = repr(value)
     mantissa, e, exponent = text.partition('e')
@@ -48,8 +48,8 @@ def explicit_block(section: Mapping[str, Any], settings: Settings, known_degrada
     """Return the block in preset `stages`, as YAML: same plan, every stage written out.
 
     Args:
-        section: The block as the user wrote it; its keys that every preset has are kept.
-        settings: What it was resolved to.
+        section: The block as written by the user; keys that every preset has are kept.
+        settings: The resolved options file.
         known_degradation: Whether the degradation is known from the set's store.
     """
     kept = {spec.name for spec in fields(Block)} - {'preset'}

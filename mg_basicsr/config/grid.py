@@ -1,4 +1,4 @@
-"""The sampling grid that a block asks for, checked against what the dataset can give."""
+"""Sampling grid of a block, checked against the dataset."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from mg_basicsr.schedule.grid import Grid
 
 
 def wanted_grid(block: Block, base: Baseline) -> Grid:
-    """Return the grid as the block has it, or as its preset does.
+    """Return the grid of a block; keys that it does not set are those of its preset.
 
     Args:
         block: The block.
-        base: The file's own shape.
+        base: The run that the file describes.
     """
     grid = preset_of(block).grid(base)
     temporal = grid.temporal if block.temporal_stride is None else block.temporal_stride
@@ -26,12 +26,12 @@ def wanted_grid(block: Block, base: Baseline) -> Grid:
 
 
 def explicit_grid(block: Block, base: Baseline, known: bool) -> dict[str, bool]:
-    """Return the keys that give a block of preset `stages` this block's grid, unless they are in it already.
+    """Return the keys that give a block of preset `stages` this block's grid, without those that the block sets itself.
 
     Args:
         block: The block.
-        base: The file's own shape.
-        known: Whether it is known how LQ was made without the block's `degradation`.
+        base: The run that the file describes.
+        known: Whether the degradation is known without the block's `degradation`.
     """
     grid = wanted_grid(block, base)
     known = known or block.degradation is not None
@@ -40,12 +40,12 @@ def explicit_grid(block: Block, base: Baseline, known: bool) -> dict[str, bool]:
 
 
 def check_grid(block: Block, base: Baseline, problems: Problems) -> None:
-    """Add a problem for a stride where there are no frames to leave out, and for a degradation of another scale.
+    """Add a problem for a stride over a fixed number of frames, and for a degradation of another scale.
 
     Args:
         block: The block.
-        base: The file's own shape.
-        problems: Where problems are added.
+        base: The run that the file describes.
+        problems: Collection to which problems are added.
     """
     if block.temporal_stride and base.fixed_frames:
         problems.add(

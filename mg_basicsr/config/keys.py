@@ -1,9 +1,9 @@
-"""How a key of the block is declared: a dataclass field with a reader, and with a default unless the key is needed.
+"""Declaration of keys of a block: a dataclass field with a reader, and with a default unless the key is required.
 
 @dataclass(frozen=True, kw_only=True)
 class MyBlock(Block):
     share: float = key(positive, 0.5)  # optional
-    sizes: tuple[int, ...] = key(COUNTS)  # needed
+    sizes: tuple[int, ...] = key(COUNTS)  # required
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def key(parser: Parser[Any], default: Any = MISSING) -> Any:
     """Declare a key with a single value or a list.
 
     Args:
-        parser: Turns the value from YAML into the field's type; see parsing/values.py.
-        default: The value where the key is absent or `~`; without one the key is needed.
+        parser: Converts the value from YAML to the field's type; see parsing/values.py.
+        default: Value if the key is absent or `~`; without one the key is required.
 
     Returns:
         A dataclass field.
@@ -34,11 +34,11 @@ def key(parser: Parser[Any], default: Any = MISSING) -> Any:
 
 
 def section_key(reader: Reader, default: Any = MISSING) -> Any:
-    """Declare a key whose value has keys or entries of its own, each with problems at its own path.
+    """Declare a key whose value is a section or a list of sections, with problems at the path of each entry.
 
     Args:
         reader: Called with the dotted path, the value and the problems; returns None after adding a problem.
-        default: As for `key`.
+        default: See `key`.
 
     Returns:
         A dataclass field.
@@ -47,10 +47,10 @@ def section_key(reader: Reader, default: Any = MISSING) -> Any:
 
 
 def readers(block: type) -> dict[str, Reader]:
-    """Reader of each key of a block class, by name; its field `preset` has none."""
+    """Return the reader of each key of a block class, by name; the field `preset` has none."""
     return {spec.name: spec.metadata['reader'] for spec in fields(block) if 'reader' in spec.metadata}
 
 
 def needed(block: type) -> set[str]:
-    """Names of the keys that have no default."""
+    """Return the names of the keys without a default."""
     return {spec.name for spec in fields(block) if spec.default is MISSING}

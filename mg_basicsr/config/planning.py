@@ -1,4 +1,4 @@
-"""The plan of an options file, for programs: `mg_basicsr.plan`. Imports neither torch nor basicsr."""
+"""Public function `mg_basicsr.plan`: the plan of an options file, for programs. Imports neither torch nor basicsr."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def plan(path: str | Path, world_size: int | None = None, force_yml: Sequence[st
 
     Args:
         path: The options file.
-        world_size: Ranks, >= 1; by default an integer `num_gpu` of the file, else 1.
-        force_yml: `section:key=value` entries, as BasicSR's `--force_yml` takes them.
+        world_size: Number of ranks, >= 1; by default an integer `num_gpu` of the file, else 1.
+        force_yml: `section:key=value` entries, as for BasicSR's `--force_yml`.
 
     Returns:
         A function of the 0-based iteration: `plan(i)` is the step with its shape, rate and division into passes.
 
     Raises:
-        ConfigError: the file cannot be read or planned; all problems that were found are in it.
+        ConfigError: the file cannot be read or planned, or `world_size` is below 1; it holds all problems found.
     """
     if world_size is not None and world_size < 1:
         raise ConfigError(

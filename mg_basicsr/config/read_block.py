@@ -1,4 +1,4 @@
-"""Reads the `multigrid:` block of an options file into its preset's block class."""
+"""Reading of the `multigrid:` block of an options file into its preset's block class."""
 
 from __future__ import annotations
 
@@ -14,16 +14,14 @@ from mg_basicsr.parsing.values import choice
 
 
 def read_block(section: Any, problems: Problems) -> Block | None:
-    """Read the block as written in the file.
-
-    A value of `~` means the default.
+    """Read the block of an options file. A value of `~` means the default.
 
     Args:
         section: The value of `multigrid` in the file.
-        problems: Where every problem is added.
+        problems: Collection to which every problem is added.
 
     Returns:
-        An instance of the preset's block class; None where a value could not be read.
+        An instance of the preset's block class; None if a value could not be read.
     """
     if not isinstance(section, Mapping):
         what = f'{shown(section)} is not a section'
@@ -35,6 +33,7 @@ def read_block(section: Any, problems: Problems) -> Block | None:
     problems.unknown_keys('multigrid', section, used_by)
     if preset is None:
         problems.parse('multigrid.preset', asked, choice(*names()), None)
+    # Without a preset the common keys are read anyway, so that their problems are reported in the same error.
     values = _read_values(section, preset.block if preset else Block, problems)
     if preset is None:
         return None
@@ -59,7 +58,7 @@ def _users() -> dict[str, list[str]]:
 
 
 def _read_values(section: Mapping[Any, Any], block: type[Block], problems: Problems) -> dict[str, Any] | None:
-    """Read the keys of a block class that the section has; None where one could not be read or is missing."""
+    """Read the keys of a block class from a section; None if one could not be read, or a required one is missing."""
     before, required = len(problems.found), needed(block)
     values = {
         name: read(f'multigrid.{name}', section.get(name), problems)

@@ -1,4 +1,4 @@
-"""Options that cannot be trained under a plan: refused by name at the start, instead of a failure hours later."""
+"""Checks for options that cannot be trained under a plan, at the start instead of by a failure hours later."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mg_basicsr.schedule.baseline import Baseline
 from mg_basicsr.schedule.plan import StageSpec
 from mg_basicsr.schedule.shape import BatchShape
 
-# Their degradation pool keeps batches of the first shape, and they crop GT by the top-level gt_size.
+# Models with a degradation pool, which holds batches of the first shape, and which crop GT by the top-level gt_size.
 FROZEN_SHAPE_MODELS = ('RealESRGANModel', 'RealESRNetModel', 'LDLModel')
 
-# Keys by which repositories built on BasicSR run a schedule of shapes of their own.
+# Keys of schedules of shapes that repositories built on BasicSR have themselves.
 SCHEDULE_KEYS = ('gt_sizes', 'mini_batch_sizes')
 
 # Options of `train` that name an iteration at which a frozen part of the network is freed.
@@ -28,8 +28,8 @@ def check_supported(options: Mapping[str, Any], problems: Problems) -> None:
     """Add a problem for a model or a schedule that cannot be trained under a plan.
 
     Args:
-        options: The whole options file.
-        problems: Where problems are added.
+        options: Content of the options file.
+        problems: Collection to which problems are added.
     """
     key = 'base_model' if options.get('model_type') == 'MultigridModel' else 'model_type'
     model = options.get(key)
@@ -60,14 +60,14 @@ def check_supported(options: Mapping[str, Any], problems: Problems) -> None:
 
 
 def check_static_graph(options: Mapping[str, Any], specs: Sequence[StageSpec], problems: Problems) -> None:
-    """Add a problem for a static graph of DDP beside clips of several lengths.
+    """Add a problem for a static graph of DDP together with clips of several lengths.
 
-    DDP's static graph takes one number of frames: fewer give a step of unsynchronised gradients, more an error.
+    DDP's static graph is that of one number of frames: with fewer, gradients are not synchronised; with more, it fails.
 
     Args:
-        options: The whole options file.
+        options: Content of the options file.
         specs: The stages.
-        problems: Where problems are added.
+        problems: Collection to which problems are added.
     """
     frames = sorted({shape.frames for spec in specs for shape in spec.shapes})
     if options.get('use_static_graph') and len(frames) > 1:
@@ -80,14 +80,14 @@ def check_static_graph(options: Mapping[str, Any], specs: Sequence[StageSpec], p
 
 
 def check_frozen_phases(frozen: Mapping[str, int], total: int, problems: Problems) -> None:
-    """Add a problem for a frozen phase that does not end in the run.
+    """Add a problem for a frozen phase that does not end within the run.
 
-    BasicSR ends it where the iteration equals the option: at or past the run's end the part would never be trained.
+    BasicSR ends it when the iteration equals the option: at or after the run's end the part would never be trained.
 
     Args:
         frozen: Iterations of the phases, by their option in `train`.
         total: Iterations of the plan.
-        problems: Where problems are added.
+        problems: Collection to which problems are added.
     """
     for name, value in frozen.items():
         if value >= total:
@@ -102,16 +102,16 @@ def check_frozen_phases(frozen: Mapping[str, int], total: int, problems: Problem
 def check_unused_parameters(
     options: Mapping[str, Any], frozen: Mapping[str, int], world_size: int, problems: Problems
 ) -> None:
-    """Add a problem for `find_unused_parameters: false` on several ranks where part of the network is frozen at first.
+    """Add a problem for `find_unused_parameters: false` on several ranks if part of the network is frozen at first.
 
-    DDP waits for the gradients of what is frozen, and stops at the second iteration unless it looks for unused
-    parameters. A file without the option is given `true` (host/patches/planned_options.py). A static graph needs none.
+    DDP waits for the gradients of frozen parameters, and fails at the second iteration unless it looks for unused ones.
+    A file without the option gets `true` (host/patches/planned_options.py). A static graph does not need it.
 
     Args:
-        options: The whole options file.
+        options: Content of the options file.
         frozen: Iterations of the frozen phases, by their option in `train`.
-        world_size: Ranks.
-        problems: Where problems are added.
+        world_size: Number of ranks.
+        problems: Collection to which problems are added.
     """
     if options.get('find_unused_parameters') is not False or options.get('use_static_graph') or world_size == 1:
         return
@@ -127,12 +127,12 @@ def check_unused_parameters(
 
 
 def check_lengths(specs: Sequence[StageSpec], base: Baseline, problems: Problems) -> None:
-    """Add a problem where a stage has no iteration.
+    """Add a problem if a stage has no iteration.
 
     Args:
         specs: The stages.
         base: The run that the file describes.
-        problems: Where problems are added.
+        problems: Collection to which problems are added.
     """
     if any(spec.iters < 1 for spec in specs):
         total = sum(spec.iters for spec in specs)
@@ -149,9 +149,9 @@ def check_ranks(block: Block, specs: Sequence[StageSpec], world_size: int, probl
 
     Args:
         block: The block.
-        specs: Its stages.
-        world_size: Ranks.
-        problems: Where problems are added.
+        specs: The stages.
+        world_size: Number of ranks.
+        problems: Collection to which problems are added.
     """
     reported = set()
     for option in _clips_options(block, specs):
@@ -167,12 +167,12 @@ def check_ranks(block: Block, specs: Sequence[StageSpec], world_size: int, probl
 
 
 def check_most_clips(block: Block, specs: Sequence[StageSpec], problems: Problems) -> None:
-    """Add a problem for the first stage whose batch has grown to more clips than can be divided.
+    """Add a problem for the first stage with more clips per step than MOST_CLIPS.
 
     Args:
         block: The block.
-        specs: Its stages.
-        problems: Where problems are added.
+        specs: The stages.
+        problems: Collection to which problems are added.
     """
     for n, shape in _shapes(specs):
         if shape.clips > MOST_CLIPS:

@@ -1,4 +1,4 @@
-"""From an options file to its plan: the block is read, checked against the file, and resolved by its preset."""
+"""Resolution of an options file to its plan: the block is read, checked against the file, and planned by its preset."""
 
 from __future__ import annotations
 
@@ -32,21 +32,22 @@ from mg_basicsr.schedule.plan import Plan, build_plan
 from mg_basicsr.schedule.shape import BatchShape
 from mg_basicsr.train_set import TrainSet, read_batch_size, read_train_set
 
-# Clips that batch norm takes its statistics over while the number of clips varies (wu2020).
+# Clips over which batch norm computes its statistics while the number of clips varies (wu2020).
 SUB_BATCH = 8
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that an options file with a block asks for, resolved.
+    """Settings of a run: an options file with a block, resolved.
 
     Attributes:
-        block: The block as read.
+        block: The block.
+        train_set: The training set.
         baseline: The run that the file describes without the block.
-        plan: The run with it.
+        plan: The run with the block.
         seed: `manual_seed`; 0 without one.
         max_clips: Most clips of the full shape in one pass on one rank.
-        sub_batch_norm: Clips of a sub-batch; 0 for batch norm as the networks have it.
+        sub_batch_norm: Clips of a sub-batch; 0 for the networks' own batch norm.
     """
 
     block: Block
@@ -64,13 +65,13 @@ class Settings:
 
 
 def default_world_size(options: Mapping[str, Any]) -> int:
-    """Return the ranks of a run that is only planned: an integer `num_gpu`, else 1."""
+    """Return the number of ranks of a run that is only planned: an integer `num_gpu`, else 1."""
     num_gpu = options.get('num_gpu')
     return num_gpu if isinstance(num_gpu, int) and not isinstance(num_gpu, bool) and num_gpu > 0 else 1
 
 
 def running_world_size() -> int:
-    """Return the ranks of the run that this process is part of: those of its launcher (torchrun, slurm), else 1."""
+    """Return the number of ranks of this process's run, from its launcher (torchrun, slurm); 1 without one."""
     value = os.environ.get('WORLD_SIZE') or os.environ.get('SLURM_NTASKS') or '1'
     return int(value) if value.isdigit() and int(value) > 0 else 1
 
@@ -80,10 +81,10 @@ def resolve(file: OptionsFile, world_size: int | None = None) -> Settings:
 
     Args:
         file: The options file.
-        world_size: Ranks; by default an integer `num_gpu`, else 1.
+        world_size: Number of ranks; by default an integer `num_gpu`, else 1.
 
     Raises:
-        ConfigError: with all problems that could be found.
+        ConfigError: the file cannot be planned; it holds all problems found.
     """
     problems = Problems()
     options = file.options
@@ -110,7 +111,7 @@ def resolve(file: OptionsFile, world_size: int | None = None) -> Settings:
         problems.raise_if_any()
     assert block is not None
 
-    # from here on the values are known to be good, so that their relations can be checked
+    # From here on every value is valid by itself, so that relations between them can be checked.
     preset, before = preset_of(block), len(problems.found)
     specs = preset.specs(block, base, problems)
     if len(problems.found) == before:
@@ -135,7 +136,8 @@ def resolve(file: OptionsFile, world_size: int | None = None) -> Settings:
 def _sub_batch_norm(block: Block, plan: Plan, per_rank: int) -> int:
     """Return the clips of a sub-batch.
 
-    The block's; else, where the plan varies the number of clips, wu2020's, capped at the file's clips per rank.
+    That is the block's value; without one, wu2020's for plans that vary the number of clips, capped at the file's clips
+    per rank.
     """
     if block.sub_batch_norm is not None:
         return block.sub_batch_norm

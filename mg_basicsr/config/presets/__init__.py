@@ -1,4 +1,4 @@
-"""Presets: what they are made of, for those in this package and for those that others register."""
+"""Presets: the classes and functions that they are made of, for this package and for others that register presets."""
 
 from mg_basicsr.config.block import Block
 from mg_basicsr.config.keys import key, section_key

@@ -1,4 +1,4 @@
-"""What presets share that go through fractions of the full shape: their keys, rounding, and what to change in them."""
+"""Base of presets that go through fractions of the full shape: their keys, rounding, and advice."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CycleBlock(Block):
         batch_size: Clips per optimiser step of the full shape, all ranks together.
         lr_scaling: Rule for the rate of a batch that is not the file's; see `batch_lr_scale`.
         small_lr_max: Highest starting rate, absolute, of stages below the full crop size.
-        lq_multiple: LQ sizes are rounded down to a multiple of this.
+        lq_multiple: Number to a multiple of which LQ sizes are rounded down.
         min_lq_size: Smallest LQ crop in pixels.
         min_frames: Shortest clip.
     """
@@ -39,25 +39,25 @@ C = TypeVar('C', bound=CycleBlock)
 
 
 class CyclePreset(Preset[C]):
-    """A preset with these keys.
+    """Preset with these keys.
 
-    Its batches are whole multiples of the full shape's clips, so that these alone have to be divided among ranks.
+    Its batches are whole multiples of the full shape's clips, so that only these have to be divided among ranks.
     """
 
     def clips_option(self, block: C, stage: int, shape: BatchShape) -> ClipsOption:
-        """Return batch_size where it is set; see `Preset.clips_option`."""
+        """Return batch_size if it is set; see `Preset.clips_option`."""
         if block.batch_size:
             return ClipsOption('multigrid.batch_size', block.batch_size)
         return super().clips_option(block, stage, shape)
 
     def advise_size(self, block: C, stage: int, lq_size: int, base: Baseline) -> str:
-        """Return a min_lq_size, unless only the full size is taken; see `Preset.advise_size`."""
+        """Return a min_lq_size, unless only the full size works; see `Preset.advise_size`."""
         if lq_size < base.size // base.scale:
             return f'set multigrid.min_lq_size: {lq_size}'
         return super().advise_size(block, stage, lq_size, base)
 
     def advise_frames(self, block: C, stage: int, frames: int, base: Baseline) -> str:
-        """Return a min_frames, unless only the full length is taken; see `Preset.advise_frames`."""
+        """Return a min_frames, unless only the full length works; see `Preset.advise_frames`."""
         if frames < base.frames:
             return f'set multigrid.min_frames: {frames}'
         return super().advise_frames(block, stage, frames, base)
@@ -67,9 +67,9 @@ def planned_clips(block: CycleBlock, base: Baseline, problems: Problems) -> int:
     """Return the clips per optimiser step of the full shape, all ranks together.
 
     Args:
-        block: For its batch_size.
+        block: The block, for its batch_size.
         base: The run that the file describes.
-        problems: Where a batch_size is added that says nothing of the batch that the file was made for.
+        problems: Collection to which a batch_size without base_batch_size is added.
     """
     if block.batch_size is not None and block.base_batch_size is None:
         problems.add(
@@ -84,15 +84,15 @@ def planned_clips(block: CycleBlock, base: Baseline, problems: Problems) -> int:
 def planned_size(
     path: str, value: float | int, block: CycleBlock, base: Baseline, problems: Problems, larger: str = 'use 1.0'
 ) -> int:
-    """Return the GT size for a fraction of the full size or for pixels, rounded to what the network takes.
+    """Return the GT size for a fraction of the full size or for pixels, rounded to a size that networks accept.
 
     Args:
         path: Dotted path of the value.
-        value: As in the block: a fraction (float, at most 1) or GT pixels (int).
-        block: For its lq_multiple and min_lq_size.
-        base: The file's own shape.
-        problems: Where problems are added.
-        larger: What to do if it is above the full size.
+        value: Value in the block: a fraction (float, at most 1) or GT pixels (int).
+        block: The block, for its lq_multiple and min_lq_size.
+        base: The run that the file describes.
+        problems: Collection to which problems are added.
+        larger: Remedy if the value is above the full size.
     """
     gt_size = value if isinstance(value, int) else fraction_of(value, base.size)
     if gt_size > base.size:
@@ -114,11 +114,11 @@ def planned_size(
 
 
 def frames_asked(value: float | int, base: Baseline) -> int:
-    """Return the frames that are asked for, as the network sees them, before rounding.
+    """Return the requested frames, as the network sees them, before rounding.
 
     Args:
         value: A fraction (float, at most 1) of the frames before mirroring, or frames (int).
-        base: The file's own shape.
+        base: The run that the file describes.
     """
     half = 2 if base.mirrored else 1
     return value if isinstance(value, int) else half * fraction_of(value, base.frames // half)
@@ -131,11 +131,11 @@ def planned_frames(
 
     Args:
         path: Dotted path of the value.
-        value: As in the block: a fraction (float, at most 1) or frames (int).
-        block: For its min_frames.
-        base: The file's own shape.
-        problems: Where problems are added.
-        longer: What to do if it is above the full length.
+        value: Value in the block: a fraction (float, at most 1) or frames (int).
+        block: The block, for its min_frames.
+        base: The run that the file describes.
+        problems: Collection to which problems are added.
+        longer: Remedy if the value is above the full length.
     """
     frames = frames_asked(value, base)
     if frames > base.frames or (base.mirrored and frames % 2):

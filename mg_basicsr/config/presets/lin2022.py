@@ -1,7 +1,7 @@
 """Preset lin2022: Lin, Wang, Qi, Shan, "Accelerating the Training of Video Super-Resolution Models", AAAI 2023.
 
 A spatial cycle of small to full crops; inside each of its stages a temporal cycle of short to full clips; the rate is
-restarted at every stage. The number of clips stays the same, unless it is asked to grow.
+restarted at every stage. The number of clips stays the same, unless the block lets it grow.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TEMPORAL_CYCLE: tuple[float, ...] = (0.5, 0.75, 1.0)
 
 @dataclass(frozen=True)
 class ExtraStage:
-    """One more stage above the baseline's shape.
+    """Additional stage above the baseline's shape.
 
     Attributes:
         gt_size: GT crop in pixels.
@@ -64,10 +64,10 @@ class Lin2022Block(CycleBlock):
     Attributes:
         spatial: Crop sizes in order: fractions of the full size (float) or GT pixels (int).
         temporal: Clip lengths in order: fractions of the full length (float) or frames (int).
-        order: hierarchical (every size goes through all lengths) or synchronous (both grow together).
+        order: hierarchical (all lengths for every size) or synchronous (both grow together).
         lr_schedule: restart (at every stage) or host (the file's own schedule).
-        extra: One more stage above the file's shape.
-        batch_growth: none, or inverse: smaller shapes get as many more clips as keep clips x frames x size^2.
+        extra: Additional stage above the file's shape.
+        batch_growth: none, or inverse: smaller shapes get more clips, so that clips x frames x size^2 stays the same.
     """
 
     spatial: tuple[float | int, ...] = key(FRACTIONS, (0.5, 1.0))
@@ -79,7 +79,7 @@ class Lin2022Block(CycleBlock):
 
 
 class Lin2022(CyclePreset[Lin2022Block]):
-    """Two cycles inside each other, with one batch size or with batches that grow."""
+    """Preset of two nested cycles, with one batch size or with batches that grow."""
 
     name = 'lin2022'
     summary = 'small to full crops, in each short to full clips, restarted rate'
@@ -104,13 +104,13 @@ class Lin2022(CyclePreset[Lin2022Block]):
         return lin2022_stages(block, base, shapes, clips, total)
 
     def advise_size(self, block: Lin2022Block, stage: int, lq_size: int, base: Baseline) -> str:
-        """Return a min_lq_size, or that all crops have the full size; see `Preset.advise_size`."""
+        """Return a min_lq_size, or to use the full size for all crops; see `Preset.advise_size`."""
         if lq_size < base.size // base.scale:
             return super().advise_size(block, stage, lq_size, base)
         return 'set multigrid.spatial: [1.0]'
 
     def advise_frames(self, block: Lin2022Block, stage: int, frames: int, base: Baseline) -> str:
-        """Return a min_frames, or that all clips have the full length; see `Preset.advise_frames`."""
+        """Return a min_frames, or to use the full length for all clips; see `Preset.advise_frames`."""
         if frames < base.frames:
             return super().advise_frames(block, stage, frames, base)
         return 'set multigrid.temporal: [1.0]'
@@ -126,7 +126,7 @@ PRESET = Lin2022()
 def lin2022_stages(
     block: Lin2022Block, base: Baseline, shapes: Sequence[tuple[int, int]], clips: int, total: int
 ) -> list[StageSpec]:
-    """Return the stages: equal ones (the last takes the rest), plus `extra`; equal in samples where batches grow.
+    """Return the stages: equal ones (the last takes the rest), plus `extra`; equal in samples if batches grow.
 
     Rates (method of the paper, equation 1 as its text reads): all stages but the last follow a cosine over the whole
     run's length I_total, so they stay near the restarted rate (0.93 of it after a sixth of the run); the last follows a
@@ -141,11 +141,11 @@ def lin2022_stages(
     500 BatchShape(clips=16, frames=15, size=256) 0.0002 cosine 500
 
     Args:
-        block: For lr_schedule, lr_scaling, small_lr_max, batch_growth and extra.
+        block: The block, for its lr_schedule, lr_scaling, small_lr_max, batch_growth and extra.
         base: The run that the file describes.
         shapes: (frames, GT size in pixels) in order, the last the baseline's.
         clips: Clips per optimiser step of the full shape, all ranks together.
-        total: Iterations of all stages but `extra`, were all batches `clips`.
+        total: Iterations of all stages but `extra`, if all batches had `clips`.
     """
     batches = [_batch(block, base, clips, frames, size) for frames, size in shapes]
     ungrown = list(divide(total, len(batches)))
@@ -177,8 +177,8 @@ def _host_curve(base: Baseline, batch: BatchShape, clips: int, start: int, ungro
         base: The run that the file describes.
         batch: The stage's shape.
         clips: Clips of the full shape.
-        start: The stage's first iteration.
-        ungrown: What its first iteration would be without growing batches.
+        start: First iteration of the stage.
+        ungrown: First iteration of the stage if batches did not grow.
     """
     stride = Fraction(batch.clips, base.clips)
     return HostCurve(base.host_curve, start, stride, ungrown * Fraction(clips, base.clips) - start * stride)
@@ -193,7 +193,7 @@ def _first_lr(block: Lin2022Block, base: Baseline, batch: BatchShape) -> float:
 
 
 def _shapes(block: Lin2022Block, base: Baseline, problems: Problems) -> list[tuple[int, int]]:
-    """Return the (frames, GT size) of the stages, without equal neighbours, which rounding can make."""
+    """Return the (frames, GT size) of the stages, without equal neighbours, which rounding can produce."""
     sizes, frames = _sizes(block, base, problems), _frames(block, base, problems)
     if block.order == 'hierarchical':
         return [(length, size) for size, length in product(distinct(sizes), distinct(frames))]
@@ -206,12 +206,12 @@ def _shapes(block: Lin2022Block, base: Baseline, problems: Problems) -> list[tup
             'give lists of equal length, or order: hierarchical',
         )
         return [(frames[-1], sizes[-1])]
-    # a single size or clip length is that of every stage
+    # A single size or clip length is used for every stage.
     return distinct(list(zip(frames * (longest // len(frames)), sizes * (longest // len(sizes)), strict=True)))
 
 
 def _check_extra(extra: ExtraStage, base: Baseline, problems: Problems) -> None:
-    """Add a problem unless the extra stage is above the baseline and one that the dataset can deliver."""
+    """Add a problem unless the extra stage is above the baseline, and of a shape that the dataset can deliver."""
     path = 'multigrid.extra'
     if extra.gt_size % base.scale or extra.gt_size < base.size:
         problems.add(
@@ -237,7 +237,7 @@ def _check_extra(extra: ExtraStage, base: Baseline, problems: Problems) -> None:
 
 
 def _sizes(block: Lin2022Block, base: Baseline, problems: Problems) -> list[int]:
-    """Return the GT sizes of the spatial cycle, rounded to what the network takes."""
+    """Return the GT sizes of the spatial cycle, rounded to sizes that networks accept."""
     larger = 'for a stage above the full size use multigrid.extra'
     sizes = [planned_size('multigrid.spatial', value, block, base, problems, larger) for value in block.spatial]
     if sizes[-1] != base.size:

@@ -1,4 +1,4 @@
-"""What a preset is: the keys of its block, and the rules that turn them into the stages of a run.
+"""Base class of presets: the keys of a block, and the rules that turn them into the stages of a run.
 
 A preset is one object in one module. It is added to the package by a line in table.py, or from outside by `register`
 or an entry point; nothing else in the package knows its name.
@@ -21,12 +21,12 @@ B = TypeVar('B', bound=Block)
 
 
 class ClipsOption(NamedTuple):
-    """The option that the clips of a shape come from, for errors.
+    """Option from which the clips of a shape follow, for errors.
 
     Attributes:
-        path: Its dotted path.
-        clips: Clips per step that it asks for, all ranks together.
-        is_value: Its value is this number; otherwise it is a number that gives this one.
+        path: Dotted path of the option.
+        clips: Clips per step that follow from it, all ranks together.
+        is_value: Whether `clips` is the option's value; otherwise it is computed from it.
     """
 
     path: str
@@ -35,15 +35,15 @@ class ClipsOption(NamedTuple):
 
 
 class Preset(ABC, Generic[B]):
-    """A schedule that a block asks for by name. One instance per preset; it has no state.
+    """Schedule that a block names. One instance per preset, without state.
 
-    `specs` is all that a preset must have; the other methods have the answers of a preset whose shapes are never above
-    the file's own and whose rate is made by the preset.
+    A preset must define `specs`; the defaults of the other methods suit a preset whose shapes are never above the
+    file's own and which makes its own rates.
 
     Attributes:
         name: Value of `multigrid.preset`.
-        summary: What it does, in a line.
-        block: The class of its blocks, a subclass of `Block` with the preset's own keys.
+        summary: Description in one line.
+        block: Class of its blocks, a subclass of `Block` with the preset's own keys.
     """
 
     name: str
@@ -57,15 +57,15 @@ class Preset(ABC, Generic[B]):
         Args:
             block: The block; each value is valid by itself.
             base: The run that the file describes without the block.
-            problems: Where values that do not fit the file or each other are added. The stages are then checked as
-                well, so that all problems are reported at once, but not used.
+            problems: Collection to which values that do not fit the file or each other are added. The stages are then
+                checked as well, so that all problems are reported at once, but not used.
 
         Returns:
             At least one stage; one without iterations is an error of the file, which the caller reports.
         """
 
     def warmup_iter(self, own: int, total: int) -> int:
-        """Return the iterations of warm-up where the block does not say: the file's, else as lin2022 has it.
+        """Return the default iterations of warm-up of a block: the file's; without one, those of lin2022.
 
         Args:
             own: `train.warmup_iter` of the file; -1 or 0 for none.
@@ -74,7 +74,7 @@ class Preset(ABC, Generic[B]):
         return own if own > 0 else min(5000, total // 15)
 
     def max_clips(self, block: B, base: Baseline) -> int:
-        """Return the most clips of the full shape in one pass on one rank where the block does not say: the file's.
+        """Return the default of the most clips of the full shape in one pass on one rank: the file's clips per rank.
 
         Args:
             block: The block.
@@ -83,11 +83,11 @@ class Preset(ABC, Generic[B]):
         return base.clips_per_rank
 
     def grid(self, base: Baseline) -> Grid:
-        """Return the sampling grid where the block does not say: consecutive frames, crops that are not resampled."""
+        """Return the default sampling grid: consecutive frames, crops that are not resampled."""
         return Grid(base.frames, base.size)
 
     def clips_option(self, block: B, stage: int, shape: BatchShape) -> ClipsOption:
-        """Return the option that the clips of a shape come from.
+        """Return the option from which the clips of a shape follow.
 
         Args:
             block: The block.
@@ -97,37 +97,37 @@ class Preset(ABC, Generic[B]):
         return ClipsOption('multigrid.base_batch_size', block.base_batch_size or shape.clips)
 
     def suggest(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the keys that `convert` writes below `preset`, with values that suit a file without the block.
+        """Return the keys that `convert` writes below `preset`, with values for a file without the block.
 
         Raises:
-            ConfigError: the file lacks what they are made from.
+            ConfigError: the file lacks options from which the values follow.
         """
         return {}
 
     def advise_size(self, block: B, stage: int, lq_size: int, base: Baseline) -> str:
-        """Return what to change in a block so that no LQ crop is smaller than the network takes.
+        """Return the change of a block that makes no LQ crop smaller than a size.
 
         Args:
             block: The block.
-            stage: 0-based number of the stage that was refused.
-            lq_size: Smallest LQ size in pixels that the network takes, at most the full size.
-            base: The file's own shape.
+            stage: 0-based number of the stage that failed.
+            lq_size: Smallest LQ size in pixels that works with the network, at most the full size.
+            base: The run that the file describes.
         """
         return f'plan no size below {lq_size}'
 
     def advise_frames(self, block: B, stage: int, frames: int, base: Baseline) -> str:
-        """Return what to change in a block so that no clip is shorter than the network takes.
+        """Return the change of a block that makes no clip shorter than a number of frames.
 
         Args:
             block: The block.
-            stage: 0-based number of the stage that was refused.
-            frames: Shortest clip that the network takes, at most the full length.
-            base: The file's own shape.
+            stage: 0-based number of the stage that failed.
+            frames: Shortest clip that works with the network, at most the full length.
+            base: The run that the file describes.
         """
         return f'plan no clip below {frames} frames'
 
     def advise_smaller(self, block: B, stage: int) -> str:
-        """Return what to change in a block where a shape above the file's own is too large.
+        """Return the change of a block that makes a shape above the file's own smaller.
 
         Args:
             block: The block.

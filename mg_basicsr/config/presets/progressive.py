@@ -1,7 +1,7 @@
 """Preset progressive: progressive learning as in Zamir et al., "Restormer", CVPR 2022.
 
-Three lists of equal length, as repositories built on Restormer's code have them: crops grow, mini-batches shrink, the
-rate follows the file's own schedule.
+Three lists of equal length, as in repositories built on Restormer's code: crops grow, mini-batches shrink, the rate
+follows the file's own schedule.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ProgressiveBlock(Block):
 
     Attributes:
         gt_sizes: GT crops in pixels.
-        mini_batch_sizes: Clips per optimiser step on one rank of the file's own set-up.
+        mini_batch_sizes: Clips per optimiser step on one rank, with the number of ranks that the file was made for.
         iters: Iterations, in proportion.
         lr_schedule: host; there is no other.
     """
@@ -50,7 +50,7 @@ class ProgressiveBlock(Block):
 
 
 class Progressive(Preset[ProgressiveBlock]):
-    """Lists of shapes under the file's own rate and warm-up."""
+    """Preset of lists of shapes, with the file's own rate and warm-up."""
 
     name = 'progressive'
     summary = 'lists of crop sizes, mini-batches and iterations'
@@ -77,7 +77,7 @@ class Progressive(Preset[ProgressiveBlock]):
         return max(0, own)
 
     def max_clips(self, block: ProgressiveBlock, base: Baseline) -> int:
-        """Return the clips of the full shape, rounded up, that have the pixels of the largest mini-batch of the lists.
+        """Return the clips of the full shape with the pixels of the largest mini-batch, rounded up.
 
         Every mini-batch of the lists is then one pass on the file's own number of ranks. See `Preset.max_clips`.
         """
@@ -85,13 +85,13 @@ class Progressive(Preset[ProgressiveBlock]):
         return -(-largest // base.size**2)
 
     def clips_option(self, block: ProgressiveBlock, stage: int, shape: BatchShape) -> ClipsOption:
-        """Return the stage's mini-batch, which gives the clips times the ranks; see `Preset.clips_option`."""
+        """Return the stage's mini-batch, which is multiplied by the ranks; see `Preset.clips_option`."""
         return ClipsOption(f'multigrid.mini_batch_sizes[{stage}]', shape.clips, is_value=False)
 
     def suggest(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Return lists for a stock file: Restormer's sizes relative to the file's and its shares of the iterations.
+        """Return lists for a stock file: Restormer's sizes relative to the file's, and its shares of the iterations.
 
-        The rate stays the file's, which was made for its batch: so the mini-batch is the file's in every stage.
+        The mini-batch is the file's in every stage, since the rate was made for it. See `Preset.suggest`.
         """
         problems = Problems()
         root = Section('', options, problems)
@@ -130,8 +130,8 @@ def progressive_stages(
     Args:
         base: The run that the file describes.
         sizes: GT sizes in pixels, one per stage, the last the baseline's.
-        clips: Clips per optimiser step of each, all ranks together.
-        shares: Parts of the file's iterations, in proportion; they need not add up to them.
+        clips: Clips per optimiser step of each stage, all ranks together.
+        shares: Parts of the file's iterations, in proportion; their sum may be any.
     """
     unit = Fraction(base.total_iter, sum(shares))
     lengths = rounded([unit * share for share in shares])
@@ -145,7 +145,7 @@ def progressive_stages(
 
 
 def _check_sizes(block: ProgressiveBlock, base: Baseline, problems: Problems) -> None:
-    """Add a problem for every size that is not a crop of the file's, and where the last is not the full one."""
+    """Add a problem for every size that is not a crop of the full one, and for a last size that is not the full one."""
     for n, size in enumerate(block.gt_sizes):
         if size % base.scale or size > base.size:
             problems.add(

@@ -1,4 +1,4 @@
-"""Preset stages: every stage written out. Whatever another preset plans can be printed in this form and pasted back."""
+"""Preset stages: every stage written out. The plan of any other preset can be printed in this form and pasted back."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from mg_basicsr.schedule.shape import BatchShape
 
 @dataclass(frozen=True)
 class StageEntry:
-    """One entry of `multigrid.stages` as written; absent values take the baseline's.
+    """Entry of `multigrid.stages` as written; absent values are the baseline's.
 
     Attributes:
         iters: Length in iterations.
         frames: Frames per clip as the network sees them.
         gt_size: GT crop in pixels.
         clips: Clips per optimiser step, all ranks together.
-        lr: Rate at the curve's start, rate that it falls to, both absolute, and the curve's name (see `parse_curve`).
-        short_cycle: Shapes taken in turn, one per iteration, in place of frames, gt_size and clips.
+        lr: Rate at the curve's start and at its end, both absolute, and the curve's name (see `parse_curve`).
+        short_cycle: Shapes in turn, one per iteration, in place of frames, gt_size and clips.
     """
 
     iters: int
@@ -50,7 +50,7 @@ def _lr(value: Any) -> tuple[float, float, str]:
     """Parse [first, last, curve].
 
     Raises:
-        ValueError: it is something else, or there is no such curve.
+        ValueError: the value is something else, or there is no such curve.
     """
     allowed = '[first, last, curve] with curve one of ' + ', '.join(CURVES)
     if not isinstance(value, list) or len(value) != 3 or not isinstance(value[2], str):
@@ -88,13 +88,17 @@ def _entries(path: str, value: Any, problems: Problems) -> tuple[StageEntry, ...
 
 @dataclass(frozen=True, kw_only=True)
 class StagesBlock(Block):
-    """The list of stages."""
+    """Keys of the preset.
+
+    Attributes:
+        stages: The stages, in order.
+    """
 
     stages: tuple[StageEntry, ...] = section_key(_entries)
 
 
 class Stages(Preset[StagesBlock]):
-    """Stages as written: rates are not scaled by the batch, and warmed up only if the block says so."""
+    """Preset of explicit stages: rates are not scaled by the batch, and warmed up only if the block says so."""
 
     name = 'stages'
     summary = 'every stage written out'
@@ -116,11 +120,11 @@ class Stages(Preset[StagesBlock]):
         return specs
 
     def warmup_iter(self, own: int, total: int) -> int:
-        """Return 0: the rates are those written; see `Preset.warmup_iter`."""
+        """Return 0, so that the rates are exactly those of the entries; see `Preset.warmup_iter`."""
         return 0
 
     def clips_option(self, block: StagesBlock, stage: int, shape: BatchShape) -> ClipsOption:
-        """Return the key of the stage's entry where it has one; see `Preset.clips_option`."""
+        """Return the key of the stage's entry, if it has one; see `Preset.clips_option`."""
         entry = block.stages[stage]
         if entry.short_cycle or entry.clips:
             key = 'short_cycle' if entry.short_cycle else 'clips'
@@ -136,7 +140,7 @@ class Stages(Preset[StagesBlock]):
         return f'set multigrid.stages[{stage}].frames: {frames}'
 
     def advise_smaller(self, block: StagesBlock, stage: int) -> str:
-        """Return the stage itself; see `Preset.advise_smaller`."""
+        """Return the stage; see `Preset.advise_smaller`."""
         return f'make multigrid.stages[{stage}] smaller'
 
 
@@ -164,7 +168,7 @@ def _explicit_shapes(shapes: Sequence[BatchShape]) -> dict[str, Any]:
 
 
 def _shapes(entry: StageEntry, base: Baseline) -> tuple[BatchShape, ...]:
-    """Return the shapes that the stage takes in turn, usually one."""
+    """Return the shapes of a stage, in turn; usually one."""
     full = BatchShape(entry.clips or base.clips, entry.frames or base.frames, entry.gt_size or base.size)
     return entry.short_cycle or (full,)
 
@@ -184,7 +188,7 @@ def _check_entry(path: str, entry: StageEntry, base: Baseline, problems: Problem
 
 
 def _check_shape(path: str, shape: BatchShape, base: Baseline, problems: Problems) -> None:
-    """Add a problem where the dataset cannot deliver a shape."""
+    """Add a problem if the dataset cannot deliver a shape."""
     if shape.size % base.scale:
         problems.add(
             f'{path}.gt_size',

@@ -1,4 +1,4 @@
-"""The presets that a block can name: the package's own, those that were registered, and those of installed packages."""
+"""Table of the presets that a block can name: the package's own, registered ones, and those of installed packages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 GROUP = 'mg_basicsr.presets'  # entry points of other packages
 
-# The package's own, in the order of messages. A new one is a module and a line here, written as an entry point is.
+# The package's own presets, in the order of messages. A new one is a module and a line here, as for an entry point.
 OWN = (
     'mg_basicsr.config.presets.lin2022:PRESET',
     'mg_basicsr.config.presets.wu2020:PRESET',
@@ -27,10 +27,10 @@ _presets: dict[str, Preset[Any]] = {}
 
 
 def register(preset: Preset[Any]) -> None:
-    """Add a preset, so that blocks can name it. To register the same object again changes nothing.
+    """Add a preset, so that blocks can name it. Registering the same object again changes nothing.
 
     Raises:
-        TypeError: it is no `Preset` with a name and a block class whose keys are declared with `key`.
+        TypeError: the object is not a `Preset` with a name and a block class whose keys are declared with `key`.
         ValueError: another preset has the name.
     """
     _check(preset)
@@ -39,10 +39,10 @@ def register(preset: Preset[Any]) -> None:
 
 
 def find(name: str) -> Preset[Any] | None:
-    """Find a preset by its name; installed packages are asked where it is none of those loaded so far.
+    """Find a preset by its name. Installed packages are searched if it is not loaded yet.
 
     Raises:
-        ConfigError: the package that has it is broken, or two packages have one.
+        ConfigError: the package of the preset cannot be imported, or two packages have one of this name.
     """
     if name not in _presets:
         for entry in _entry_points():
@@ -62,16 +62,16 @@ def loaded() -> tuple[Preset[Any], ...]:
 
 
 def names() -> list[str]:
-    """Return every name that a block can give, those of installed packages too."""
+    """Return every name that a block can give, including those of installed packages."""
     return list(dict.fromkeys([*_presets, *(entry.name for entry in _entry_points())]))
 
 
 def _check(preset: object, name: str | None = None) -> None:
-    """Refuse an object that is not a preset, or has another name than it should.
+    """Check that an object is a preset, and has the expected name if one is given.
 
     Raises:
-        TypeError: it is no `Preset` with a name and a block class whose keys are declared with `key`.
-        ValueError: it has another name.
+        TypeError: the object is not a `Preset` with a name and a block class whose keys are declared with `key`.
+        ValueError: the preset has another name.
     """
     if not isinstance(preset, Preset):
         raise TypeError(f'{preset!r} is not a Preset')
@@ -89,7 +89,7 @@ def _check(preset: object, name: str | None = None) -> None:
 
 def _entry_points() -> list[EntryPoint]:
     """Return the presets of installed packages, not loaded."""
-    from importlib.metadata import entry_points  # takes longer than a plan, and few need it
+    from importlib.metadata import entry_points  # the import takes longer than a plan, and is rarely needed
 
     return sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
 
@@ -98,13 +98,13 @@ def _load(entry: EntryPoint) -> None:
     """Register the preset of an entry point.
 
     Raises:
-        ConfigError: its package cannot be imported, or has something else there.
+        ConfigError: the package cannot be imported, or the entry point is not a preset of this name.
     """
     try:
         preset = entry.load()
         _check(preset, entry.name)
         register(preset)
-    except Exception as error:  # whatever the package does when it is imported
+    except Exception as error:  # importing another package can raise anything
         package = entry.dist.name if entry.dist else 'a package'
         raise ConfigError(
             Problem(

@@ -2,9 +2,9 @@
 
 By Wu, Girshick, He, Feichtenhofer and Krähenbühl.
 
-Clips x frames x size^2 stays that of the baseline: smaller shapes get more clips. A long cycle of shapes is gone
-through once per learning-rate step; inside it a short cycle changes the crop size at every iteration. The last step,
-fine-tuning, stays at the full shape. The rate is linear in the long cycle's batch and blind to the short one's.
+Clips x frames x size^2 stays that of the baseline: smaller shapes get more clips. A long cycle of shapes runs once per
+learning-rate step; inside it a short cycle changes the crop size at every iteration. The last step, fine-tuning, stays
+at the full shape. The rate is linear in the long cycle's batch, and does not depend on the short cycle's.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from mg_basicsr.schedule.lr import Constant, Curve, MultiStep, StepDown, batch_l
 from mg_basicsr.schedule.plan import StageSpec, rounded
 from mg_basicsr.schedule.shape import BatchShape, distinct
 
-# (time, size) of the paper in order; the time of a fixed number of frames is always the whole.
+# (time, size) of the paper in order; for a fixed number of frames the time is always 1.
 LONG_SHAPES: tuple[tuple[float, float], ...] = ((0.25, sqrt(0.5)), (0.5, sqrt(0.5)), (0.5, 1.0), (1.0, 1.0))
 
 # Learning-rate steps of the paper's Kinetics-400 run, as parts of the run: epochs 94, 154 and 196 of 239.
@@ -64,22 +64,22 @@ STEP_KEYS = {'milestones': reads(COUNTS), 'gamma': reads(positive)}
 
 
 def _steps_key(path: str, value: Any, problems: Problems) -> LrSteps | None:
-    """Read `{milestones, gamma}`, or the milestones alone."""
+    """Read `{milestones, gamma}`, or only the list of milestones."""
     section = {'milestones': value} if isinstance(value, list) else value
     values = read_section(path, section, STEP_KEYS, ['milestones'], problems)
     return None if values is None else LrSteps(**values)
 
 
 def _epoch_factor(value: Any) -> Fraction:
-    """Parse samples of the run relative to the baseline's: the decimal number that was written.
+    """Parse the number of samples of the run relative to the baseline's.
 
     Raises:
-        ValueError: not a number > 0, or more than 1000.
+        ValueError: the value is not a number > 0, or more than 1000.
     """
     factor = positive(value)
     if factor > 1000:
         raise ValueError('a number > 0, at most 1000')
-    return Fraction(str(factor))
+    return Fraction(str(factor))  # the decimal number that was written: 1.1 is 11/10, not the nearest float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,7 @@ class Wu2020Block(CycleBlock):
 
     Attributes:
         long_cycle: (time, size) of the shapes of a learning-rate step in order: fractions, or frames and GT pixels.
-        short_cycle: Sizes that iterations take in turn before the long shape's own; empty: none.
+        short_cycle: Sizes of successive iterations before the long shape's own; empty for no short cycle.
         epoch_factor: Samples of the run, relative to the baseline's.
         finetune: Whether the last learning-rate step is one stage at the full shape.
         lr_steps: Learning-rate steps.
@@ -104,7 +104,7 @@ class Wu2020Block(CycleBlock):
 
 
 class Wu2020(CyclePreset[Wu2020Block]):
-    """Shapes change in a long and in a short cycle, at constant work per step."""
+    """Preset whose shapes change in a long and in a short cycle, at constant work per step."""
 
     name = 'wu2020'
     summary = 'long and short cycles of constant work'
@@ -129,9 +129,9 @@ class Wu2020(CyclePreset[Wu2020Block]):
         return wu2020_stages(base, cycles)
 
     def grid(self, base: Baseline) -> Grid:
-        """Return the paper's grid: small shapes span as much as the full one.
+        """Return the paper's grid: small shapes span as much as the full one. See `Preset.grid`.
 
-        The spatial one needs a known degradation, which may be that of the store: it is looked for later.
+        The spatial grid needs a known degradation, which may be recorded in the store and is checked later.
         """
         return Grid(base.frames, base.size, temporal=not base.fixed_frames, spatial=True)
 
@@ -141,10 +141,10 @@ PRESET = Wu2020()
 
 @dataclass(frozen=True)
 class LrStep:
-    """A learning-rate step of the file.
+    """Learning-rate step of the file.
 
     Attributes:
-        start: First iteration, in the file's own count.
+        start: First iteration, in the count of the file.
         factor: Factor on the file's rate.
     """
 
@@ -154,16 +154,16 @@ class LrStep:
 
 @dataclass(frozen=True)
 class Cycles:
-    """What the stages are made from, with every fraction resolved.
+    """Cycles of a block, with every fraction resolved.
 
     Attributes:
         long: (frames, GT size) in order, without equal neighbours; the last is the baseline's.
-        short: GT sizes that come before the long shape, in turn; empty: off.
+        short: GT sizes before the long shape, in turn; empty for no short cycle.
         steps: Learning-rate steps in order, the first at 0; at least two if there is fine-tuning.
         clips: Clips per optimiser step of the full shape, all ranks together.
-        lr_scale: Factor on the rate of `clips` being other than the baseline's.
+        lr_scale: Factor on the rate for `clips` other than the baseline's.
         epoch_factor: Samples of the run, relative to the baseline's.
-        finetune: The last step stays at the full shape.
+        finetune: Whether the last step stays at the full shape.
         small_lr_max: Highest rate of stages whose long shape is below the full size, absolute.
     """
 
@@ -227,7 +227,7 @@ def wu2020_stages(base: Baseline, cycles: Cycles) -> list[StageSpec]:
 
 
 def _in_turn(base: Baseline, cycles: Cycles, frames: int, size: int) -> tuple[BatchShape, ...]:
-    """Return the shapes of a long shape's short cycle, itself the last; one alone where they are all the same.
+    """Return the shapes of a long shape's short cycle, itself the last; only one if all are the same.
 
     b = round(T * S^2 / (t * s^2)) * B for the long shape, times round((s_long / s_short)^2) for a short one: whole
     multiples of B, so that ranks which divide B divide them all. Ties are rounded to even, as in the official code.
@@ -250,7 +250,7 @@ def _spec(
 
 
 def _long_cycle(block: Wu2020Block, base: Baseline, problems: Problems) -> list[tuple[int, int]]:
-    """Return the (frames, GT size) of the long shapes, without equal neighbours, which rounding can make."""
+    """Return the (frames, GT size) of the long shapes, without equal neighbours, which rounding can produce."""
     asked: tuple[tuple[float | int, float | int], ...] = LONG_SHAPES if block.long_cycle is None else block.long_cycle
     if block.long_cycle is None and base.fixed_frames:
         asked = tuple((1.0, size) for _, size in LONG_SHAPES)
@@ -281,7 +281,7 @@ def _long_cycle(block: Wu2020Block, base: Baseline, problems: Problems) -> list[
 def _lr_steps(block: Wu2020Block, base: Baseline, problems: Problems) -> list[LrStep]:
     """Return the steps of the block, else those of the file's scheduler if it has steps, else the paper's.
 
-    Those at or past the file's end, which the file would never reach, are left out of the file's own.
+    Steps of the file at or after its end, which it would never reach, are left out.
     """
     total = base.total_iter
     if block.lr_steps is not None:

@@ -1,4 +1,4 @@
-"""Lists of image pairs, found as BasicSR's PairedImageDataset does: from a meta file, two LMDBs, or two folders."""
+"""Lists of image pairs, from the sources of BasicSR's PairedImageDataset: a meta file, two LMDBs, or two folders."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ UNKNOWN: Size = (0, 0)
 
 
 class ImageList(Sequence[FrameSequence]):
-    """Images as sequences of one frame, each with a key. Sizes that the list does not give are 0."""
+    """Images as sequences of one frame, each with a key. Sizes are 0 if the list does not contain them.
+
+    Args:
+        images: Name and (height, width) in pixels of each image.
+    """
 
     def __init__(self, images: Iterable[tuple[str, Size]]) -> None:
         pairs = list(images)
@@ -27,7 +31,7 @@ class ImageList(Sequence[FrameSequence]):
 
     @property
     def sequences(self) -> Sequence[FrameSequence]:
-        """The images."""
+        """Images as sequences."""
         return self
 
     def __len__(self) -> int:
@@ -44,7 +48,11 @@ class ImageList(Sequence[FrameSequence]):
         return FrameSequence(self._names[index], 1, height, width)
 
     def locate(self, index: int) -> tuple[FrameSequence, int]:
-        """Return the image of a key, and 0. Raise IndexError unless 0 <= index < len(self)."""
+        """Return the image of a key, and 0, its only frame.
+
+        Raises:
+            IndexError: the index is outside 0 <= index < len(self).
+        """
         if not 0 <= index < len(self):
             raise IndexError(f'index {index} of a set of {len(self)} images')
         return self[index], 0
@@ -54,8 +62,8 @@ def list_images(options: TrainSetOptions) -> tuple[ImageList, ImageNames | Image
     """Return the pairs of images, and the names of their files.
 
     Raises:
-        ConfigError: A root or the meta file does not exist, or the name of an LMDB's folder does not end in .lmdb.
-        DataError: Nothing is listed, or LQ and GT do not pair up.
+        ConfigError: a root or the meta file does not exist, or the name of an LMDB's folder does not end in .lmdb.
+        DataError: nothing is listed, or an LQ or GT image has no partner.
     """
     names = ImageNames(options.filename_tmpl)
     if options.backend == 'lmdb':
@@ -72,7 +80,12 @@ def list_images(options: TrainSetOptions) -> tuple[ImageList, ImageNames | Image
 
 
 def _from_lmdbs(options: TrainSetOptions) -> list[tuple[str, Size]]:
-    """Keys are the listed names up to their first dot, as BasicSR's script cuts them."""
+    """Return the images of two LMDBs. Keys are the listed names up to their first dot, as in BasicSR's script.
+
+    Raises:
+        ConfigError: a name does not end in .lmdb, or the LMDB has no meta_info.txt.
+        DataError: the two have different keys.
+    """
     listed = []
     for key in ('dataroot_lq', 'dataroot_gt'):
         root = getattr(options, key)
@@ -86,7 +99,8 @@ def _from_lmdbs(options: TrainSetOptions) -> list[tuple[str, Size]]:
 
 
 def _from_folders(options: TrainSetOptions, names: ImageNames) -> list[tuple[str, Size]]:
-    """Sorted, so that an index means the same image on all ranks; BasicSR takes the order of the file system."""
+    """Return the images of two folders."""
+    # Sorted, so that an index is the same image on all ranks; BasicSR uses the order of the file system.
     gt = sorted(_files(options.dataroot_gt, 'dataroot_gt'))
     lq = set(_files(options.dataroot_lq, 'dataroot_lq'))
     _check_pairs(

@@ -1,4 +1,4 @@
-"""Sequences of a video set, and the key that each index of a sampler stands for, from BasicSR's meta files.
+"""Sequences of a video set, and the key of each index of a sampler, from BasicSR's meta files.
 
 A meta file has one line per sequence: its name, its number of frames, and the shape of its GT frames, for instance
 `000 100 (720,1280,3)` (REDS) or `00001/0001 7 (256,448,3)` (Vimeo-90K).
@@ -19,8 +19,8 @@ from mg_basicsr.train_set import BLOCK, PARTITIONS
 MOST_PROBLEMS = 5
 LINE = re.compile(r'\s*(\S+)\s+(\d+)\s+\(\s*(\d+)\s*,\s*(\d+)\s*(?:,\s*\d+\s*)?\)\s*')
 
-# Clips that BasicSR keeps for validation: four of the training set (EDVR, Wang et al. 2019, section 4.1), or the
-# official validation set, which BasicSR's preparation script renumbers from 240 and puts beside the training clips.
+# Clips that BasicSR holds out for validation: four of the training set (EDVR, Wang et al. 2019, section 4.1), or the
+# official validation set, which BasicSR's preparation script renumbers from 240 and moves to the training clips.
 REDS_VALIDATION = {
     'REDS4': frozenset({'000', '011', '015', '020'}),
     'official': frozenset(f'{number:03d}' for number in range(240, 270)),
@@ -28,7 +28,14 @@ REDS_VALIDATION = {
 
 
 class FrameSequence(NamedTuple):
-    """A folder of frames: name, number of frames, and height and width of its GT frames in pixels (0 if unknown)."""
+    """Folder of frames.
+
+    Attributes:
+        name: Name of the folder, below the root.
+        frames: Number of frames.
+        height: Height of GT frames in pixels; 0 if unknown.
+        width: Width of GT frames in pixels; 0 if unknown.
+    """
 
     name: str
     frames: int
@@ -37,9 +44,13 @@ class FrameSequence(NamedTuple):
 
 
 class SequenceList:
-    """Sequences, and the key list that BasicSR would make of them, in memory that grows with the sequences alone.
+    """Sequences, and the list of keys that BasicSR would make of them, in memory proportional to the sequences.
 
-    `len()` counts keys: one per frame of each sequence (`key_per_frame`, REDS) or one per sequence (Vimeo-90K).
+    `len()` counts keys.
+
+    Args:
+        sequences: The sequences.
+        key_per_frame: Whether there is a key per frame of each sequence (REDS); otherwise one per sequence (Vimeo-90K).
     """
 
     def __init__(self, sequences: Iterable[FrameSequence], *, key_per_frame: bool) -> None:
@@ -54,7 +65,7 @@ class SequenceList:
         """Return the sequence of a key, and the key's frame in it, from 0 (always 0 with one key per sequence).
 
         Raises:
-            IndexError: `index` is outside 0 <= index < len(self).
+            IndexError: the index is outside 0 <= index < len(self).
         """
         if not 0 <= index < len(self):
             raise IndexError(f'index {index} of a set of {len(self)} keys')
@@ -67,12 +78,12 @@ def read_meta_file(path: str | None) -> list[FrameSequence]:
     """Return the sequences of a meta file in its order; empty lines are skipped.
 
     Raises:
-        ConfigError: No file is given, or it does not exist.
-        DataError: It is empty, or lines of it are damaged; names the file and each line.
+        ConfigError: no file is given, or it does not exist.
+        DataError: the file is empty, or lines of it are damaged; the message names the file and each line.
     """
     sequences: list[FrameSequence] = []
     problems: list[Problem] = []
-    shapes: dict[tuple[int, int, int], tuple[int, int, int]] = {}  # equal numbers are kept once: Vimeo has 64,612 lines
+    shapes: dict[tuple[int, int, int], tuple[int, int, int]] = {}  # equal ones are shared: Vimeo-90K has 64,612 lines
     for number, line in read_lines(path):
         match = LINE.fullmatch(line)
         frames, height, width = (int(match[group]) for group in (2, 3, 4)) if match else (0, 0, 0)
@@ -95,11 +106,11 @@ def read_lines(path: str | None, option: str = f'{BLOCK}.meta_info_file') -> Ite
 
     Args:
         path: Path of the file.
-        option: What names it, for messages.
+        option: Option that names the file, for messages.
 
     Raises:
-        ConfigError: No file is given, or it does not exist.
-        DataError: It cannot be read as text.
+        ConfigError: no file is given, or it does not exist.
+        DataError: the file cannot be read as text.
     """
     if not path:
         raise ConfigError(Problem(option, 'missing', 'allowed: the path of a list of sequences', f'set {option}'))
@@ -123,16 +134,16 @@ def read_lines(path: str | None, option: str = f'{BLOCK}.meta_info_file') -> Ite
 
 
 def reds_split(sequences: Iterable[FrameSequence], partition: str | None, validation: bool) -> list[FrameSequence]:
-    """Return the sequences of REDS for training, or those kept for validation.
+    """Return the sequences of REDS for training, or those held out for validation.
 
     Args:
         sequences: All sequences of the meta file.
         partition: 'REDS4' or 'official'.
-        validation: Return those kept for validation.
+        validation: Whether to return those held out for validation.
 
     Raises:
-        ConfigError: `partition` is not one that BasicSR knows.
-        DataError: No sequence is left.
+        ConfigError: BasicSR has no such partition.
+        DataError: no sequence is left.
     """
     option = f'{BLOCK}.val_partition'
     if partition not in REDS_VALIDATION:
@@ -163,8 +174,8 @@ def first_of(problems: list[Problem], noun: str) -> list[Problem]:
     """Return at most MOST_PROBLEMS problems, and a last one that counts the others.
 
     Args:
-        problems: All of them.
-        noun: What the others are called in the last line.
+        problems: All problems.
+        noun: Noun for the others in the last line.
     """
     rest = len(problems) - MOST_PROBLEMS
     return problems if rest <= 0 else [*problems[:MOST_PROBLEMS], Problem('', f'and {rest} more {noun}')]

@@ -1,6 +1,6 @@
-"""Files as they are loaded: none runs code, and a training state is whole and belongs to the plan.
+"""Loading of checkpoints: no file runs code, and a training state is whole and belongs to the plan.
 
-All repositories load with `torch.load`, many of them in code of their own, so the hook is there.
+All repositories load with `torch.load`, many of them outside of BasicSR's classes, so the hook is there.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ TOLD_CHANGES = 3  # stages that an error about an edited block lists
 
 
 def load(run: Run, read: Callable[..., Any], file: Any, map_location: Any) -> Any:
-    """`torch.load` while a run is active: no file runs code, and a training state is one that is whole.
+    """Load a file in place of `torch.load` while a run is active.
 
     Args:
         run: The run.
         read: `torch.load`, with `weights_only=True`.
-        file, map_location: Its arguments.
+        file: Path or file object.
+        map_location: Argument of torch.load; not used for a training state, see `load_state`.
 
     Raises:
         TrainingError: the file would run code, is damaged, or does not belong to the plan.
@@ -49,12 +50,18 @@ def load(run: Run, read: Callable[..., Any], file: Any, map_location: Any) -> An
 
 
 def load_state(run: Run, read: Callable[..., Any], path: Path) -> dict[str, Any]:
-    """The training state to resume from: that of a file, or an older one if the host has only picked the newest.
+    """Return the training state to resume from: that of a file, or an older one if the host has only picked the newest.
 
-    It is read into main memory: optimisers take from there what they want on the device.
+    It is loaded into main memory; `load_state_dict` of optimisers copies from there to the device.
+
+    Args:
+        run: The run, which records the checkpoint.
+        read: `torch.load`, with `weights_only=True`.
+        path: File of the state.
 
     Raises:
-        TrainingError, ConfigError: there is none that is whole, it runs code, or the plan is not the one of the state.
+        TrainingError: no state is whole, it runs code, or it was saved after the plan's last iteration.
+        ConfigError: the plan differs from that of the state.
     """
     point = find_resume_point(path, lambda file: read(file, 'cpu'), fall_back=not _named_by_user(run, path))
     total = run.plan.total_iter
@@ -76,7 +83,7 @@ def load_state(run: Run, read: Callable[..., Any], path: Path) -> dict[str, Any]
 
 
 def _named_by_user(run: Run, path: Path) -> bool:
-    """Whether the options name this file, so that no other may be taken in its place."""
+    """Return whether the user has named this file in the options, so that no other may be used in its place."""
     section = run.file.options.get('path')
     named = section.get('resume_state') if isinstance(section, dict) else None
     same = isinstance(named, str) and os.path.realpath(os.path.expanduser(named)) == os.path.realpath(path)
@@ -84,11 +91,18 @@ def _named_by_user(run: Run, path: Path) -> bool:
 
 
 def _keep_global_batch(run: Run, clips: int) -> tuple[Specification, list[str]]:
-    """Return the run with the recorded batch, and what to log. A block that says what the batch is keeps its own."""
+    """Return the specification with the recorded global batch, and lines for the log.
+
+    A block that sets `base_batch_size` keeps its value.
+
+    Raises:
+        ConfigError: the recorded batch cannot be divided among the ranks of this run.
+    """
     base = run.settings.baseline.clips
     if run.settings.block.base_batch_size is not None or base == clips:
         return run.specification, []
     options = run.file.options
+    # The number of ranks may have changed, and with it the batch of the file; the plan must stay the same.
     block = {**options['multigrid'], 'base_batch_size': clips}
     file = replace(run.file, options={**options, 'multigrid': block})
     try:

@@ -1,6 +1,6 @@
-"""Checkpoints as they are written: whole files, and in the state what BasicSR does not keep.
+"""Saving of checkpoints: each file atomically, and the training state with a record that BasicSR does not have.
 
-All repositories save with `torch.save`, many of them in code of their own, so the hook is there.
+All repositories save with `torch.save`, many of them outside of BasicSR's classes, so the hook is there.
 """
 
 from __future__ import annotations
@@ -26,10 +26,15 @@ Write = Callable[[Any, Any], None]  # torch.save: an object and a file object
 
 
 def save(run: Run, write: Write, value: Any, file: Any) -> None:
-    """`torch.save` while a run is active: a file with a name is whole or absent.
+    """Save a value in place of `torch.save` while a run is active: a named file is written atomically.
 
-    If it is one of the checkpoints, a failure is logged as an error and training goes on; what else the host saves
-    fails as it would.
+    A failure for a checkpoint is logged as an error and training continues; for any other file it is raised.
+
+    Args:
+        run: The run.
+        write: `torch.save`.
+        value: Value to save.
+        file: Path or file object; a file object is only passed on.
     """
     if not isinstance(file, (str, os.PathLike)):
         write(value, file)
@@ -43,21 +48,28 @@ def save(run: Run, write: Write, value: Any, file: Any) -> None:
             save_state(run, write, value, path)
         else:
             write_hashed(path, lambda stream: write(value, stream))
-    except Exception as error:  # whatever it is, the run must not end of it
+    except Exception as error:  # of any kind: a run of days must not end because of a full disk
         if kind is None:
             raise
         newest = run.checkpoints.writer.newest
         logger().error(
-            f'multigrid: {path} was not saved: {reason_of(error)}. Training goes on; '
+            f'multigrid: {path} was not saved: {reason_of(error)}. Training continues; '
             + ('no checkpoint is whole yet' if newest is None else f'the newest whole checkpoint is that of {newest:,}')
         )
 
 
 def save_state(run: Run, write: Write, state: Mapping[str, Any], path: Path) -> None:
-    """Writes a training state with what we add to it, then removes pairs that are no longer wanted."""
+    """Write a training state with this package's record, then remove the pairs that `keep_last` leaves out.
+
+    Args:
+        run: The run.
+        write: `torch.save`.
+        state: BasicSR's state.
+        path: File of the state.
+    """
     iteration = int(state['iter'])
     run.checkpoints.writer.last_state = (path, state)
-    # weights_only of torch before 2.5 refuses the Counter that a MultiStepRestartLR keeps its milestones in
+    # weights_only of torch before 2.5 refuses Counter, the type of the milestones of MultiStepRestartLR.
     schedulers = [
         {key: dict(value) if isinstance(value, Counter) else value for key, value in scheduler.items()}
         for scheduler in state.get('schedulers', [])
@@ -72,7 +84,12 @@ def save_state(run: Run, write: Write, state: Mapping[str, Any], path: Path) -> 
 
 
 def record_of(run: Run, hashes: Mapping[str, str]) -> dict[str, Any]:
-    """What a training state holds beside BasicSR's own: tensors, numbers, text, lists and dictionaries."""
+    """Return this package's record in a training state: tensors, numbers, text, lists and dictionaries.
+
+    Args:
+        run: The run.
+        hashes: File name -> SHA-256 of the networks of the state.
+    """
     settings = run.settings
     return {
         'format': FORMAT,
@@ -86,29 +103,37 @@ def record_of(run: Run, hashes: Mapping[str, str]) -> dict[str, Any]:
 
 
 def best_metrics(model: Any) -> Any:
-    """The model's best results by validation set and metric, as plain numbers; None before a validation."""
+    """Return a model's best results by validation set and metric, as plain numbers; None before a validation."""
     return _plain(getattr(model, 'best_metric_results', None))
 
 
 def after_validation(run: Run, model: Any) -> None:
-    """BasicSR validates after it has saved: the state of this iteration is written again if the results are better."""
+    """Write the state of this iteration again if a validation has changed the best results.
+
+    BasicSR validates after it has saved.
+
+    Args:
+        run: The run.
+        model: BasicSR's model.
+    """
     import torch
 
     if run.checkpoints.writer.last_state is None or run.checkpoints.writer.newest != run.iteration:
         return
     path, state = run.checkpoints.writer.last_state
     if int(state['iter']) == run.iteration and best_metrics(model) != run.checkpoints.writer.saved_best:
-        torch.save(state, path)  # the hook adds what is ours
+        torch.save(state, path)  # through the hook, which adds the record
 
 
 def _kind(run: Run, path: Path) -> str | None:
-    """Which of BasicSR's folders of checkpoints a file is to be written to."""
+    """Return the folder of checkpoints (`models` or `training_states`) that a file is in; None for other files."""
     folders = run.model.opt['path'] if run.has_model else {}
     here = path.absolute().parent
     return next((kind for kind in FOLDERS if folders.get(kind) and here == Path(folders[kind]).absolute()), None)
 
 
 def reason_of(error: Exception) -> str:
+    """Return the reason of an error for a message, without the path that an OSError repeats."""
     return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
 
 

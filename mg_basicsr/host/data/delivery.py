@@ -1,4 +1,4 @@
-"""Extension: every step is made on the mini-batch that the plan has for its iteration, whatever the options say."""
+"""Extension that checks that every step is made on the mini-batch of its iteration. It is always on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mg_basicsr.training.extension import Extension, TrainStep
 
 
 class DeliveredBatches(Extension):
-    """Refuse a step on a mini-batch of another iteration, or on one that did not come from the planned loader.
+    """Extension that refuses a step on a mini-batch of another iteration, or not from the planned loader.
 
     Args:
         run: The run.
@@ -23,7 +23,7 @@ class DeliveredBatches(Extension):
         self.run = run
 
     def around(self, call: TrainStep) -> TrainStep:
-        """Check, before each step, what the prefetcher handed over last. The step raises TrainingError."""
+        """Return the training step, which raises TrainingError if the last delivered batch is of another iteration."""
 
         @functools.wraps(call)
         def step(*args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The sampling grid of a run: what its block asks for, as far as its data allows."""
+"""Sampling grid of a run: the one that its block requests, as far as its data allows."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from mg_basicsr.train_set import unknown_degradation
 
 
 def known_degradation(told: str | None, header: Header | None = None) -> str | None:
-    """Return how LQ was made from GT: `multigrid.degradation`, or what a store says; None if neither says it.
+    """Return how LQ was made from GT: `multigrid.degradation`, or the record of a store; None if both are missing.
 
     Args:
-        told: `multigrid.degradation`.
-        header: The store's header.
+        told: Value of `multigrid.degradation`.
+        header: Header of the store; None without a store.
 
     Raises:
-        ConfigError: They contradict each other.
+        ConfigError: the two contradict each other.
     """
     stored = header.degradation if header and header.degradation in DEGRADATIONS and header.scale > 1 else None
     if told and stored and told != stored:
@@ -30,7 +30,7 @@ def known_degradation(told: str | None, header: Header | None = None) -> str | N
             Problem(
                 'multigrid.degradation',
                 f'{told}, but the LQ frames of the store were made by {stored}',
-                f'allowed: {stored}, which the store tells by itself',
+                f'allowed: {stored}, which the store itself records',
                 'remove it',
             )
         )
@@ -38,14 +38,14 @@ def known_degradation(told: str | None, header: Header | None = None) -> str | N
 
 
 def run_grid(settings: Settings, dataset: ClipDataset | None) -> Grid:
-    """Return the grid of a run. What a preset would have by default is left out where the data does not allow it.
+    """Return the grid of a run. Defaults of a preset that the data does not allow are turned off.
 
     Args:
-        settings: What the options file asks for.
-        dataset: Our dataset; None where the host's own is adapted.
+        settings: The resolved options file.
+        dataset: This package's dataset; None if the host's own is adapted.
 
     Raises:
-        ConfigError: The block asks for resampled crops, and the store does not say how LQ was made.
+        ConfigError: the block requests resampled crops, but neither block nor store says how LQ was made.
     """
     if dataset is None:
         return OFF

@@ -1,4 +1,4 @@
-"""The loader that takes the place of the host's: one endless epoch, from the model's iteration to the plan's last."""
+"""Loader that replaces the host's: one endless epoch, from the model's iteration to the plan's last."""
 
 from __future__ import annotations
 
@@ -24,36 +24,52 @@ from mg_basicsr.host.log import logger
 from mg_basicsr.host.run import Run
 from mg_basicsr.schedule.plan import Plan
 
-PREFETCH = 2  # batches that each worker is ahead
+PREFETCH = 2  # batches that each worker loads in advance
 
 
 class PlannedBatch(dict[str, Any]):
-    """A mini-batch of one rank, to be trained on in `parts` passes of equal size.
+    """Mini-batch of one rank, to be trained on in `parts` passes of equal size.
 
     Args:
-        batch: What the data set gives, collated: tensors (clips, ...), lists of `clips` entries.
+        batch: Samples of the dataset, collated: tensors (clips, ...), lists of `clips` entries.
         parts: Number of passes, >= 1.
-        iteration: The 0-based iteration that it is for; None for one on trial.
+        iteration: 0-based iteration of the batch; None for a trial step.
+
+    Attributes:
+        copied: Event after the copy to the device, where that runs beside the step before; otherwise None.
     """
 
     def __init__(self, batch: dict[str, Any], parts: int, iteration: int | None = None) -> None:
         super().__init__(batch)
         self.parts = parts
         self.iteration = iteration
-        self.copied: torch.cuda.Event | None = None  # where the copy to the device runs beside the step before
+        self.copied: torch.cuda.Event | None = None
 
 
 class PlannedLoader:
-    """What a BasicSR prefetcher iterates over.
+    """Loader over which a BasicSR prefetcher iterates.
 
-    Whatever the host's epoch arithmetic says (it uses ceil where its loader delivers floor), the batches are those of
-    iterations i .. total_iter, i being the model's. Prefetchers call `iter()` in their constructor and again in
-    `reset()`: an iterator therefore starts when its first batch is asked for, not when it is made, and a batch that was
-    delivered but not trained on is delivered again.
+    The batches are those of iterations i .. total_iter, i being the model's, independently of the host's epoch
+    arithmetic (which uses ceil where its loader delivers floor). Prefetchers call `iter()` in their constructor and
+    again in `reset()`: an iterator therefore starts at the request for its first batch, not when it is made, and a
+    batch that was delivered but not trained on is delivered again.
 
     After the last batch comes one empty mapping, until it has reached the train loop. Loops that only end on
-    `current_iter > total_iter` would otherwise wait for data for ever; every loop checks that before it looks into the
-    batch. It is not enough to make it once: a prefetcher that fetches ahead may drop it on `reset()`.
+    `current_iter > total_iter` would otherwise wait for data forever; every loop checks that before it looks into the
+    batch. Making it once is not enough: a prefetcher that fetches ahead may drop it on `reset()`.
+
+    Args:
+        run: The run.
+        loader: Loader of the host, for its dataset and number of workers; it is never iterated.
+        fetches_ahead: Whether the prefetcher requests the next batch before the current one is trained on.
+
+    Attributes:
+        delivered: 0-based iteration of the batch that the train loop has; None before the first.
+        dataset: Dataset of the run.
+        sampler: Sampler of the run.
+        ring: Shared memory in which workers write their batches; None if they are sent otherwise.
+        side: Stream on which batches are copied to the device beside the step before; None if they are not.
+        loader: Loader of the batches.
     """
 
     def __init__(self, run: Run, loader: Any, fetches_ahead: bool = False) -> None:
@@ -68,12 +84,13 @@ class PlannedLoader:
         self._last: tuple[int, Any] | None = None
         self._ended = False
         self._bad_clips: set[str] = set()
-        # a generator of its own: starting workers must not draw from the one that training uses
+        # Separate, since starting workers draws a number, which must not come from the generator of training.
         generator = torch.Generator().manual_seed(run.settings.seed)
         workers = int(getattr(loader, 'num_workers', 0))
         as_float = not run.settings.block.uint8_transfer
         self.ring: Ring | None = None
         if workers and not as_float and isinstance(self.dataset, ClipDataset):
+            # One slot for each batch in advance, and one for the batch that is being copied to the device.
             self.ring = Ring(workers * PREFETCH + 1, largest_batch(run.plan, self.dataset))
         on_gpu = self.device.type == 'cuda'
         self.side = SideStream(self.device) if on_gpu and fetches_ahead else None
@@ -89,7 +106,7 @@ class PlannedLoader:
 
     @property
     def device(self) -> torch.device:
-        """Where the model is; a train loop may build it after its prefetcher."""
+        """Device of the model; the CPU before it is built, which a train loop may do after its prefetcher."""
         return torch.device(self.run.model.device if self.run.has_model else 'cpu')
 
     def __len__(self) -> int:
@@ -106,17 +123,17 @@ class PlannedLoader:
             yield {}
 
     def hand_over(self, batch: Any) -> None:
-        """Note that the train loop has a batch; what is computed from now on waits until it is on the device."""
+        """Record that the train loop has a batch, and let the device wait for its copy before the next computation."""
         if batch == {}:
             self.end()
             return
-        # a prefetcher that makes a mapping of its own delivers what it was asked for
+        # A prefetcher that copies the batch to another mapping drops its iteration; then the expected one is assumed.
         self.delivered = getattr(batch, 'iteration', self.run.iteration)
         if self.side and getattr(batch, 'copied', None):
             self.side.hand_over(batch, batch.copied)
 
     def end(self) -> None:
-        """The train loop has been told the end: nothing comes after it, and the workers can go."""
+        """End the workers, after the train loop has received the empty mapping, and log the bad clips."""
         self._ended = True
         self._batches = self._last = None
         if self._bad_clips:
@@ -124,12 +141,16 @@ class PlannedLoader:
             logger().error(f'multigrid: {len(self._bad_clips)} bad clips were skipped: {names}')
 
     def _batch(self, iteration: int) -> dict[str, Any]:
-        """The batch of a 0-based iteration; the workers go on where they are if it is the next one."""
+        """Return the batch of a 0-based iteration. Workers are restarted unless it follows the last one.
+
+        Raises:
+            DataError: a clip is bad, and the block does not allow to skip it.
+        """
         last, batch = self._last or (None, {})
-        if iteration == last:
+        if iteration == last:  # delivered before a reset(), but not trained on
             return batch
         if self._batches is None or last is None or iteration != last + 1:
-            self._batches = None  # its workers have gone before others write to the ring
+            self._batches = None  # ends the workers, before others write to the ring
             self.sampler.start = iteration
             self._batches = iter(self.loader)
         batch = next(self._batches)
@@ -145,7 +166,7 @@ class PlannedLoader:
         return batch
 
     def _skipped_errors(self) -> tuple[type[Exception], ...]:
-        """What counts as a bad clip: of our datasets, what they call so; of somebody else's class, any exception."""
+        """Return the exceptions that mark a bad clip: DataError of this package's datasets, any of an adapted one."""
         if self.run.settings.block.on_bad_frame == 'error':
             return ()
         return (Exception,) if isinstance(self.dataset, AdaptedDataset) else (DataError,)
@@ -154,7 +175,7 @@ class PlannedLoader:
         for name, wrong in bad.items():
             if name not in self._bad_clips:
                 self._bad_clips.add(name)
-                # an error, since BasicSR's loggers of the other ranks tell nothing less
+                # At level ERROR, since BasicSR's loggers on the other ranks drop everything below.
                 logger().error(
                     f'multigrid: clip {name} is skipped, another one takes its place '
                     f'(bad clips on this rank since the start: {len(self._bad_clips)}). {wrong}'
@@ -170,11 +191,16 @@ class PlannedLoader:
 
 
 def to_device(batch: dict[str, Any], device: torch.device | str) -> dict[str, Any]:
-    """uint8 crops travel as they are and become BasicSR's float32 on the device, equal to the bit."""
+    """Copy uint8 crops to a device and convert them there to float32, bit for bit as BasicSR does.
+
+    Args:
+        batch: A mini-batch; other values than uint8 tensors are unchanged.
+        device: The device.
+    """
     device = torch.device(device)
 
     def moved(pixels: torch.Tensor) -> torch.Tensor:
-        # from pinned memory a copy does not wait for the steps that the device has yet to do
+        # A copy from pinned memory returns at once; from other memory it waits for the queued work of the device.
         return pixels.pin_memory().to(device, non_blocking=True) if device.type == 'cuda' else pixels
 
     pixels = {
@@ -184,7 +210,12 @@ def to_device(batch: dict[str, Any], device: torch.device | str) -> dict[str, An
 
 
 def largest_batch(plan: Plan, dataset: ClipDataset) -> int:
-    """Bytes of the pixels of a rank's largest mini-batch."""
+    """Return the size in bytes of the pixels of a rank's largest mini-batch.
+
+    Args:
+        plan: The plan.
+        dataset: The dataset, for the shapes of its samples.
+    """
     sizes = []
     for batch in {batch for stage in plan.stages for batch in stage.batches}:
         shapes = dataset.shapes(batch.shape.frames, batch.shape.size)

@@ -1,4 +1,4 @@
-"""The training set of a run: made as its options file says, and checked against every shape of its plan."""
+"""Training set of a run: made from its options file, and checked against every shape of its plan."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from mg_basicsr.parsing.options_file import OptionsFile
 from mg_basicsr.schedule.grid import Grid
 from mg_basicsr.train_set import train_set_of
 
-CHECKED_SEQUENCES = 300  # all of REDS; of Vimeo-90K's 64,612 a sample
+CHECKED_SEQUENCES = 300  # all of REDS, and a sample of Vimeo-90K's 64,612
 
 
 class PlannedData(NamedTuple):
     """Settings of a run and its data.
 
     Attributes:
-        settings: What the options file asks for.
-        dataset: Our dataset; None where the host's own is adapted.
+        settings: The resolved options file.
+        dataset: This package's dataset; None if the host's own is adapted.
         grid: The sampling grid.
     """
 
@@ -35,11 +35,11 @@ def resolve_with_data(file: OptionsFile, world_size: int) -> PlannedData:
 
     Args:
         file: An options file with a block.
-        world_size: Ranks.
+        world_size: Number of ranks, >= 1.
 
     Raises:
-        ConfigError: The options cannot be used. What is wrong with the data is reported together with that.
-        DataError: The data is missing, damaged, or does not fit the shapes.
+        ConfigError: the options cannot be used; problems of the data are in the same error.
+        DataError: the data is missing, damaged, or does not fit the shapes.
     """
     try:
         settings = resolve(file, world_size)
@@ -57,11 +57,12 @@ def check_data(dataset: ClipDataset, settings: Settings, sequences: int = CHECKE
 
     Args:
         dataset: The training set.
-        settings: The run's.
+        settings: Settings of the run.
         sequences: Most sequences whose frames are looked for.
 
     Raises:
-        ConfigError, DataError: With what does not fit or is missing.
+        ConfigError: a shape does not fit a sequence.
+        DataError: frames are missing.
     """
     shapes = {(shape.frames, shape.size) for stage in settings.plan.stages for shape in stage.spec.shapes}
     for frames, size in sorted(shapes, reverse=True):
@@ -70,10 +71,10 @@ def check_data(dataset: ClipDataset, settings: Settings, sequences: int = CHECKE
 
 
 def _problems_of_data(file: OptionsFile) -> tuple[Problem, ...]:
-    """Return what is wrong with the data of a file that has other problems, where its set can be made all the same."""
+    """Return the problems of the data of a file that has other problems, if its training set can be made anyway."""
     try:
         train_set = train_set_of(file.options)
-    except ConfigError:  # among the other problems already
+    except ConfigError:  # reported among the other problems
         return ()
     try:
         our_dataset(train_set)

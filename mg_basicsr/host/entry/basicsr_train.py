@@ -8,10 +8,11 @@ from mg_basicsr.errors import ConfigError, Problem
 
 
 def train() -> None:
-    """Train what sys.argv says, which BasicSR parses itself.
+    """Run BasicSR's train_pipeline, which parses sys.argv itself.
 
     Raises:
         ConfigError: basicsr is not installed.
+        ModuleNotFoundError: basicsr itself lacks a module.
     """
     try:
         from basicsr.train import train_pipeline

@@ -1,4 +1,4 @@
-"""BasicSR's flags on the command line of any training script."""
+"""Parser of BasicSR's flags on the command line of any training script."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class CommandLine:
-    """What is read from a training script's arguments.
+    """Parsed arguments of a training script.
 
     Attributes:
-        opt: The options file; None where the arguments name none.
+        opt: The options file; None if the arguments name none.
         launcher: 'none', 'pytorch' or 'slurm'.
         force_yml: `section:key=value` entries.
-        auto_resume: Whether the newest checkpoint is asked for.
-        rest: The arguments that are left for the script: all but `--force_yml`, which is applied to the file.
+        auto_resume: Whether to resume from the newest checkpoint.
+        rest: Arguments for the script: all except `--force_yml`, which is applied to the file already.
     """
 
     opt: Path | None

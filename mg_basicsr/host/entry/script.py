@@ -1,4 +1,4 @@
-"""Runs a script as `python script.py` would, with our hooks in place in this process and in its workers."""
+"""Execution of a script as by `python script.py`, with hooks installed in this process and in its workers."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
-# environment variable that tells spawned workers which script is the main module
+# Environment variable with the path of the script, for spawned workers.
 SCRIPT = 'MG_BASICSR_SCRIPT'
 
 
 def run_script(script: Path) -> None:
     """Execute a script as `__main__`. Its folder is put first on sys.path; sys.argv is already the script's.
 
-    Workers that are spawned re-import the main module. Its spec names `mg_basicsr.host.entry.worker_main`, which
-    imports this package and then the script: otherwise the script would import basicsr there without our shims.
+    Spawned workers import the main module again. Its spec names `mg_basicsr.host.entry.worker_main`, which imports this
+    package and then the script: otherwise the script would import basicsr there without the shims.
     """
     path = script.resolve()
     sys.path[0] = str(path.parent)
     os.environ[SCRIPT] = str(path)
     main = ModuleType('__main__')
-    main.__file__ = os.path.abspath(script)  # as Python has it: a link is followed for the path alone
+    main.__file__ = os.path.abspath(script)  # as in Python: links are resolved for sys.path, not here
     main.__spec__ = ModuleSpec('mg_basicsr.host.entry.worker_main', None)
     main.__builtins__ = __builtins__  # type: ignore[attr-defined]
     sys.modules['__main__'] = main

@@ -1,4 +1,4 @@
-"""Starts a run: the options file that a command line names is planned, checked against its data, and made active."""
+"""Start of a run: the options file of a command line is planned and checked against its data, and the run activated."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from mg_basicsr.patching import refuse_missing
 
 
 def start_run(command: CommandLine) -> Run | None:
-    """Plan the run that a command line asks for and make it the active one.
+    """Plan the run that a command line describes, and activate it.
 
     Returns:
-        The run, or None where the file has no block: the host then trains without this package, with its arguments
-        unchanged.
+        The run; None if the file has no block: the host then trains without this package, with its arguments unchanged.
 
     Raises:
         ConfigError: the file cannot be planned or cannot be trained on this machine as launched, or the repository
@@ -29,8 +28,8 @@ def start_run(command: CommandLine) -> Run | None:
     file = load_options(command.opt, command.force_yml)
     if not file.has_block:
         return None
-    refuse_missing()
-    # without a launcher each process is a run of its own, whatever a cluster's job has in its environment
+    refuse_missing()  # before any data is read: without a required hook, nothing else matters
+    # Without a launcher each process is a separate run, even if a cluster's job sets RANK and WORLD_SIZE.
     distributed = command.launcher != 'none'
     if not distributed:
         _refuse_data_parallel(file)

@@ -1,4 +1,4 @@
-"""The main module of workers that are spawned under `mg-basicsr run`: the script, imported after this package."""
+"""Main module of workers that are spawned under `mg-basicsr run`: the script, imported after this package."""
 
 import os
 import runpy

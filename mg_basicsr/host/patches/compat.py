@@ -1,10 +1,10 @@
-"""Shims: what BasicSR and its copies need to run on today's libraries, without a GPU, and on small LQ frames.
+"""Shims for BasicSR and its copies, to run on current libraries, without a GPU, and on small LQ frames.
 
-Each shim is dated and names its reason and the condition under which it can go. All work in place, on the released
-BasicSR 1.4.2, its git head, and older copies that a repository carries itself. Where such a copy lacks a function, the
-fault is usually absent too, and nothing is done; where it is likely to be elsewhere, what is lost is recorded. A shim
-for machines without a GPU looks for one when it is called, not when it is installed, so that installing does not
-initialise CUDA and a machine with a GPU runs the host's own code.
+Each shim is dated, and names its reason and the condition under which it can be removed. All work in place, on the
+released BasicSR 1.4.2, its git head, and older copies that a repository carries itself. If such a copy lacks a
+function, usually the fault is absent too, and nothing is done; if the fault is likely to be elsewhere, the missing
+effect is recorded. A shim for machines without a GPU looks for one when it is called, not when it is installed, so that
+installing does not initialise CUDA and a machine with a GPU runs the host's own code.
 
 `SHIMS` maps a module's name to the function to call with that module once it has been imported. Calling it again
 changes nothing. This module imports neither torch nor basicsr by itself.
@@ -30,20 +30,25 @@ Shim = Callable[[ModuleType], None]
 
 
 def has_gpu() -> bool:
-    """Whether CUDA can be used here."""
+    """Return whether CUDA can be used here."""
     import torch
 
     return torch.cuda.is_available()
 
 
 def or_without_gpu(original: Function, substitute: Function) -> Function:
-    """Return `original`, with `substitute` called with the same arguments where it fails and there is no GPU."""
+    """Return a function that falls back to a substitute on machines without a GPU.
+
+    Args:
+        original: Function to call.
+        substitute: Function to call with the same arguments if the original fails and there is no GPU.
+    """
 
     @functools.wraps(original)
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return original(*args, **kwargs)
-        except (AssertionError, AttributeError, RuntimeError):  # by kind of torch build
+        except (AssertionError, AttributeError, RuntimeError):  # depends on how torch was built
             if has_gpu():
                 raise
             return substitute(*args, **kwargs)
@@ -51,14 +56,15 @@ def or_without_gpu(original: Function, substitute: Function) -> Function:
     return call
 
 
-# Today's libraries
+# Current libraries
 
 
 def functional_tensor(transforms: ModuleType) -> None:
-    """2026-11. torchvision 0.17 dropped `transforms.functional_tensor`, from which BasicSR 1.4.2 takes
-    `rgb_to_grayscale`; `transforms.functional` has the same functions, and BasicSR's git head uses it.
+    """Provide `torchvision.transforms.functional_tensor`.
 
-    Can go when no BasicSR that imports the old name is supported.
+    2026-11. torchvision 0.17 removed this module, from which BasicSR 1.4.2 imports `rgb_to_grayscale`.
+    `transforms.functional` has the same functions, and BasicSR's git head uses it. Can be removed when no BasicSR that
+    imports the old name is supported.
     """
     name = f'{transforms.__name__}.functional_tensor'
     if name in sys.modules or importlib.util.find_spec(name) is not None:
@@ -75,11 +81,11 @@ WITHOUT_GPU = 'on a machine without a GPU'
 
 
 def current_device(torch: ModuleType) -> None:
-    """2026-11. Resuming and wrapping in DistributedDataParallel ask for `torch.cuda.current_device()`, and scripts
-    call `torch.cuda.set_device()`, on every machine. Without a GPU the device is 0 and setting it does nothing.
+    """Let `torch.cuda.current_device` return 0 and `torch.cuda.set_device` do nothing without a GPU.
 
-    Done in torch, since many repositories have copies of these lines in scripts of their own. Can go when BasicSR
-    and those scripts ask for a device only where there is one.
+    2026-11. Resuming and wrapping in DistributedDataParallel call the first, and scripts the second, on every machine.
+    Done in torch, since many repositories have copies of these lines in their scripts. Can be removed when BasicSR and
+    those scripts ask for a device only if there is one.
     """
     wrap(torch, 'cuda.current_device', _device_zero, f'0 {WITHOUT_GPU}')
     wrap(torch, 'cuda.set_device', _set_no_device, f'does nothing {WITHOUT_GPU}')
@@ -94,10 +100,10 @@ def _set_no_device(original: Function) -> Function:
 
 
 def load_to_cpu(torch: ModuleType) -> None:
-    """2026-11. `load_resume_state`, in BasicSR and in scripts, moves each storage with `storage.cuda(device)`.
-    Without a GPU such a function in `map_location` leaves the storage where it was read, in main memory.
+    """Let `torch.load` keep storages in main memory without a GPU, if `map_location` would move them to one.
 
-    Everything else about `torch.load`, `weights_only` above all, stays as it is. Can go with `current_device`.
+    2026-11. `load_resume_state`, in BasicSR and in scripts, moves each storage with `storage.cuda(device)`. Everything
+    else about `torch.load`, above all `weights_only`, is unchanged. Can be removed together with `current_device`.
     """
     wrap(torch, 'load', _load_to_cpu, f'storages stay in main memory {WITHOUT_GPU}')
 
@@ -112,10 +118,11 @@ def _load_to_cpu(original: Function) -> Function:
 
 
 def ddp_without_device(torch: ModuleType) -> None:
-    """2026-11. `BaseModel.model_to_device` hands `device_ids=[current_device()]` to DistributedDataParallel, which
-    refuses device numbers for networks in main memory. Without a GPU they are left out.
+    """Drop the device numbers that DistributedDataParallel gets without a GPU.
 
-    Done in torch: repositories override `model_to_device`. Can go when BasicSR passes device numbers only with CUDA.
+    2026-11. `BaseModel.model_to_device` passes `device_ids=[current_device()]`, and DistributedDataParallel refuses
+    device numbers for networks in main memory. Done in torch: repositories override `model_to_device`. Can be removed
+    when BasicSR passes device numbers only with CUDA.
     """
     reason = f'takes no device numbers {WITHOUT_GPU}'
     wrap(torch, 'nn.parallel.DistributedDataParallel.__init__', _without_device_ids, reason)
@@ -133,10 +140,10 @@ def _without_device_ids(original: Function) -> Function:
 
 
 def gloo_without_gpu(dist_util: ModuleType) -> None:
-    """2026-11. BasicSR's `_init_dist_pytorch` and `_init_dist_slurm` take the rank modulo the number of GPUs, which
-    divides by 0 without one, and want NCCL. Without a GPU the ranks meet through gloo.
+    """Start the process group with gloo without a GPU.
 
-    Can go when BasicSR takes gloo where CUDA is missing.
+    2026-11. BasicSR's `_init_dist_pytorch` and `_init_dist_slurm` take the rank modulo the number of GPUs, which
+    divides by 0 without one, and need NCCL. Can be removed when BasicSR uses gloo if CUDA is missing.
     """
     reason = f'ranks meet through gloo {WITHOUT_GPU}'
     for name, make in (('_init_dist_pytorch', _gloo_by_torchrun), ('_init_dist_slurm', _gloo_by_slurm)):
@@ -176,11 +183,11 @@ def _gloo_by_slurm(original: Function) -> Function:
 
 
 def validate_on_cpu(base_model: ModuleType) -> None:
-    """2026-11. Validation of video models counts on a GPU twice: the table of metrics is made with `device='cuda'`,
-    and the frames of a clip are squeezed in place after they went to the device, where a GPU has a copy and the CPU the
-    same tensor. For a model on the CPU, both come out right within `BaseModel.validation`.
+    """Let `BaseModel.validation` work for a model on the CPU.
 
-    Can go when BasicSR makes the table on `self.device` and leaves the frames alone.
+    2026-11. Validation of video models assumes a GPU twice: the table of metrics is made with `device='cuda'`, and the
+    frames of a clip are squeezed in place after the copy to the device, which for the CPU is the same tensor. Can be
+    removed when BasicSR makes the table on `self.device` and does not change the frames in place.
     """
     wrap(base_model, 'BaseModel.validation', _validate_on_cpu, 'metrics and frames of a model on the CPU stay there')
 
@@ -206,17 +213,16 @@ def _cpu_as_device() -> AbstractContextManager[Any]:
                 kwargs['device'] = 'cpu'
             result = func(*args, **kwargs)
             if func == torch.Tensor.to and result is args[0] and not isinstance(result, torch.nn.Parameter):
-                return result.view_as(result)  # another tensor, if with the same memory
+                return result.view_as(result)  # another tensor on the same memory: its shape can change separately
             return result
 
     return CpuAsDevice()
 
 
 def prefetch_on_cpu(prefetch_dataloader: ModuleType) -> None:
-    """2026-11. `prefetch_mode: cuda` makes a CUDA stream. Without a GPU `CUDAPrefetcher` does what `CPUPrefetcher`
-    does, so that an options file written for a GPU runs.
+    """Let `CUDAPrefetcher` work as `CPUPrefetcher` without a GPU, so that an options file written for a GPU runs.
 
-    Can go when BasicSR's CUDAPrefetcher works without CUDA.
+    2026-11. `prefetch_mode: cuda` makes a CUDA stream. Can be removed when BasicSR's CUDAPrefetcher works without CUDA.
     """
     on_cpu = getattr(prefetch_dataloader, 'CPUPrefetcher', None)
     if on_cpu is None:
@@ -240,11 +246,11 @@ def prefetch_on_cpu(prefetch_dataloader: ModuleType) -> None:
 
 
 def resume_where_saved(train: ModuleType) -> None:
-    """2026-11. `--auto_resume` looks for `experiments/<name>/training_states` below the working directory, while
-    states are written below the root that the script names, or below `path.experiments_root`. Here it looks in
-    `path.training_states`, where they are written.
+    """Let `--auto_resume` search `path.training_states`, the folder that states are written to.
 
-    Can go when BasicSR's `load_resume_state` reads `opt['path']['training_states']`.
+    2026-11. BasicSR searches `experiments/<name>/training_states` below the working directory, while states are written
+    below the root that the script names, or below `path.experiments_root`. Can be removed when BasicSR's
+    `load_resume_state` reads `opt['path']['training_states']`.
     """
     reason = '--auto_resume looks where states are written'
     lost = '--auto_resume looks where this repository does, which may not be where states are written'
@@ -260,7 +266,7 @@ def _resume_where_saved(original: Function) -> Function:
         if newest is None:
             return None
         opt['path']['resume_state'] = str(newest)
-        opt['auto_resume'] = False
+        opt['auto_resume'] = False  # the original would search again, and overwrite resume_state
         try:
             return original(opt)
         finally:
@@ -279,8 +285,9 @@ def newest_state(folder: Path) -> Path | None:
 
 
 def networks_of_model(base_model: ModuleType) -> None:
-    """2026-11. Repositories copy SPyNet and BasicVSR++ into files of any name; their classes are found when a model
-    takes a network, and get the same shims as those of BasicSR. Can go with `fix_network_classes`.
+    """Apply `fix_network_classes` to the classes of every network that a model moves to its device.
+
+    2026-11. Repositories copy SPyNet and BasicVSR++ into files of any name. Can be removed with `fix_network_classes`.
     """
     reason = 'copies of SPyNet and BasicVSR++ in other files get their shims'
     lost = 'copies of SPyNet and BasicVSR++ in other files than those of BasicSR get no shims'
@@ -296,18 +303,19 @@ def _fix_network(original: Function) -> Function:
 
 
 def networks_of_module(arch: ModuleType) -> None:
-    """2026-11. The classes of SPyNet and BasicVSR++ in BasicSR's own files, for networks that no model holds.
-    Can go with `fix_network_classes`.
+    """Apply `fix_network_classes` to the classes in BasicSR's own files, for networks that no model holds.
+
+    2026-11. Can be removed with `fix_network_classes`.
     """
     fix_network_classes(found for found in vars(arch).values() if isinstance(found, type))
 
 
 def fix_network_classes(classes: Iterable[type]) -> None:
-    """2026-11. Two faults of video networks that appear when shapes change; other classes are left alone.
+    """Fix two faults of SPyNet and BasicVSR++ that appear when shapes change; other classes are not changed.
 
-    SPyNet crashes on LQ frames of 32 pixels or less (see `spynet.py`). The shim goes when BasicSR's SPyNet starts
-    from a zero flow of the coarsest level's own size. BasicVSR++ sets `is_mirror_extended` at the first clip that
-    mirrors itself and keeps it set for all that follow. The shim goes when it decides for each clip.
+    2026-11. SPyNet fails for LQ frames of 32 pixels or less (see `spynet.py`); can be removed when BasicSR's SPyNet
+    starts from a zero flow of the coarsest level's size. BasicVSR++ sets `is_mirror_extended` at the first clip that
+    mirrors itself and keeps it set for all later ones; can be removed when it decides for each clip.
     """
     for cls in classes:
         if hasattr(cls, 'preprocess'):
@@ -316,7 +324,7 @@ def fix_network_classes(classes: Iterable[type]) -> None:
 
 
 def _process_any_size(original: Function) -> Function:
-    # The host's own warp, so that small frames are treated as large ones are.
+    # The host's own warp, so that small frames are treated like large ones.
     warp = getattr(inspect.unwrap(original), '__globals__', {}).get('flow_warp')
 
     def process(self: Any, ref: Any, supp: Any, *args: Any, **kwargs: Any) -> Any:

@@ -1,8 +1,8 @@
-"""Every hook into BasicSR. Its train loop, with the hooks in place:
+"""Hooks into BasicSR, all of them. This is its train loop, with the hooks in place.
 
     opt = yaml.load(file)                      # <- planned_options.patch_yaml: the plan's total_iter, no host warm-up
     state = torch.load(newest .state)          # <- load: the newest whole checkpoint, if it is of this plan
-    DATASET_REGISTRY, MODEL_REGISTRY ...       # <- register: our types beside BasicSR's
+    DATASET_REGISTRY, MODEL_REGISTRY ...       # <- register: this package's types beside BasicSR's
     train_loader = build_dataloader(...)       #    the host's loader is built and never iterated
     model = build_model(opt)
       model.model_to_device(net)               # <- model_to_device: the order of its weights in memory
@@ -10,7 +10,7 @@
       model.setup_schedulers()                 # <- setup_schedulers: the model is complete; its training step is
                                                #    wrapped; the patches are counted in the log
     model.resume_training(state)               # <- resume_training: sets the clock, restores what the host leaves out
-    prefetcher = CPUPrefetcher(train_loader)   # <- init: our loader takes the place of the host's
+    prefetcher = CPUPrefetcher(train_loader)   # <- init: the plan's loader replaces the host's
     for epoch in ...:
       prefetcher.reset()                       # <- reset: errors while the first batch is read end cleanly
       train_data = prefetcher.next()           # <- fetch
@@ -23,15 +23,15 @@
         model.save(epoch, i)
           torch.save(networks)                 # <- save: whole or absent
           model.save_training_state(epoch, i)  # <- save_training_state: the schedulers' position
-            torch.save(state)                  # <- save: the same, with what BasicSR does not keep
+            torch.save(state)                  # <- save: the same, with a record that BasicSR does not have
         model.validation(...)                  # <- validation: a signal ends it; better results go into the state
         train_data = prefetcher.next()         # <- fetch: after the last iteration, signals are the host's again
 
 Classes are patched in place, never by rebinding a name: importing basicsr already imports basicsr.train, which keeps
 the originals. These classes and methods exist in every known repository built on BasicSR, and none overrides
-`update_learning_rate`; torch.load and torch.save are what all of them load and save with. Without an active run each
-hook calls the original. A method that a repository lacks is an error where a plan cannot do without it; of the others
-it is recorded what is lost. `mg-basicsr check -v` lists all patches, those of compat.py too.
+`update_learning_rate`; all of them load and save with torch.load and torch.save. Without an active run each hook calls
+the original. A missing method is an error if a plan needs it; otherwise the missing effect is recorded.
+`mg-basicsr check -v` lists all patches, including those of compat.py.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ PREFETCHERS = ('CPUPrefetcher', 'CUDAPrefetcher')
 
 
 def active() -> Run | None:
-    """Return the active run. Processes that train nothing do not load its module, and many that import torch do not."""
+    """Return the active run; None without one."""
+    # Not imported here: every process that imports torch calls this, and most of them never train.
     module = sys.modules.get('mg_basicsr.host.run')
     run: Run | None = module.active_run() if module else None
     return run
@@ -62,13 +63,13 @@ def active() -> Run | None:
 def around(module: ModuleType, name: str, reason: str, *, lost: str = '') -> Callable[[Function], None]:
     """Replace a function of the host by `hook(run, original, *args)` while a run is active.
 
-    An error that is the user's ends the process cleanly here, since the host does not know our exceptions.
+    A user's error ends the process without a traceback here, since the host does not catch this package's exceptions.
 
     Args:
-        module: The host's module.
-        name: The function in it: `load`, or `BaseModel.validation`.
-        reason: What the hook is for.
-        lost: What does not work where the repository lacks it; without this text, no plan can do without it.
+        module: Module of the host.
+        name: Function in the module: `load`, or `BaseModel.validation`.
+        reason: Purpose of the hook.
+        lost: Effect that is missing if the repository lacks the function; without this text, it is required by plans.
     """
 
     def attach(hook: Function) -> None:
@@ -123,7 +124,7 @@ def patch_models(module: ModuleType) -> None:
     @around(
         module,
         'BaseModel.load_network',
-        'loads the networks that lie beside the training state',
+        'loads the networks beside the training state',
         lost='networks of a checkpoint are not found if the experiment has another name, and weights that do not fit '
         'end with a traceback',
     )
@@ -162,16 +163,16 @@ def patch_models(module: ModuleType) -> None:
 
 
 def patch_torch(torch: ModuleType) -> None:
-    """Attach the hooks of torch.load and torch.save. What they call is imported with the first call."""
+    """Attach the hooks of torch.load and torch.save. Their modules are imported at the first call."""
 
     @around(torch, 'load', 'runs no code of a file, and takes the newest whole checkpoint')
     def load(run: Run, original: Function, f: Any, map_location: Any = None, *args: Any, **kwargs: Any) -> Any:
         from mg_basicsr.host.checkpoints import loading
 
-        kwargs.pop('pickle_module', None)  # the other one in `args`: a pickle that could run code
+        kwargs.pop('pickle_module', None)  # could run code; a positional one is in `args`, which are dropped
         return loading.load(run, functools.partial(original, **{**kwargs, 'weights_only': True}), f, map_location)
 
-    @around(torch, 'save', 'writes whole files, and the training state with what BasicSR does not keep')
+    @around(torch, 'save', 'writes whole files, and the training state with a record that BasicSR does not have')
     def save(run: Run, original: Function, obj: Any, f: Any, *args: Any, **kwargs: Any) -> None:
         from mg_basicsr.host.checkpoints import saving
 
@@ -183,7 +184,7 @@ def patch_prefetchers(module: ModuleType) -> None:
     from mg_basicsr.host import stopping as signals
     from mg_basicsr.host.data.loader import PlannedLoader
 
-    # a repository may have one of the two
+    # A repository may have one of the two. If it has none, the first is recorded as missing.
     for name in [name for name in PREFETCHERS if hasattr(module, name)] or PREFETCHERS[:1]:
 
         @around(module, f'{name}.__init__', "takes the plan's loader in place of the host's")
@@ -194,7 +195,7 @@ def patch_prefetchers(module: ModuleType) -> None:
             self.planned_loader = PlannedLoader(run, loader, fetches_ahead=type(self).__name__ == 'CUDAPrefetcher')
             original(self, self.planned_loader, *args, **kwargs)
 
-        # what happens while a batch is fetched may be the user's error too: a missing frame, say
+        # Without a hook, a user's error while a batch is fetched (a missing frame) would end with a traceback.
         @around(
             module,
             f'{name}.reset',
@@ -210,7 +211,7 @@ def patch_prefetchers(module: ModuleType) -> None:
             if not hasattr(self, 'planned_loader'):
                 return batch
             self.planned_loader.hand_over(batch)
-            if batch == {} and run.stop.watching:
+            if batch == {} and run.stop.watching:  # the end: a signal that came during the last step is still handled
                 signals.between_steps(run, run.model)
                 run.stop.put_back()
             return batch
@@ -225,21 +226,25 @@ def _is_for_validation(loader: Any) -> bool:
 
 
 def register(module: ModuleType) -> None:
-    """Register our types with BasicSR's registries (basicsr.utils.registry)."""
+    """Register this package's types with BasicSR's registries (basicsr.utils.registry)."""
     from mg_basicsr.host import registered
 
     registered.register(module)
 
 
 def log_patches() -> None:
-    """Write to the log how many patches are in force, and what is lost with methods that the repository lacks."""
+    """Log the number of patches in force, and the effect of each method that the repository lacks."""
     logger().info(f'multigrid: {len(in_force())} patches in force, `mg-basicsr check -v` lists them')
     for lacking in missing():
         logger().warning(f'multigrid: {lacking}')
 
 
 def _check_adopted(run: Run, model: Any) -> None:
-    """Raise TrainingError for a model that overrides setup_schedulers in a way that passes over the hook."""
+    """Check that the model has reached the hook of setup_schedulers.
+
+    Raises:
+        TrainingError: the model overrides setup_schedulers without calling that of BaseModel.
+    """
     if not run.has_model:
         raise TrainingError(
             Problem(
@@ -252,6 +257,6 @@ def _check_adopted(run: Run, model: Any) -> None:
 
 
 def _check_required() -> None:
-    """End the process if a run is active whose repository lacks a required method; `start_run` checks it otherwise."""
+    """End the process if a run is active and the repository lacks a required method; else `start_run` checks it."""
     if active() is not None:
         ending_cleanly(refuse_missing)()

@@ -1,7 +1,7 @@
-"""How the plan reaches the host's options: the file that `-opt` names is loaded with the plan's numbers in it.
+"""Patch of `yaml.load` that puts the plan's numbers into the host's options.
 
 All BasicSR-derived repositories read their options with `yaml.load`. When one of them loads the file that `-opt` names,
-`--force_yml`, the plan's `total_iter`, and no warm-up (the plan has its own) are applied to what it gets. The file on
+`--force_yml`, the plan's `total_iter`, and no warm-up (the plan has its own) are applied to the result. The file on
 disk, and BasicSR's copy of it in the experiment's folder, are not changed.
 """
 
@@ -28,11 +28,11 @@ def patch_yaml(yaml: Any) -> None:
 
 def _load_planned(original: Function) -> Function:
     def load(stream: Any, *args: Any, **kwargs: Any) -> Any:
-        # the command line is read again for each load: no copy of it can become outdated
+        # Parsed again for each load, since scripts and tests change sys.argv.
         command = parse_command_line(sys.argv[1:])
         if not _is_options_file(stream, command.opt):
             return original(stream, *args, **kwargs)
-        # imported here: most processes that import yaml train nothing
+        # Imported here, since most processes that import yaml train nothing.
         from mg_basicsr.host.entry.start import start_run
         from mg_basicsr.host.run import active_run
 
@@ -51,7 +51,7 @@ def planned_options(options: Any, run: Run) -> Any:
     """Put the plan's numbers into the host's own loaded options.
 
     Args:
-        options: What the host has loaded; changed in place.
+        options: Options as loaded by the host; changed in place.
         run: The run.
 
     Returns:
@@ -65,13 +65,13 @@ def planned_options(options: Any, run: Run) -> Any:
     options['train']['total_iter'] = run.plan.total_iter
     options['train']['warmup_iter'] = -1
     if options.get('find_unused_parameters') is None and any(options['train'].get(name) for name in FROZEN_PHASES):
-        options['find_unused_parameters'] = True  # DDP would wait for the gradients of what is frozen
+        options['find_unused_parameters'] = True  # DDP would wait for the gradients of frozen parameters
     _numbers_in_place_of_text(options['train'])
     return options
 
 
 def _numbers_in_place_of_text(train: Any) -> None:
-    """PyYAML reads `2e-4` as text, which the plan accepts and an optimiser does not."""
+    """Convert rates from text: PyYAML reads `2e-4` as text, which the plan accepts and an optimiser does not."""
     sections = [value for name, value in train.items() if name.startswith('optim_') or name == 'scheduler']
     for section in sections:
         for key in ('lr', 'eta_min'):
@@ -80,7 +80,7 @@ def _numbers_in_place_of_text(train: Any) -> None:
 
 
 def _is_options_file(stream: Any, opt: Path | None) -> bool:
-    """Whether what is being loaded is the file that -opt names: as an open file, or as its text."""
+    """Return whether a stream is the file that -opt names: as an open file, or as its text."""
     if opt is None:
         return False
     name = getattr(stream, 'name', None)

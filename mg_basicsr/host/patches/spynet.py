@@ -1,9 +1,9 @@
-"""SPyNet on small frames: the coarse-to-fine pass of BasicSR's `SpyNet`, with a coarsest level of any size.
+"""SPyNet for small frames: the coarse-to-fine pass of BasicSR's `SpyNet`, with a coarsest level of any size.
 
-BasicSR makes the first flow half as large as the coarsest level and doubles it. Where that level has a single row or
-column, half of it is nothing, and LQ frames of 32 pixels or less cannot be used. Here the coarsest level starts from a
-zero flow of its own size, as in Ranjan and Black, "Optical Flow Estimation using a Spatial Pyramid Network" (CVPR
-2017), eq. 4. Both ways give the same numbers where both can be taken, and the work stays in proportion to the pixels.
+BasicSR makes the first flow half as large as the coarsest level and doubles it. If that level has a single row or
+column, half of it is 0, and LQ frames of 32 pixels or less cannot be used. Here the coarsest level starts from a zero
+flow of its own size, as in Ranjan and Black, "Optical Flow Estimation using a Spatial Pyramid Network" (CVPR 2017),
+eq. 4. Both ways give the same numbers if both are possible, and the work is proportional to the pixels.
 """
 
 from __future__ import annotations
@@ -18,20 +18,31 @@ Warp = Callable[..., torch.Tensor]
 
 
 def is_too_small(spynet: Any, frames: torch.Tensor) -> bool:
-    """Whether the coarsest of the network's levels has one row or one column for frames of shape (n, 3, h, w).
+    """Return whether the coarsest of the network's levels has one row or one column.
 
     Every level halves the size, rounded down; with BasicSR's six levels this is true for h or w below 64. A size
-    that leaves no pixel at all is not counted: nothing can be computed there.
+    without any pixel is not counted: nothing can be computed for it.
+
+    Args:
+        spynet: BasicSR's SpyNet.
+        frames: Frames, (n, 3, h, w).
     """
     coarsest = [side >> (len(spynet.basic_module) - 1) for side in frames.shape[-2:]]
     return min(coarsest) == 1
 
 
 def coarse_to_fine(spynet: Any, ref: torch.Tensor, supp: torch.Tensor, warp: Warp) -> torch.Tensor:
-    """Optical flow from `ref` to `supp`, both (n, 3, h, w) with values in [0, 1], as (n, 2, h, w) in pixels.
+    """Compute the optical flow from `ref` to `supp`.
 
-    h and w are multiples of the pyramid's 2^(levels - 1), to which SpyNet's forward resizes. `warp` is the host's
-    `flow_warp(frames, flow, interp_mode, padding_mode)`, flow as (n, h, w, 2).
+    Args:
+        spynet: BasicSR's SpyNet.
+        ref: Frames, (n, 3, h, w), values in [0, 1]; h and w are multiples of the pyramid's 2^(levels - 1), to which
+            SpyNet's forward resizes.
+        supp: Frames of the same shape.
+        warp: BasicSR's `flow_warp(frames, flow, interp_mode, padding_mode)`, flow as (n, h, w, 2).
+
+    Returns:
+        The flow, (n, 2, h, w), in pixels.
     """
     pyramid = [(spynet.preprocess(ref), spynet.preprocess(supp))]
     for _ in range(len(spynet.basic_module) - 1):

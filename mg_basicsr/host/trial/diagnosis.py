@@ -1,4 +1,4 @@
-"""Which option to change when a network does not take a shape: found by trying others."""
+"""Diagnosis of a shape that a network fails for: other shapes are tried, to find the option to change."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from mg_basicsr.errors import Problem
 from mg_basicsr.schedule.plan import RankBatch, Stage, divisors
 from mg_basicsr.training.trial.steps import Failure
 
-# (clips of a pass on one rank, frames, GT size) -> whether the network takes them
+# (clips of a pass on one rank, frames, GT size) -> whether a step with them works
 Takes = Callable[[int, int, int], bool]
 
-MULTIPLES = (8, 16, 32, 64)  # of LQ sizes: windows and pyramids of networks
-LQ_STEP = CycleBlock.lq_multiple  # of the LQ sizes that are tried where the block does not round to a multiple
+MULTIPLES = (8, 16, 32, 64)  # LQ sizes that windows and pyramids of networks are made for
+LQ_STEP = CycleBlock.lq_multiple  # between the LQ sizes that are tried, if the block does not round to a multiple
 LARGER_MACHINE = 'or a smaller network, or a machine with more memory'
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Finds out what in a shape made a step fail.
+    """Diagnosis of one failed step.
 
     Attributes:
-        settings: The run's.
-        stage: The first stage that has the shape; None for the file without the block.
+        settings: Settings of the run.
+        stage: First stage with the shape; None for the file without the block.
         batch: The shape that failed.
-        takes: Tries another.
+        takes: Tries another shape.
     """
 
     settings: Settings
@@ -37,7 +37,7 @@ class Diagnosis:
     takes: Takes
 
     def problem(self, failure: Failure) -> Problem:
-        """Stage, shape, the network's own words, and what to change."""
+        """Return the problem: stage, shape, the message of the failure, and the option to change."""
         shape, base = self.batch.shape, self.settings.baseline
         name = f'stage {self.stage.index + 1}' if self.stage else 'the file without the block'
         what = (
@@ -45,13 +45,11 @@ class Diagnosis:
             f'(LQ {shape.size // base.scale}) on one rank: {failure.message}'
         )
         if failure.final:
-            return Problem(
-                name, what, 'the device does not answer any more, so no other shape was tried', 'look at its log'
-            )
+            return Problem(name, what, 'the device no longer responds, so no other shape was tried', 'look at its log')
         return Problem(name, what, *(self._memory() if failure.out_of_memory else self._refusal()))
 
     def _memory(self) -> tuple[str, str]:
-        """Find the most clips of the full shape whose passes fit."""
+        """Return finding and remedy if memory ran out: the largest `max_clips` whose passes fit."""
         shape, base = self.batch.shape, self.settings.baseline
         share = self.batch.clips_per_rank * self.batch.accumulate
         for most in _halves(self.settings.max_clips):
@@ -70,8 +68,9 @@ class Diagnosis:
         )
 
     def _refusal(self) -> tuple[str, str]:
-        """Compare with the full shape, which is the file's own, and with shapes between the two."""
+        """Return finding and remedy for any other failure, from the full shape of the file and shapes in between."""
         shape, base = self.batch.shape, self.settings.baseline
+        # The file's own shape first: if it fails, no option of the block is the cause.
         if not self.takes(1, base.frames, base.size):
             return (
                 "the file's own shape fails too, so the multigrid block is not the cause",
@@ -125,12 +124,12 @@ class Diagnosis:
 
     @property
     def _index(self) -> int:
-        """0-based number of the stage. Without a stage the shape is the file's own, for which no preset is asked."""
+        """0-based number of the stage. Without a stage the shape is the file's own, and no preset is used."""
         return self.stage.index if self.stage else 0
 
 
 def _halves(number: int) -> list[int]:
-    """Return number // 2, // 4, ... down to 1; [1] for 1, as a smaller shape's share may still be divided further."""
+    """Return number // 2, // 4, ... down to 1; [1] for 1, since a smaller shape's share may still be divided."""
     found = []
     while number > 1:
         number //= 2
@@ -139,7 +138,7 @@ def _halves(number: int) -> list[int]:
 
 
 def _first(ascending: Sequence[int], works: Callable[[int], bool]) -> int | None:
-    """Find the first value that works, if all after it do; None where not even the last does."""
+    """Return the first value that works, by bisection, assuming that all after it do; None if the last does not."""
     low, high = 0, len(ascending)
     while low < high:
         middle = (low + high) // 2

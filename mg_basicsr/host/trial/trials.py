@@ -1,4 +1,4 @@
-"""Training steps on trial with the host's own model: its feed_data, its optimize_parameters, clips of the run's set."""
+"""Trial steps with the host's own model: its feed_data, its optimize_parameters, clips of the run's dataset."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from mg_basicsr.training.extension import TrainStep
 from mg_basicsr.training.host_model import HostModel
 from mg_basicsr.training.trial.steps import Failure, Step, attempt
 
-# From an iteration, 1-based, to the arguments of optimize_parameters
+# 1-based iteration -> arguments of optimize_parameters
 Arguments = Callable[[int], tuple[tuple[Any, ...], dict[str, Any]]]
 
 
 @contextmanager
 def in_trial(run: Run) -> Iterator[None]:
-    """A context in which all extensions of a run make steps on trial."""
+    """Enter the trial contexts of all extensions of a run."""
     with ExitStack() as stack:
         for extension in run.extensions:
             stack.enter_context(extension.trial())
@@ -39,7 +39,7 @@ def in_trial(run: Run) -> Iterator[None]:
 
 
 def distinct_batches(plan: Plan) -> list[tuple[Stage, RankBatch]]:
-    """Every shape of the plan once, with the first stage that has it: the largest pass first."""
+    """Return every shape of the plan once, with the first stage that has it: the largest pass first."""
     found: dict[RankBatch, Stage] = {}
     for stage in plan.stages:
         for batch in stage.batches:
@@ -52,13 +52,13 @@ def _pixels_of_pass(batch: RankBatch) -> int:
 
 
 class Trials:
-    """Make steps of any shape, inside `on_trial` and `in_trial`.
+    """Maker of trial steps of any shape, to be used inside `on_trial` and `in_trial`.
 
     Args:
         run: The run, its model built.
-        dataset: Gives the clips.
-        arguments: Those of the training step.
-        call: The training step, with the extensions that are to be tried.
+        dataset: Dataset of the clips.
+        arguments: Arguments of the training step.
+        call: The training step, with the extensions to be tried.
     """
 
     def __init__(self, run: Run, dataset: ClipDataset | AdaptedDataset, arguments: Arguments, call: TrainStep) -> None:
@@ -66,15 +66,19 @@ class Trials:
         self.device = torch.device(run.model.device)
         self._arguments = arguments
         self._call = call
-        # a dataset that is not ours may change as it is read: the run's is to begin as it is
+        # An adapted dataset may change while it is read, but trial steps must leave no trace in the run's.
         self._dataset = dataset if isinstance(dataset, ClipDataset) else copy.deepcopy(dataset)
         self._clip = cache(self._read)
 
     def step(self, batch: RankBatch, most_passes: int) -> Step:
-        """A training step of a shape, in at most this many of its passes.
+        """Return a training step of a shape.
 
-        What the other passes' clips take on the device is set aside. The iteration is the run's last, so that parts of
-        the network that are frozen at its beginning are trained, as they will be.
+        Memory on the device for the clips of passes that are left out is allocated too. The iteration is the run's
+        last, so that parts of the network that are frozen at the beginning are trained.
+
+        Args:
+            batch: The shape.
+            most_passes: Most passes of the step, >= 1; a shape with more is tried with these.
         """
         model, shape = self.run.model, batch.shape
         passes = min(batch.accumulate, most_passes)
@@ -92,12 +96,24 @@ class Trials:
         return step
 
     def takes(self, clips: int, frames: int, size: int) -> bool:
-        """Whether the network takes one pass of a shape."""
+        """Return whether one pass of a shape works.
+
+        Args:
+            clips: Clips of the pass on one rank, >= 1.
+            frames: Frames of a clip.
+            size: Edge of the GT crop in pixels.
+        """
         single = RankBatch(BatchShape(clips * self.run.plan.world_size, frames, size), clips, 1)
         return attempt(self.step(single, 1), self.device) is None
 
     def error(self, stage: Stage | None, batch: RankBatch, failure: Failure) -> TrainingError:
-        """A shape that failed, and what to do about it."""
+        """Return the error for a shape that failed, with the remedy.
+
+        Args:
+            stage: First stage with the shape; None for the file without the block.
+            batch: The shape.
+            failure: The failure.
+        """
         return TrainingError(Diagnosis(self.run.settings, stage, batch, self.takes).problem(failure))
 
     def _read(self, frames: int, size: int) -> dict[str, Any]:
@@ -106,7 +122,13 @@ class Trials:
 
 
 def arguments_as_called(current: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
-    """What the train loop has passed at iteration `current`, with that number replaced."""
+    """Return the arguments of a train loop's own call, for any iteration.
+
+    Args:
+        current: 1-based iteration of the call; every argument that equals it is replaced.
+        args: Positional arguments of the call.
+        kwargs: Keyword arguments of the call.
+    """
 
     def at(iteration: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
         def other(value: Any) -> Any:
@@ -118,10 +140,10 @@ def arguments_as_called(current: int, args: tuple[Any, ...], kwargs: dict[str, A
 
 
 def arguments_by_name(model: HostModel) -> Arguments:
-    """Without a train loop: the iteration, and a gradient scaler where the model takes one.
+    """Return arguments by the names of parameters, without a train loop: the iteration, and a gradient scaler.
 
     Raises:
-        TrainingError: the model wants something else.
+        TrainingError: the model's step has another parameter.
     """
     _, *parameters = inspect.signature(type(model).optimize_parameters).parameters.values()
     needed = [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]

@@ -1,4 +1,4 @@
-"""Clips that a store is made from: those of folders and LMDBs, of BasicSR's lists, and of videos."""
+"""Clips for a store: from folders and LMDBs, from BasicSR's lists, and from videos."""
 
 from __future__ import annotations
 
@@ -27,7 +27,12 @@ NAMES: dict[str, FrameNames] = {'reds': REDS_FRAMES, 'vimeo': VIMEO_FRAMES}  # b
 
 
 class Making(NamedTuple):
-    """The scale, and how LQ is made where there is no LQ side."""
+    """Way of making LQ frames.
+
+    Attributes:
+        scale: GT pixels per LQ pixel and axis.
+        degrade: Function that makes an LQ frame of a GT frame; None if LQ frames are read.
+    """
 
     scale: int
     degrade: Degrade | None = None
@@ -35,14 +40,20 @@ class Making(NamedTuple):
 
 @dataclass(frozen=True)
 class ListedFrames:
-    """Frames by the names of their files, the same for GT and LQ."""
+    """Names of frames as listed, the same for GT and LQ.
+
+    Attributes:
+        frames: Name of each frame.
+    """
 
     frames: tuple[str, ...]
 
     def lq(self, sequence: str, frame: int) -> str:
+        """See `FrameNames.lq`."""
         return self.frames[frame]
 
     def gt(self, sequence: str, frame: int) -> str:
+        """See `FrameNames.gt`."""
         return self.frames[frame]
 
 
@@ -50,17 +61,17 @@ def from_roots(gt: str, lq: str | None, making: Making, images: bool) -> list[Im
     """Return the clips of folders or of BasicSR's LMDBs: one per folder of frames, or one per image.
 
     A clip has the name of its folder, below the root; an image that of its file. Frames are in the order of the numbers
-    in their names. Sizes are those of first frames; where LQ is made, GT is cut to whole LQ pixels.
+    in their names. Sizes are those of first frames; if LQ is made from GT, GT is cropped to whole LQ pixels.
 
     Args:
         gt: Root of GT.
-        lq: Root of LQ; None where LQ is made.
-        making: The scale, and how LQ is made.
-        images: Every image is a clip.
+        lq: Root of LQ; None if LQ is made from GT.
+        making: Scale and degradation.
+        images: Whether every image is a clip.
 
     Raises:
-        ConfigError: A root does not exist.
-        DataError: There are no images, or a first frame cannot be read.
+        ConfigError: a root does not exist.
+        DataError: there are no images, or a first frame cannot be read.
     """
     gt_side = _side('GT', gt, '--gt')
     lq_side = _side('LQ', lq, '--lq') if lq else None
@@ -84,18 +95,18 @@ def from_roots(gt: str, lq: str | None, making: Making, images: bool) -> list[Im
 
 
 def from_options(options: TrainSetOptions, layout: str, degrade: Degrade | None) -> list[ImageFiles]:
-    """Return the sequences of a training set's meta file, validation clips too, so that the store serves any partition.
+    """Return the sequences of a training set's meta file, validation clips too, so that the store has any partition.
 
-    Those that the set's own partition keeps for validation are left out where they do not exist.
+    Clips that the set's own partition holds out for validation are left out if they do not exist.
 
     Args:
-        options: The set's options.
+        options: Options of the set.
         layout: 'reds', 'vimeo' or 'images'.
-        degrade: Makes LQ, in place of the LQ root.
+        degrade: Function that makes LQ frames; None to read them from the LQ root.
 
     Raises:
-        ConfigError: A root or the list does not exist.
-        DataError: The list is damaged, or an image cannot be read.
+        ConfigError: a root or the list does not exist.
+        DataError: the list is damaged, or an image cannot be read.
     """
     suffix = '' if layout == 'images' else '.png'
     names: FrameNames
@@ -130,15 +141,15 @@ def from_videos(
     """Return clips of `length` frames from the shots of videos, with names `VIDEO/0000` and so on.
 
     Args:
-        paths: The files.
-        making: The scale, and how LQ is made.
+        paths: Paths of the videos.
+        making: Scale and degradation.
         length: Frames of each clip.
-        parts: Pieces of material that a video is divided into, one for each process. Each is decoded from the start.
-        progress: Called with the path and the number of frames seen.
+        parts: Pieces of a video, one for each process. Each process decodes the video from its start.
+        progress: Called with the path and the number of frames decoded.
 
     Raises:
-        ConfigError: `making` does not say how LQ is made.
-        DataError: A video cannot be decoded, or no shot is long enough.
+        ConfigError: `making` has no degradation.
+        DataError: a video cannot be decoded, or no shot is long enough.
     """
     degrade = making.degrade
     if degrade is None:
@@ -163,6 +174,11 @@ def from_videos(
 
 
 def _checked(found: list[ImageFiles], option: str) -> list[ImageFiles]:
+    """Return the clips, after checks of their sizes and names.
+
+    Raises:
+        DataError: a size is not divisible by the scale, or a name is not allowed.
+    """
     problems = [
         Problem(
             option,
@@ -181,6 +197,11 @@ def _checked(found: list[ImageFiles], option: str) -> list[ImageFiles]:
 
 
 def _check_names(names: Sequence[str], option: str) -> None:
+    """Check that names are allowed in a store, and different.
+
+    Raises:
+        DataError: a name is not.
+    """
     seen: set[str] = set()
     for name in names:
         if not is_name(name) or name in seen:
