@@ -20,6 +20,7 @@ from torch import nn
 
 from mg_basicsr.errors import Problem, TrainingError
 from mg_basicsr.patching import replace, replaced
+from mg_basicsr.training.batch_parts import split_batch
 from mg_basicsr.training.extension import Extension, TrainStep
 from mg_basicsr.training.gradient_handling import gradient_handling
 from mg_basicsr.training.host_model import HostModel, trained_networks, wrapped_networks
@@ -30,23 +31,6 @@ NOT_DECOMPOSABLE = {
     'StyleGAN2Model': 'its regularisers count iterations and mix clips of the batch',
     'HiFaceGANModel': 'its networks normalise over the batch',
 }
-
-
-def split_batch(batch: Mapping[str, Any], parts: int) -> list[dict[str, Any]]:
-    """Cut a collated mini-batch into `parts` equal ones.
-
-    Args:
-        batch: Tensors (clips, ...), lists and tuples of `clips` entries; anything else goes into every part.
-        parts: Number of parts, a divisor of `clips`.
-    """
-
-    def cut(value: Any, n: int) -> Any:
-        if not isinstance(value, (torch.Tensor, list, tuple)):
-            return value
-        size = len(value) // parts
-        return value[n * size : (n + 1) * size]
-
-    return [{key: cut(value, n) for key, value in batch.items()} for n in range(parts)]
 
 
 class MicroBatches(Extension):
