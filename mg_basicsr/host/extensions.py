@@ -12,6 +12,7 @@ from mg_basicsr.host.data.delivery import DeliveredBatches
 from mg_basicsr.host.log import logger
 from mg_basicsr.host.run import Run
 from mg_basicsr.host.trial.at_start import ShapesAtStart
+from mg_basicsr.host.trial.passes import PassesAtStart
 from mg_basicsr.schedule.plan import RankBatch
 from mg_basicsr.training.acceleration import ChannelsLast, CompiledParts, KernelChoice, OptimizerForm
 from mg_basicsr.training.allocator import FreedMemory
@@ -65,6 +66,10 @@ def _compiled_parts(run: Run) -> Extension | None:
     return CompiledParts(len(shapes)) if run.settings.block.compile else None
 
 
+def _passes_at_start(run: Run) -> Extension | None:
+    return PassesAtStart(run) if run.specification.in_loop and _micro_batches(run) else None
+
+
 def _shapes_at_start(run: Run) -> Extension | None:
     return ShapesAtStart(run) if run.specification.in_loop and run.settings.block.check else None
 
@@ -91,6 +96,8 @@ EXTENSIONS: list[Callable[[Run], Extension | None]] = [
     _compiled_parts,
     # its trial steps go through all of the above, and through nothing below
     _shapes_at_start,
+    # around it: what shapes are tried with is known to be exact
+    _passes_at_start,
     # outside of it: memory is kept after the shapes have been tried
     lambda run: FreedMemory(),
     # no step at all on a mini-batch that is not the plan's, whatever the options say

@@ -106,7 +106,6 @@ def _refused(key: str, what: str, allowed: str = '') -> TrainingError:
             f'datasets.train: {key}',
             f'{what}: a step of several passes cannot cut it',
             f'allowed: {allowed or "one entry per clip along the first axis, or one number or text for all"}',
-            'let the dataset deliver it per clip or leave it out, or raise multigrid.max_clips so that a step takes one '
-            'pass',
+            'let the dataset deliver it per clip or leave it out, or raise multigrid.max_clips: steps of one pass',
         )
     )

@@ -91,6 +91,10 @@ class Trials:
 
         return step
 
+    def clips(self, count: int, frames: int, size: int) -> list[dict[str, Any]]:
+        """Return samples of a shape, from different places of the set."""
+        return [self._read(frames, size, position) for position in range(count)]
+
     def takes(self, clips: int, frames: int, size: int) -> bool:
         """Whether the network takes one pass of a shape."""
         single = RankBatch(BatchShape(clips * self.run.plan.world_size, frames, size), clips, 1)
@@ -100,9 +104,9 @@ class Trials:
         """A shape that failed, and what to do about it."""
         return TrainingError(Diagnosis(self.run.settings, stage, batch, self.takes).problem(failure))
 
-    def _read(self, frames: int, size: int) -> dict[str, Any]:
+    def _read(self, frames: int, size: int, position: int = 0) -> dict[str, Any]:
         seed = self.run.settings.seed
-        return self._dataset[request_at(0, num_keys=len(self._dataset), seed=seed, frames=frames, gt_size=size)]
+        return self._dataset[request_at(position, num_keys=len(self._dataset), seed=seed, frames=frames, gt_size=size)]
 
 
 def arguments_as_called(current: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:

@@ -10,8 +10,8 @@ from torch import nn
 
 from mg_basicsr.training.host_model import HostModel, moving_averages, trained_networks
 
-# Which parameters stay frozen before a phase ends: option of `train`, part of a parameter's name, and whether those with
-# or without it are frozen (VideoRecurrentModel, EDVRModel).
+# Which parameters stay frozen before a phase ends: option of `train`, part of a parameter's name, and whether those
+# with or without it are frozen (VideoRecurrentModel, EDVRModel).
 PHASES = (('fix_flow', ('spynet', 'edvr'), True), ('tsa_iter', ('fusion',), False))
 
 
