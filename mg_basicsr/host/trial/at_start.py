@@ -12,7 +12,14 @@ from mg_basicsr.errors import MultigridError
 from mg_basicsr.host.log import logger
 from mg_basicsr.host.run import Run
 from mg_basicsr.host.trial.agreement import agree
-from mg_basicsr.host.trial.trials import Arguments, Trials, arguments_as_called, distinct_batches, in_trial
+from mg_basicsr.host.trial.trials import (
+    Arguments,
+    Trials,
+    arguments_as_called,
+    distinct_batches,
+    in_trial,
+    warn_of_traces,
+)
 from mg_basicsr.training.extension import Extension, TrainStep
 from mg_basicsr.training.trial.snapshot import on_trial
 from mg_basicsr.training.trial.steps import attempt
@@ -66,11 +73,12 @@ def try_every_shape(run: Run, call: TrainStep, arguments: Arguments, *kept: Any)
     shapes = distinct_batches(run.plan)
     error: MultigridError | None = None
     try:
-        with on_trial(run.model, run.parts, *kept), in_trial(run):
+        with on_trial(run.model, run.parts, *kept) as trial, in_trial(run):
             trials = Trials(run, run.loader.dataset, arguments, call)
             for stage, batch in [shapes[0], *shapes]:
                 if failure := attempt(trials.step(batch, 2), trials.device):
                     raise trials.error(stage, batch, failure)
+        warn_of_traces(trial)
     except MultigridError as found:
         error = found
     agree(run, error)

@@ -10,7 +10,7 @@ from mg_basicsr.host.data.loader import PlannedBatch, to_device
 from mg_basicsr.host.log import logger
 from mg_basicsr.host.run import Run
 from mg_basicsr.host.trial.agreement import agree
-from mg_basicsr.host.trial.trials import Arguments, Trials, arguments_as_called, in_trial
+from mg_basicsr.host.trial.trials import Arguments, Trials, arguments_as_called, in_trial, warn_of_traces
 from mg_basicsr.training.extension import Extension, TrainStep
 from mg_basicsr.training.micro_batches import REMEDY, MicroBatches, known_reduction
 from mg_basicsr.training.trial.passes import Measured, measure_passes
@@ -71,7 +71,7 @@ def check_passes(run: Run, dataset: Any, arguments: Arguments, *kept: Any) -> No
     shape = min((batch.shape for batch in batches), key=lambda shape: shape.pixels // shape.clips)
     # no fewer than a pass has, so that a network without a batch of one is served
     clips = 2 * min(2, *(batch.clips_per_rank for batch in batches if batch.accumulate > 1))
-    with on_trial(run.model, run.parts, *kept), in_trial(run):
+    with on_trial(run.model, run.parts, *kept) as trial, in_trial(run):
         trials = Trials(run, dataset, arguments, micro.step)
 
         def step_at(iteration: int) -> Any:
@@ -86,6 +86,7 @@ def check_passes(run: Run, dataset: Any, arguments: Arguments, *kept: Any) -> No
             step_at,
             run.plan.total_iter,
         )
+    warn_of_traces(trial)
     _judge(run, micro, found)
 
 

@@ -20,7 +20,7 @@ from torch import nn
 from torch.utils.data import default_collate
 
 from mg_basicsr.patching import replaced
-from mg_basicsr.training.host_model import HostModel
+from mg_basicsr.training.host_model import HostModel, held_modules
 from mg_basicsr.training.micro_batches import Batch, MicroBatches
 from mg_basicsr.training.precision.reduced import converted
 from mg_basicsr.training.seeding import seed_everything
@@ -187,7 +187,7 @@ def _difference(one: list[list[torch.Tensor | None]], other: list[list[torch.Ten
 def _computing_in(model: HostModel, dtype: torch.dtype) -> Iterator[None]:
     """Cast the model's networks and losses; what makes tensors without a type makes them in this one."""
     if dtype is torch.float64:
-        for module in _modules(model):
+        for module in held_modules(model):
             module.double()
             module.zero_grad()  # gradients have the type of their parameters
     default = torch.get_default_dtype()
@@ -206,7 +206,7 @@ def _set_aside(model: HostModel, micro: MicroBatches) -> Iterator[None]:
         for module, forward in micro.plain_forwards:
             if forward is not vars(module).get('forward'):
                 stack.enter_context(_with_forward(module, forward))
-        for root in _modules(model):
+        for root in held_modules(model):
             for module in root.modules():
                 if _sees_passes(module):
                     module.eval()
@@ -234,14 +234,3 @@ def _sees_passes(module: nn.Module) -> bool:
     name = type(module).__name__.lower()
     statistics = isinstance(module, nn.modules.batchnorm._NormBase) or 'spectralnorm' in name
     return statistics or 'drop' in name or 'SpectralNorm' in hooks
-
-
-def _modules(model: HostModel) -> list[nn.Module]:
-    """Every network and loss that the model holds."""
-    values = list(vars(model).values())
-    for value in list(values):
-        if isinstance(value, (list, tuple)):
-            values.extend(value)
-        elif isinstance(value, dict):
-            values.extend(value.values())
-    return [value for value in values if isinstance(value, nn.Module)]
