@@ -26,6 +26,7 @@ from mg_basicsr.host.data.datasets import planned_dataset
 from mg_basicsr.host.data.planned_data import check_data, resolve_with_data
 from mg_basicsr.host.install import install
 from mg_basicsr.host.run import Run, Specification, activate
+from mg_basicsr.host.trial.passes import check_passes
 from mg_basicsr.host.trial.trials import Trials, arguments_by_name, distinct_batches, in_trial
 from mg_basicsr.parsing.options_file import OptionsFile
 from mg_basicsr.schedule.duration import baseline_batch, predicted_seconds, run_hours
@@ -257,6 +258,7 @@ def _timings(run: Run, dataset: Dataset, base: RankBatch, show: Show) -> dict[Ra
         shapes.append((None, base))
     found: dict[RankBatch, Timing] = {}
     arguments = arguments_by_name(run.model)
+    check_passes(run, dataset, arguments)
     with on_trial(run.model, run.parts), in_trial(run):
         trials = Trials(run, dataset, arguments, run.model.optimize_parameters)
         for stage, batch in shapes:

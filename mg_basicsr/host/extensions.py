@@ -9,6 +9,7 @@ from mg_basicsr.host.data.delivery import DeliveredBatches
 from mg_basicsr.host.log import logger
 from mg_basicsr.host.run import Run
 from mg_basicsr.host.trial.at_start import ShapesAtStart
+from mg_basicsr.host.trial.passes import PassesAtStart
 from mg_basicsr.schedule.plan import RankBatch
 from mg_basicsr.training.acceleration import ChannelsLast, CompiledParts, KernelChoice, OptimizerForm
 from mg_basicsr.training.allocator import FreedMemory
@@ -62,6 +63,10 @@ def _compiled_parts(run: Run) -> Extension | None:
     return CompiledParts(len(shapes)) if run.settings.block.compile else None
 
 
+def _passes_at_start(run: Run) -> Extension | None:
+    return PassesAtStart(run) if run.specification.in_loop and _micro_batches(run) else None
+
+
 def _shapes_at_start(run: Run) -> Extension | None:
     return ShapesAtStart(run) if run.specification.in_loop and run.settings.block.check else None
 
@@ -89,6 +94,8 @@ EXTENSIONS: list[Callable[[Run], Extension | None]] = [
     _compiled_parts,
     # Around all of the above, so that its trial steps include them, and inside of all below, which trial steps skip.
     _shapes_at_start,
+    # Around it: shapes are tried only with passes that are known to be exact.
+    _passes_at_start,
     # Outside of the trial steps: memory is kept only after them.
     lambda run: FreedMemory(),
     # Outside of the trial steps too, whose batches are not the plan's. Not optional: it holds for every run.

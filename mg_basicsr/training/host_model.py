@@ -95,6 +95,11 @@ def networks_of(model: HostModel) -> dict[str, nn.Module]:
     return trained_networks(model) | {average.attribute: average.network for average in moving_averages(model)}
 
 
+def held_modules(model: HostModel) -> list[nn.Module]:
+    """Return every network and loss that a model holds, without wrappers: moving averages and fixed networks too."""
+    return [module for _, module in _modules(model)]
+
+
 def wrapped_networks(model: HostModel) -> list[DistributedDataParallel]:
     """Return the wrappers of the networks that exchange gradients between ranks."""
     return [value for _, value in _attributes(model) if isinstance(value, DistributedDataParallel)]

@@ -2,7 +2,8 @@
 
 A BasicSR model clears gradients, runs forward and backward, steps its optimisers and updates its moving average, all in
 one method. That method is called once per micro-batch, unedited; around it, gradients are cleared only before the
-first, and averaged, exchanged between ranks, stepped on and followed by the moving average only in the last.
+first, and averaged, exchanged between ranks, stepped on and followed by the moving average only in the last. Where the
+losses are sums over the batch they are not averaged; which it is is measured at the start (training/trial/passes.py).
 
 Networks that keep statistics of what passes through them (batch norm, spectral norm) see the passes, not the batch.
 Where sub-batch norm divides each pass into whole sub-batches, the gradient is exact with batch norm too.
@@ -20,33 +21,20 @@ from torch import nn
 
 from mg_basicsr.errors import Problem, TrainingError
 from mg_basicsr.patching import replace, replaced
+from mg_basicsr.training.batch_parts import split_batch
 from mg_basicsr.training.extension import Extension, TrainStep
 from mg_basicsr.training.gradient_handling import gradient_handling
 from mg_basicsr.training.host_model import HostModel, trained_networks, wrapped_networks
 
-# Losses that compare clips of the batch with each other: no sum over micro-batches gives the large batch's value.
+# What no sum over passes gives, and a measurement (training/trial/passes.py) does not see: that is made at a few
+# iterations, and with layers that normalise over the batch set aside.
 NOT_DECOMPOSABLE = {
-    'ESRGANModel': 'its relativistic loss compares each clip with the mean of the batch',
     'StyleGAN2Model': 'its regularisers count iterations and mix clips of the batch',
     'HiFaceGANModel': 'its networks normalise over the batch',
 }
+REMEDY = 'raise multigrid.max_clips to what a rank takes per step, use more ranks, or a smaller batch_size'
 
-
-def split_batch(batch: Mapping[str, Any], parts: int) -> list[dict[str, Any]]:
-    """Cut a collated mini-batch into `parts` equal ones.
-
-    Args:
-        batch: Tensors (clips, ...), lists and tuples of `clips` entries; anything else goes into every part.
-        parts: Number of parts, a divisor of `clips`.
-    """
-
-    def cut(value: Any, n: int) -> Any:
-        if not isinstance(value, (torch.Tensor, list, tuple)):
-            return value
-        size = len(value) // parts
-        return value[n * size : (n + 1) * size]
-
-    return [{key: cut(value, n) for key, value in batch.items()} for n in range(parts)]
+Batch = Mapping[str, Any]
 
 
 class MicroBatches(Extension):
@@ -62,14 +50,17 @@ class MicroBatches(Extension):
         """
         refuse_indivisible(model)
         self.model = model
-        self.mean = _reductions(model) != {'sum'}
+        self.mean = known_reduction(model) != 'sum'  # until it is measured
+        # as they are before other extensions change them
+        self.plain_forwards = [
+            (module, vars(module).get('forward'))
+            for network in trained_networks(model).values()
+            for module in network.modules()
+        ]
         self._feed = model.feed_data
         self._parts: list[dict[str, Any]] = []
         replace(model, 'feed_data', self.feed_data, 'mini-batches in several passes')
-        reduction = 'mean' if self.mean else 'sum'
-        return [
-            f'{", ".join(trained_networks(model))}: gradients of several passes per step ({reduction} over the batch)'
-        ]
+        return [f'{", ".join(trained_networks(model))}: gradients of several passes per step']
 
     def feed_data(self, data: Mapping[str, Any]) -> None:
         """Feed a batch that comes in one part; keep one that comes in several, and feed the first."""
@@ -94,6 +85,7 @@ class MicroBatches(Extension):
             self.model.log_dict = self._joined(logs)
             return result
 
+        self.step = step
         return step
 
     @contextmanager
@@ -127,24 +119,25 @@ def refuse_indivisible(model: HostModel) -> None:
     name = type(model).__name__
     reason = next((why for base in type(model).__mro__ if (why := NOT_DECOMPOSABLE.get(base.__name__))), None)
     reason = gradient_handling(model) or reason
-    if not reason and len(_reductions(model)) > 1:
-        reason = 'some of its losses take the mean over the batch and others the sum'
     if reason:
         raise TrainingError(
             Problem(
                 'model_type',
                 f'{name} cannot take a step in several passes: {reason}',
                 'allowed: one pass per step for this model',
-                'raise multigrid.max_clips to what a rank takes per step, use more ranks, or a smaller batch_size',
+                REMEDY,
             )
         )
 
 
-def _reductions(model: HostModel) -> set[str]:
-    """How the model's losses (BasicSR names them cri_...) reduce over the batch: mean, sum or both."""
+def known_reduction(model: HostModel) -> str:
+    """Return how all of a model's losses (BasicSR names them cri_...) reduce over the batch: 'mean' or 'sum'.
+
+    '' where a loss does not say, or losses differ.
+    """
     losses = [value for name, value in vars(model).items() if name.startswith('cri_') and isinstance(value, nn.Module)]
-    found = {getattr(module, 'reduction', None) for loss in losses for module in loss.modules()}
-    return {str(reduction) for reduction in found if reduction in ('mean', 'sum')}
+    found = [{getattr(module, 'reduction', None) for module in loss.modules()} & {'mean', 'sum'} for loss in losses]
+    return str(*found[0]) if found and all(each == found[0] and len(each) == 1 for each in found) else ''
 
 
 def _averaged_step(optimizer: torch.optim.Optimizer, share: float) -> Callable[..., Any]:

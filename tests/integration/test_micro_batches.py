@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 
 import pytest
 import torch
@@ -12,7 +13,10 @@ from mg_basicsr.errors import TrainingError
 from mg_basicsr.host.data.loader import PlannedBatch
 from mg_basicsr.training.extension import extend
 from mg_basicsr.training.micro_batches import MicroBatches
-from tests.helpers.networks import NarrowModule
+from mg_basicsr.training.trial.passes import measure_passes
+from mg_basicsr.training.trial.snapshot import on_trial
+from tests.helpers.networks import NARROW_FLOW, NarrowModule
+from tests.helpers.project import BLOCK
 
 # EDVR's deformable convolution compares versions in the old way
 pytestmark = pytest.mark.filterwarnings('ignore:distutils Version classes are deprecated')
@@ -166,17 +170,74 @@ class Clipped(Scaled):
         torch.nn.utils.clip_grad_norm_([], 0.01)
 
 
-class ESRGANModel(Scaled):
+class HiFaceGANModel(Scaled):
     def optimize_parameters(self, current_iter): ...
 
 
-class MyESRGANModel(ESRGANModel):
+class MyHiFaceGANModel(HiFaceGANModel):
     pass
 
 
 @pytest.mark.parametrize(
-    ('kind', 'reason'), [(Scaled, 'gradient scaler'), (Clipped, 'clips the gradient'), (MyESRGANModel, 'relativistic')]
+    ('kind', 'reason'),
+    [(Scaled, 'gradient scaler'), (Clipped, 'clips the gradient'), (MyHiFaceGANModel, 'normalise over the batch')],
 )
 def test_models_that_cannot_be_divided_are_refused_by_name(kind, reason):
     with pytest.raises(TrainingError, match=f'(?s){kind.__name__}.*{reason}'):
         extend(kind(), [MicroBatches()])
+
+
+def measured(name: str, model_type: str | None = None, **train):
+    """The model of that name, its options of training changed, measured."""
+    before = MODELS[name]
+    changed = (model_type or before[0], before[1], {**before[2], **train}, *before[3:])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MODELS, name, changed)
+        model, micro = build(name), MicroBatches()
+    extend(model, [micro])
+    data = batch(name, 1)
+    clips = [{key: data[key][n] for key in ('lq', 'gt', 'key')} for n in range(CLIPS)]
+    with on_trial(model):
+        return measure_passes(
+            model, micro, clips, PlannedBatch, lambda iteration: functools.partial(micro.step, iteration), 30
+        )
+
+
+@pytest.mark.parametrize('name', MODELS)
+def test_models_of_basicsr_are_measured_to_be_exact(name):
+    found = measured(name)
+    assert not found.unknown and found.difference <= found.tolerance == 1e-6
+    assert found.mean == ('sum' not in name)
+
+
+HINGE, WASSERSTEIN = {**GAN, 'gan_type': 'hinge'}, {**GAN, 'gan_type': 'wgan'}
+SUM = {**PIXEL, 'reduction': 'sum'}
+
+
+@pytest.mark.parametrize('changes', [
+    {'pixel_opt': SUM},
+    {'pixel_opt': SUM, 'gan_opt': HINGE},
+    {'pixel_opt': SUM, 'gan_opt': WASSERSTEIN},
+    {'model_type': 'ESRGANModel'},
+])  # fmt: skip
+def test_losses_that_no_sum_over_passes_gives_are_measured(changes):
+    found = measured('adversarial', **changes)
+    assert not found.unknown and found.difference > 1e-4 > found.tolerance
+
+
+@pytest.mark.parametrize('gan', [HINGE, WASSERSTEIN])
+def test_hinge_and_wasserstein_losses_beside_a_mean_are_exact(gan):
+    found = measured('adversarial', gan_opt=gan)
+    assert found.mean and found.difference <= found.tolerance == 1e-6
+
+
+def test_a_run_is_refused_before_its_first_step_also_without_the_check(trainer, new_project):
+    project = new_project()
+    project.options['model_type'] = 'VideoRecurrentGANModel'
+    project.options['network_d'] = {'type': 'UNetDiscriminatorSN', 'num_in_ch': 3, 'num_feat': 4}
+    train = project.options['train']
+    train |= {'lr_flow': 1e-4, 'optim_d': dict(train['optim_g']), 'gan_opt': HINGE, 'pixel_opt': SUM}
+    project.write({**BLOCK, 'temporal': [1.0], 'batch_size': 4, 'base_batch_size': 4, 'max_clips': 1, 'check': False})
+    text = trainer(project, before=NARROW_FLOW, code=2)
+    assert 'cannot take a step in several passes' in text and 'differs from one pass by' in text
+    assert 'multigrid.max_clips' in text and not project.losses()

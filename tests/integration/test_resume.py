@@ -136,6 +136,21 @@ def test_what_is_frozen_is_in_the_state(undisturbed: Callable[[Make], Project]) 
     assert moments[5] + len(frozen[1]) == moments[6]  # nothing was kept for what was frozen
 
 
+def test_a_phase_whose_end_the_options_moved_to_before_the_checkpoint_is_over(
+    trainer: Trainer, frequent: Make, undisturbed: Callable[[Make], Project]
+) -> None:
+    project = frequent()
+    project.options['train'] |= {'fix_flow': 2}  # saved under 6, at 4: the host frees in iteration 2 alone
+    project.options['val']['val_freq'] = 100
+    project.write({**BLOCK, 'temporal': [1.0], 'keep_last': 100})
+    copy_pair(undisturbed(recurrent), project, 4)
+    trainer(project, '--auto_resume', before=NARROW_FLOW)
+    recorded = state(undisturbed(recurrent), 4)['multigrid']['frozen']['net_g']
+    assert recorded and not state(project, LAST)['multigrid']['frozen']['net_g']
+    line = f'net_g: {len(recorded)} parameters were frozen when the checkpoint was saved, 0 are'
+    assert line in project.log() and 'fix_flow: 2' in project.log()
+
+
 def test_best_metrics_come_back(undisturbed: Callable[[Make], Project]) -> None:
     """The validation of iteration 4 came after its state was written, and is in it all the same."""
     project = undisturbed(recurrent)

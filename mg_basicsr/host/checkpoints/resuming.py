@@ -86,7 +86,7 @@ def resume_training(run: Run, original: Callable[..., Any], model: Any, state: M
         return
     _restore_networks(run.checkpoints.resume_point, model)
     if record is not None:
-        networks.freeze(trained_networks(model), record['frozen'])
+        _freeze(model, int(state['iter']), record['frozen'])
         _restore_best_metrics(model, record['best_metrics'])
         _restore_parts(run, record['parts'])
     run.checkpoints.writer.newest = run.checkpoints.resume_point.iteration
@@ -107,11 +107,23 @@ def _continue_stock(model: Any, state: Mapping[str, Any], initial: list[list[Any
     for optimizer, rates in zip(model.optimizers, initial, strict=True):
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group['initial_lr'] = rate if rate is not None else group['lr']
-    train = model.opt['train']
-    for label, network in trained_networks(model).items():
-        frozen = networks.frozen_by_options(network, train, int(state['iter']))
+    nothing: dict[str, list[str]] = {label: [] for label in trained_networks(model)}
+    for label, frozen in networks.frozen_when_resumed(model, int(state['iter']), nothing).items():
         if frozen:
-            networks.freeze({label: network}, {label: frozen})
+            networks.freeze(trained_networks(model), {label: frozen})
+
+
+def _freeze(model: Any, iteration: int, recorded: Mapping[str, list[str]]) -> None:
+    """Freeze what the options ask for at this iteration, and log where the checkpoint had it otherwise."""
+    now = networks.frozen_when_resumed(model, iteration, recorded)
+    networks.freeze(trained_networks(model), now)
+    for label, frozen in now.items():
+        if set(frozen) != set(recorded[label]):
+            values = ', '.join(f'{option}: {model.opt["train"].get(option)}' for option, _, _ in networks.PHASES)
+            logger().warning(
+                f'multigrid: {label}: {len(recorded[label])} parameters were frozen when the checkpoint was saved, '
+                f'{len(frozen)} are under the options of now ({values}) at iteration {iteration:,}'
+            )
 
 
 def _restore_networks(point: ResumePoint, model: Any) -> None:

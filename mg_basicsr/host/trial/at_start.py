@@ -8,10 +8,18 @@ from typing import Any
 
 import torch
 
-from mg_basicsr.errors import MultigridError, Problem, TrainingError
+from mg_basicsr.errors import MultigridError
 from mg_basicsr.host.log import logger
 from mg_basicsr.host.run import Run
-from mg_basicsr.host.trial.trials import Arguments, Trials, arguments_as_called, distinct_batches, in_trial
+from mg_basicsr.host.trial.agreement import agree
+from mg_basicsr.host.trial.trials import (
+    Arguments,
+    Trials,
+    arguments_as_called,
+    distinct_batches,
+    in_trial,
+    warn_of_traces,
+)
 from mg_basicsr.training.extension import Extension, TrainStep
 from mg_basicsr.training.trial.snapshot import on_trial
 from mg_basicsr.training.trial.steps import attempt
@@ -65,29 +73,18 @@ def try_every_shape(run: Run, call: TrainStep, arguments: Arguments, *kept: Any)
     shapes = distinct_batches(run.plan)
     error: MultigridError | None = None
     try:
-        with on_trial(run.model, run.parts, *kept), in_trial(run):
+        with on_trial(run.model, run.parts, *kept) as trial, in_trial(run):
             trials = Trials(run, run.loader.dataset, arguments, call)
             for stage, batch in [shapes[0], *shapes]:
                 if failure := attempt(trials.step(batch, 2), trials.device):
                     raise trials.error(stage, batch, failure)
+        warn_of_traces(trial)
     except MultigridError as found:
         error = found
-    _agree(run, error)
+    agree(run, error)
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()  # laid out for the largest shape, and the first is the smallest
     seconds = time.perf_counter() - start
     logger().info(
         f'multigrid: {len(shapes)} shapes tried forward and backward in {seconds:.1f} s (check: false leaves this out)'
     )
-
-
-def _agree(run: Run, error: MultigridError | None) -> None:
-    """End every rank if one has failed: the others would wait for it."""
-    if run.plan.world_size > 1 and torch.distributed.is_initialized():
-        told: list[str | None] = [None] * run.plan.world_size
-        torch.distributed.all_gather_object(told, str(error) if error else None)
-        failed = next((rank for rank, text in enumerate(told) if text), None)
-        if error is None and failed is not None:
-            error = TrainingError(Problem(f'rank {failed}', 'cannot train: see its message'))
-    if error is not None:
-        raise error

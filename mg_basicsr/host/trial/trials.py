@@ -17,12 +17,14 @@ from mg_basicsr.data.sampling.sampler import request_at
 from mg_basicsr.errors import Problem, TrainingError
 from mg_basicsr.host.data.adapter import AdaptedDataset
 from mg_basicsr.host.data.loader import PlannedBatch, to_device
+from mg_basicsr.host.log import logger
 from mg_basicsr.host.run import Run
 from mg_basicsr.host.trial.diagnosis import Diagnosis
 from mg_basicsr.schedule.plan import Plan, RankBatch, Stage
 from mg_basicsr.schedule.shape import BatchShape
 from mg_basicsr.training.extension import TrainStep
 from mg_basicsr.training.host_model import HostModel
+from mg_basicsr.training.trial.snapshot import Snapshot
 from mg_basicsr.training.trial.steps import Failure, Step, attempt
 
 # 1-based iteration -> arguments of optimize_parameters
@@ -36,6 +38,16 @@ def in_trial(run: Run) -> Iterator[None]:
         for extension in run.extensions:
             stack.enter_context(extension.trial())
         yield
+
+
+def warn_of_traces(trial: Snapshot) -> None:
+    """Log what steps on trial may have changed for good."""
+    if trial.lost:
+        kinds = ', '.join(sorted(trial.lost))
+        logger().warning(
+            f'multigrid: steps on trial have changed what cannot be put back ({kinds} among the objects of the model): '
+            'training begins with it as it is now. multigrid.check: false leaves out the trial of shapes'
+        )
 
 
 def distinct_batches(plan: Plan) -> list[tuple[Stage, RankBatch]]:
@@ -95,6 +107,10 @@ class Trials:
 
         return step
 
+    def clips(self, count: int, frames: int, size: int) -> list[dict[str, Any]]:
+        """Return samples of a shape, from different places of the set."""
+        return [self._read(frames, size, position) for position in range(count)]
+
     def takes(self, clips: int, frames: int, size: int) -> bool:
         """Return whether one pass of a shape works.
 
@@ -116,9 +132,9 @@ class Trials:
         """
         return TrainingError(Diagnosis(self.run.settings, stage, batch, self.takes).problem(failure))
 
-    def _read(self, frames: int, size: int) -> dict[str, Any]:
+    def _read(self, frames: int, size: int, position: int = 0) -> dict[str, Any]:
         seed = self.run.settings.seed
-        return self._dataset[request_at(0, num_keys=len(self._dataset), seed=seed, frames=frames, gt_size=size)]
+        return self._dataset[request_at(position, num_keys=len(self._dataset), seed=seed, frames=frames, gt_size=size)]
 
 
 def arguments_as_called(current: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,8 +10,8 @@ from torch import nn
 
 from mg_basicsr.training.host_model import HostModel, moving_averages, trained_networks
 
-# Which parameters stay frozen before a phase ends, for checkpoints that do not say so themselves: option of `train`,
-# part of a parameter's name, and whether those with or without it are frozen (VideoRecurrentModel, EDVRModel).
+# Which parameters stay frozen before a phase ends: option of `train`, part of a parameter's name, and whether those
+# with or without it are frozen (VideoRecurrentModel, EDVRModel).
 PHASES = (('fix_flow', ('spynet', 'edvr'), True), ('tsa_iter', ('fusion',), False))
 
 
@@ -36,19 +37,80 @@ def freeze(networks: Mapping[str, nn.Module], frozen: Mapping[str, list[str]]) -
 
 
 def frozen_by_options(network: nn.Module, train: Mapping[str, Any], iteration: int) -> list[str]:
-    """Return the parameters that BasicSR's own phases keep frozen after an iteration: it only freezes in the first.
+    """Return the parameters that BasicSR's own phases keep frozen after an iteration.
+
+    BasicSR freezes in the first iteration, and frees where the iteration equals the option: never, if that is negative
+    or 1.
 
     Args:
         network: A trained network; one without the parts that a phase is about is not concerned.
         train: The options' section `train`.
-        iteration: Iterations trained, >= 0.
+        iteration: Iterations trained, >= 1.
     """
     frozen: list[str] = []
+    for option in _phases(network):
+        end = train.get(option)
+        if end and (end < 2 or iteration < end):
+            frozen += _phases(network)[option]
+    return frozen
+
+
+def frozen_when_resumed(model: HostModel, iteration: int, recorded: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Return the parameters that are frozen after an iteration under the options of the model.
+
+    A phase whose end the options have moved to before this iteration would never be ended by the host. So BasicSR's
+    phases are computed; what else the checkpoint records as frozen follows rules that are not known here, and stays.
+
+    Args:
+        model: The model, built, as yet without what a checkpoint says about frozen parameters.
+        iteration: Iterations trained, >= 1.
+        recorded: What was frozen when the checkpoint was saved, by trained network.
+
+    Returns:
+        Names of parameters in the networks' order, by trained network that is in `recorded`.
+    """
+    train = model.opt['train']
+    found: dict[str, list[str]] = {}
+    for label, network in trained_networks(model).items():
+        if label not in recorded:
+            continue
+        phases = {option: names for option, names in _phases(network).items() if reads_option(model, option)}
+        built = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
+        of_phases = {name for names in phases.values() for name in names}
+        other = set(recorded[label]) - of_phases
+        active = {option: train[option] for option in phases if train.get(option)}
+        frozen = set(frozen_by_options(network, active, iteration))
+        if active and not frozen:
+            other -= built  # the host frees all parameters
+        elif not active:
+            frozen = built & of_phases
+        found[label] = [name for name, _ in network.named_parameters() if name in frozen | other]
+    return found
+
+
+def reads_option(model: HostModel, option: str) -> bool:
+    """Return whether a model's class, or a base class, names an option of `train` in its source.
+
+    Without the source of the class, an option that the file has is taken to be read.
+    """
+    sources = []
+    for base in type(model).__mro__[:-1]:
+        try:
+            sources.append(inspect.getsource(base))
+        except (OSError, TypeError):
+            if base is type(model):
+                return option in model.opt['train']
+    return any(f"'{option}'" in source or f'"{option}"' in source for source in sources)
+
+
+def _phases(network: nn.Module) -> dict[str, list[str]]:
+    """What each of BasicSR's phases freezes in a network that has the parts that it is about, by option."""
+    found: dict[str, list[str]] = {}
     for option, parts, with_them in PHASES:
         matching = {name: any(part in name for part in parts) for name, _ in network.named_parameters()}
-        if iteration < (train.get(option) or 0) and any(matching.values()):
-            frozen += [name for name, matches in matching.items() if matches is with_them]
-    return frozen
+        if any(matching.values()):
+            found[option] = [name for name, matches in matching.items() if matches is with_them]
+    return found
 
 
 def load_weights(network: nn.Module, weights: Mapping[str, Any]) -> bool:

@@ -12,17 +12,17 @@ gradients are those that DistributedDataParallel has exchanged: an inf on one ra
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
-from torch import nn
 
 from mg_basicsr.errors import Problem, TrainingError
 from mg_basicsr.patching import replace, replaced
 from mg_basicsr.training.extension import Extension, TrainStep
-from mg_basicsr.training.host_model import HostModel, trained_networks
+from mg_basicsr.training.host_model import HostModel, held_modules, moving_averages
+from mg_basicsr.training.state import Statistics, not_a_number
 
 # Those of torch.amp.GradScaler.
 FIRST_SCALE = 2.0**16
@@ -64,7 +64,9 @@ class GradientGuard(Extension):
 
     def attach(self, model: HostModel) -> list[str]:
         """Guard the steps of all optimisers, and the moving average; see `Extension.attach`."""
-        self._statistics = list(_statistics(trained_networks(model).values()))
+        averages = {id(average.network) for average in moving_averages(model)}
+        self._modules = [module for module in held_modules(model) if id(module) not in averages]
+        self._statistics: Statistics | None = None
         for optimizer in model.optimizers:
             replace(optimizer, 'step', self._guarded_step(optimizer), 'steps on finite gradients only')
         if hasattr(model, 'model_ema'):
@@ -80,12 +82,13 @@ class GradientGuard(Extension):
         @functools.wraps(call)
         def step(*args: Any, **kwargs: Any) -> Any:
             self._skipping = False
-            before = [buffer.clone() for buffer in self._statistics]
+            if self._statistics is None:  # not before every extension is attached
+                self._statistics = Statistics(self._modules)
+            before = self._statistics.kept()
             with scaled_losses(self.scale):
                 result = call(*args, **kwargs)
             if self._skipping:  # forward passes have updated the statistics already
-                for buffer, value in zip(self._statistics, before, strict=True):
-                    buffer.copy_(value)
+                self._statistics.put_back(before)
                 self._skip()
             else:
                 self._grow()
@@ -121,7 +124,13 @@ class GradientGuard(Extension):
         if self.scaled:
             self.scale, self.good = self.scale * BACKOFF, 0
         scale = f'; loss scale now {self.scale:g}' if self.scaled else ''
-        self.report(f'gradient not finite, step skipped ({self.in_a_row} in a row, {self.skipped} in all){scale}')
+        spoilt = not_a_number(*self._modules)
+        warning = f'; {spoilt} tensors that the networks keep hold a NaN and are not known how to put back' * bool(
+            spoilt
+        )
+        self.report(
+            f'gradient not finite, step skipped ({self.in_a_row} in a row, {self.skipped} in all){scale}{warning}'
+        )
         if self.in_a_row >= MOST_SKIPPED:
             other = ' or bfloat16' if self.precision == 'float16' else ''
             raise TrainingError(
@@ -183,11 +192,3 @@ def all_finite(gradients: list[torch.Tensor]) -> bool:
     """Return whether no gradient holds an inf or a NaN, or numbers so large that their squares are not finite."""
     # One reduction over all norms, so that the host waits for the device once, not once per parameter.
     return not gradients or bool(torch.stack(torch._foreach_norm(gradients)).isfinite().all())
-
-
-def _statistics(networks: Iterable[nn.Module]) -> Iterable[torch.Tensor]:
-    """Yield the running statistics of batch and instance norms, in which an inf or a NaN would stay forever."""
-    for network in networks:
-        for module in network.modules():
-            if isinstance(module, nn.modules.batchnorm._NormBase):
-                yield from module.buffers()

@@ -7,14 +7,13 @@ model's own objects are used, and restored.
 
 from __future__ import annotations
 
-import random
-import sys
+import array
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
-from types import FunctionType, MethodType, ModuleType, SimpleNamespace
+from types import CellType, GeneratorType
 from typing import Any
 
 import numpy as np
@@ -23,67 +22,106 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from mg_basicsr.training.seeding import untouched_generators
+from mg_basicsr.training.state import (
+    data_of_class,
+    generator_state,
+    is_iterator,
+    position,
+    reachable,
+    slot_names,
+    slots_of,
+    twin,
+)
+from mg_basicsr.training.trial.silence import silent_logs
 
-Undo = Callable[[], None]
-
-_ATOMS = (type(None), bool, int, float, complex, str, bytes, type, FunctionType, ModuleType, torch.device, torch.dtype)
+Undo = Callable[[], object]
 
 
 class Snapshot:
-    """Snapshot of all that can be reached from some objects: tensors, arrays, containers, attributes, generators.
+    """Snapshot of all that can be reached from some objects: tensors, containers, attributes, iterators, generators.
 
     Tensors are copied to main memory. Each storage is copied once, whole, so that views and shared weights are restored
-    correctly. Gradients, `requires_grad` and the identity of every attribute are kept too. Not followed: functions and
-    their closures, classes, modules of Python, and objects of the standard library other than its containers.
+    correctly. Gradients, `requires_grad` and the identity of every attribute are kept too, but for iterators: others at
+    the same position take their places. What is followed is in mg_basicsr/training/state.py.
 
     Args:
         roots: Objects to start from.
+
+    Attributes:
+        lost: Kinds of objects that `restore` could not put back, though they have changed or may have.
     """
 
     def __init__(self, *roots: Any) -> None:
+        self.lost: set[str] = set()
         self._undo: list[Undo] = []
-        self._seen: dict[int, Any] = {}  # holds the objects, so that no other one gets the id of a deleted one
         self._storages: set[tuple[torch.device, int]] = set()
-        waiting: list[Any] = list(roots)
-        while waiting:
-            value = waiting.pop()
-            if not isinstance(value, _ATOMS) and id(value) not in self._seen:
-                self._seen[id(value)] = value
-                waiting.extend(self._record(value))
+        self._spares: dict[int, tuple[Any, Any]] = {}  # iterators, and twins of them that nobody advances
+        self._twins: dict[int, Any] = {}
+        self._kept_alive = []
+        for value in reachable(*roots):
+            self._kept_alive.append(value)
+            self._record(value)
 
     @torch.no_grad()
     def restore(self) -> None:
         """Restore everything. Can be called again."""
+        self._twins = {number: twin(spare) for number, (_, spare) in self._spares.items()}
         for undo in self._undo:
             undo()
 
-    def _record(self, value: Any) -> Iterable[Any]:
-        """Record how one object is restored, and return the objects that it holds."""
+    def _record(self, value: Any) -> None:
+        """Record how one object is restored."""
         if isinstance(value, torch.Tensor):
-            return self._record_tensor(value)
-        if isinstance(value, MutableMapping):
-            return self._record_mapping(value)
-        if isinstance(value, (list, deque, set)):
-            return self._record_collection(value)
-        if isinstance(value, (tuple, frozenset)):
-            return value
-        if isinstance(value, MethodType):
-            return (value.__self__,)
-        if isinstance(value, partial):
-            return (value.func, value.args, value.keywords)
-        if isinstance(value, np.ndarray):
-            array = value.copy()
-            self._undo.append(lambda: np.copyto(value, array))
-            return ()
-        if undo := _generator_state(value):
+            self._record_tensor(value)
+        elif isinstance(value, MutableMapping):
+            self._record_mapping(value)
+        elif isinstance(value, (list, deque, set)):
+            self._record_collection(value)
+        elif isinstance(value, np.ndarray):
+            self._undo.append(partial(np.copyto, value, value.copy()))
+        elif isinstance(value, (bytearray, array.array)):
+            self._undo.append(partial(value.__setitem__, slice(None), value[:]))
+        elif isinstance(value, GeneratorType):
+            self._undo.append(partial(self._compare, value, position(value)))
+        elif is_iterator(value):
+            self._record_iterator(value)
+        elif undo := generator_state(value):
             self._undo.append(undo)
-            return ()
-        top = type(value).__module__.partition('.')[0]
-        if not hasattr(value, '__dict__') or (top in sys.stdlib_module_names and type(value) is not SimpleNamespace):
-            return ()
-        return (vars(value),)
+        elif isinstance(value, CellType):
+            self._record_attributes(value, {'cell_contents': value.cell_contents}, {'cell_contents'})
+        elif isinstance(value, type):
+            kept = data_of_class(value)
+            self._record_attributes(value, kept, set(kept))
+        else:
+            self._record_attributes(value, slots_of(value), slot_names(value))
 
-    def _record_tensor(self, value: torch.Tensor) -> Iterable[Any]:
+    def _record_iterator(self, value: Any) -> None:
+        try:
+            self._spares[id(value)] = value, twin(value)
+        except (TypeError, AttributeError):
+            self.lost.add(type(value).__name__)
+
+    def _compare(self, value: Any, then: Any) -> None:
+        if position(value) != then:
+            self.lost.add(type(value).__name__)
+
+    def _now(self, value: Any) -> Any:
+        """Return what takes a kept value's place: itself, but for an iterator."""
+        return self._twins.get(id(value), value)
+
+    def _record_attributes(self, value: Any, kept: dict[str, Any], names: set[str]) -> None:
+        def undo() -> None:
+            for name in names:
+                then = self._now(kept[name]) if name in kept else None
+                if name in kept and getattr(value, name, None) is not then:
+                    object.__setattr__(value, name, then) if not isinstance(value, type) else setattr(value, name, then)
+                elif name not in kept and hasattr(value, name):
+                    object.__delattr__(value, name)
+
+        if names:
+            self._undo.append(undo)
+
+    def _record_tensor(self, value: torch.Tensor) -> None:
         alias, gradient, flag = value.detach(), value.grad if value.is_leaf else None, value.requires_grad
 
         def undo() -> None:
@@ -100,52 +138,33 @@ class Snapshot:
             if place not in self._storages:
                 self._storages.add(place)
                 kept = storage.clone() if storage.device.type == 'cpu' else storage.cpu()
-                self._undo.append(partial(_ignoring_result, storage.copy_, kept))
-        return () if gradient is None else (gradient,)
+                self._undo.append(partial(storage.copy_, kept))
 
-    def _record_mapping(self, value: MutableMapping[Any, Any]) -> Iterable[Any]:
+    def _record_mapping(self, value: MutableMapping[Any, Any]) -> None:
         kept = dict(value)
 
         def undo() -> None:
-            now, then = chain.from_iterable(value.items()), chain.from_iterable(kept.items())
-            # By identity: keys and values may be tensors, as in an optimiser's state, and `!=` of tensors is a tensor.
-            if len(value) != len(kept) or any(a is not b for a, b in zip(now, then, strict=True)):
+            then = {key: self._now(item) for key, item in kept.items()}
+            pairs = zip(chain.from_iterable(value.items()), chain.from_iterable(then.items()), strict=False)
+            # by identity: keys may be tensors, as those of an optimiser's state
+            if len(value) != len(then) or any(a is not b for a, b in pairs):
                 value.clear()
-                value.update(kept)
+                value.update(then)
 
         self._undo.append(undo)
-        return [*kept, *kept.values(), getattr(value, '__dict__', None)]
 
-    def _record_collection(self, value: Any) -> Iterable[Any]:
+    def _record_collection(self, value: Any) -> None:
         kept = list(value)
 
         def undo() -> None:
             value.clear()
-            (value.update if isinstance(value, set) else value.extend)(kept)
+            (value.update if isinstance(value, set) else value.extend)(map(self._now, kept))
 
         self._undo.append(undo)
-        return kept
-
-
-def _ignoring_result(setter: Callable[[Any], Any], state: Any) -> None:
-    setter(state)
-
-
-def _generator_state(value: Any) -> Undo | None:
-    if isinstance(value, random.Random):
-        return partial(value.setstate, value.getstate())
-    if isinstance(value, np.random.RandomState):
-        return partial(value.set_state, value.get_state())
-    if isinstance(value, np.random.Generator):
-        bits, state = value.bit_generator, value.bit_generator.state
-        return partial(setattr, bits, 'state', state)
-    if isinstance(value, torch.Generator):
-        return partial(_ignoring_result, value.set_state, value.get_state())
-    return None
 
 
 @contextmanager
-def on_trial(model: Any, *others: Any) -> Iterator[None]:
+def on_trial(model: Any, *others: Any) -> Iterator[Snapshot]:
     """Undo, after the body of the context, all changes by training steps of a model: weights, gradients, statistics.
 
     Random generators are restored too. Rates are zero in the body, so that any number of steps keeps the weights in
@@ -153,19 +172,22 @@ def on_trial(model: Any, *others: Any) -> Iterator[None]:
     which have none of the wrapper's hooks. So a rank that fails leaves no other waiting, and the wrapper's records for
     its first iteration are not changed.
 
-    After an exception nothing is restored: the process is expected to end.
+    After an exception nothing is restored: the process is expected to end. Nothing is logged meanwhile.
 
     Args:
         model: The model, its optimisers set up.
         others: Further objects that the model's step may change, such as its arguments.
+
+    Yields:
+        The snapshot. After the body, its `lost` names what could not be restored.
     """
     snapshot = Snapshot(model, *others)
-    with untouched_generators():
+    with untouched_generators(), silent_logs():
         _leave_ranks(model)
         for optimizer in model.optimizers:
             for group in optimizer.param_groups:
                 group['lr'] = 0.0
-        yield
+        yield snapshot
         snapshot.restore()
 
 

@@ -21,6 +21,7 @@ from mg_basicsr.host.clean_end import CleanEnd
 from mg_basicsr.host.data.delivery import DeliveredBatches
 from mg_basicsr.host.extensions import EXTENSIONS, extensions_of
 from mg_basicsr.host.trial.at_start import ShapesAtStart
+from mg_basicsr.host.trial.passes import PassesAtStart
 from mg_basicsr.training.acceleration import ChannelsLast, CompiledParts, KernelChoice, OptimizerForm
 from mg_basicsr.training.allocator import FreedMemory
 from mg_basicsr.training.batch_norm.planned import PlannedNorm
@@ -74,7 +75,8 @@ MAKE: dict[str, Callable[[], Extension]] = {
     'delivered': lambda: DeliveredBatches(run()),
     'clean_end': CleanEnd,
 }
-ELSEWHERE = {ShapesAtStart, CompiledParts}  # tests/integration/test_check.py; below, slow
+# tests/integration/test_check.py and test_micro_batches.py, with a real run; below, slow
+ELSEWHERE = {ShapesAtStart, PassesAtStart, CompiledParts}
 PAIRS = [pair for pair in combinations(MAKE, 2) if pair != ('fused', 'unfused')]
 SETS = [*((name,) for name in MAKE), *PAIRS, tuple(name for name in MAKE if name != 'unfused')]
 
@@ -90,6 +92,11 @@ def made(names: tuple[str, ...]) -> list[Extension]:
     return [MAKE[name]() for name in names]
 
 
+def without_trials(extensions: list[Extension]) -> list[Extension]:
+    """Without those that read clips of the run's data set."""
+    return [extension for extension in extensions if not isinstance(extension, PassesAtStart)]
+
+
 def test_every_extension_of_the_package_is_tried_here() -> None:
     package = {cls for cls in vars(table).values() if inspect.isclass(cls) and issubclass(cls, Extension)}
     assert package - {Extension} == {type(make()) for make in MAKE.values()} | ELSEWHERE
@@ -97,10 +104,12 @@ def test_every_extension_of_the_package_is_tried_here() -> None:
 
 def test_what_is_off_is_not_there() -> None:
     names = [extension.name for extension in extensions_of(run())]
-    assert names == ['rates', 'micro_batches', 'fused_optimizer', 'freed_memory', 'delivered_batches', 'clean_end']
+    always = ['rates', 'micro_batches', 'fused_optimizer', 'passes_at_start', 'freed_memory']
+    assert names == [*always, 'delivered_batches', 'clean_end']
     outside_a_loop = run()
     outside_a_loop.specification.in_loop = False
-    assert [extension.name for extension in extensions_of(outside_a_loop)] == names[:-2]
+    outside = [extension.name for extension in extensions_of(outside_a_loop)]
+    assert outside == [name for name in always if name != 'passes_at_start']
     for option, value, name in [('precision', 'bfloat16', 'grad_scaler'), ('channels_last', True, 'channels_last'),
                                 ('compile', True, 'compile'), ('sub_batch_norm', 2, 'sub_batch_norm'),
                                 ('tf32', False, 'kernels'), ('check', True, 'shapes_at_start')]:  # fmt: skip
@@ -108,7 +117,7 @@ def test_what_is_off_is_not_there() -> None:
 
 
 def test_what_is_always_there_changes_no_bit() -> None:
-    plain, extensions = SmallModel(), extensions_of(run())
+    plain, extensions = SmallModel(), without_trials(extensions_of(run()))
     model = extended(*extensions)
     train(plain, [], 0, TOTAL)
     train(model, extensions, 0, TOTAL)
@@ -221,7 +230,7 @@ class Clipped(Extension):
 
 def test_a_new_extension_is_a_class_and_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table, 'EXTENSIONS', [*EXTENSIONS, lambda run: Clipped()])
-    extensions, log = extensions_of(run()), list[str]()
+    extensions, log = without_trials(extensions_of(run())), list[str]()
     model: Any = SmallModel()
     extend(model, extensions, log.append)
     train(model, extensions, 0, 2)

@@ -9,7 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from mg_basicsr.training.checkpoints.networks import freeze, frozen_by_options, frozen_parameters, load_weights, targets
+from mg_basicsr.training.checkpoints.networks import (
+    freeze,
+    frozen_by_options,
+    frozen_parameters,
+    frozen_when_resumed,
+    load_weights,
+    targets,
+)
 
 
 class Network(nn.Module):
@@ -67,10 +74,59 @@ def test_files_belong_to_a_network_by_name_or_by_weights() -> None:
         ({'fix_flow': 5}, 5, []),
         ({'tsa_iter': 5}, 4, [name for name in ALL if name != 'fusion.weight']),
         ({'tsa_iter': 5}, 6, []),
+        ({'fix_flow': -1}, 6, ['spynet.weight', 'spynet.bias', 'edvr.weight']),  # BasicSR never frees it
+        ({'fix_flow': 1}, 6, ['spynet.weight', 'spynet.bias', 'edvr.weight']),  # nor then
+        ({'fix_flow': 0}, 6, []),
     ],
 )
 def test_phases_of_a_checkpoint_that_does_not_say(train: dict[str, int], iteration: int, frozen: list[str]) -> None:
     assert frozen_by_options(Network(), train, iteration) == frozen
+
+
+class Recurrent(SimpleNamespace):
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.fix_flow_iter = self.opt['train'].get('fix_flow')
+
+
+class Windowed(SimpleNamespace):
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.train_tsa_iter = self.opt['train'].get('tsa_iter')
+
+
+FLOW = ['spynet.weight', 'spynet.bias', 'edvr.weight']
+NOT_FUSION = [name for name in ALL if name != 'fusion.weight']
+
+
+@pytest.mark.parametrize(
+    ('kind', 'train', 'recorded', 'built', 'frozen'),
+    [
+        (Recurrent, {'fix_flow': 9}, FLOW, [], FLOW),  # the options are those of the checkpoint
+        (Recurrent, {'fix_flow': 5}, [], [], []),
+        (Recurrent, {}, FLOW, [], []),  # removed
+        (Recurrent, {'fix_flow': 0}, FLOW, [], []),
+        (Recurrent, {'fix_flow': 5}, FLOW, [], []),  # lowered: its end has passed
+        (Recurrent, {'fix_flow': 9}, [], [], FLOW),  # raised
+        (Windowed, {}, NOT_FUSION, [], []),
+        (Windowed, {'tsa_iter': 5}, NOT_FUSION, [], []),
+        (Windowed, {'tsa_iter': 9}, [], [], NOT_FUSION),
+        (Windowed, {'fix_flow': 9}, [], [], []),  # an option that this class does not read
+        (Recurrent, {'fix_flow': 9}, [*FLOW, 'norm.bias'], ['norm.bias'], [*FLOW, 'norm.bias']),  # built so
+        (Recurrent, {'fix_flow': 5}, [*FLOW, 'norm.bias'], ['norm.bias'], []),  # BasicSR frees all there is
+        (Recurrent, {}, ['norm.bias'], [], ['norm.bias']),  # by rules that only the repository knows
+        (SimpleNamespace, {'my_phase': 9}, FLOW, [], FLOW),
+    ],
+)
+def test_frozen_when_resumed_follows_options_and_iteration(
+    kind: Any, train: dict[str, int], recorded: list[str], built: list[str], frozen: list[str]
+) -> None:
+    net = Network()
+    for name, parameter in net.named_parameters():
+        parameter.requires_grad_(name not in built)
+    resumed = kind(net_g=net, opt={'train': train}, optimizers=[torch.optim.SGD(net.parameters(), 0.1)])
+    found = frozen_when_resumed(resumed, 6, {'net_g': recorded, 'net_other': ['x']})
+    assert {label: set(names) for label, names in found.items()} == {'net_g': set(frozen)}
 
 
 def test_weights_and_buffers_are_loaded_or_nothing_is() -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import array
 import copy
+import itertools
+import logging
 import random
 from collections import OrderedDict, deque
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -169,3 +174,102 @@ def test_keys_that_are_tensors_are_put_back() -> None:
     values[0]['step'] = 7
     snapshot.restore()
     assert [id(key) for key in state] == [id(first), id(second)] and state[first] == {'step': 5}
+
+
+class Slotted:
+    __slots__ = ('count', 'late', 'turns')
+
+    def __init__(self) -> None:
+        self.count, self.turns = 0, itertools.cycle('ab')
+
+
+class Counting(nn.Module):
+    """Keeps state in the ways that a dictionary of attributes does not show."""
+
+    calls = 0
+    seen: ClassVar[list[int]] = []
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slots = Slotted()
+        self.ids = itertools.count(5)
+        self.turns = itertools.cycle([1, 2, 3])
+        self.entries = iter([7, 8, 9])
+        self.pairs = zip(iter('abc'), itertools.count(), strict=False)
+        self.bytes, self.array = bytearray(2), array.array('i', [0])
+        closed = 0
+
+        def inner() -> int:
+            nonlocal closed
+            closed += 1
+            inner.calls = closed  # type: ignore[attr-defined]
+            return closed
+
+        self.inner = inner
+
+    def values(self) -> list[Any]:
+        """What a use of it gives, and changes."""
+        type(self).calls += 1
+        self.seen.append(1)
+        self.slots.count += 1
+        is_late = hasattr(self.slots, 'late')
+        self.slots.late = True
+        self.bytes[0] += 1
+        self.bytes.append(1)
+        self.array[0] += 1
+        return [
+            type(self).calls, list(self.seen), self.slots.count, is_late, next(self.slots.turns), next(self.ids),
+            next(self.turns), next(self.entries, None), next(self.pairs, None), bytes(self.bytes), list(self.array),
+            vars(self.inner).get('calls'), self.inner(),
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize('used', [0, 1, 3])
+def test_counters_of_every_kind_are_put_back(used: int) -> None:
+    kept, twin = Counting(), Counting()
+
+    def use(net: Counting, times: int) -> list[Any]:
+        Counting.calls = 0  # those of the class are shared
+        Counting.seen.clear()
+        return [net.values() for _ in range(times)]
+
+    expected = use(twin, used + 4)[used:]
+    use(kept, used)
+    snapshot = Snapshot(kept)
+    for _ in range(2):  # more than once
+        for _ in range(5):
+            kept.values()
+        snapshot.restore()
+    assert [kept.values() for _ in range(4)] == expected
+    assert not snapshot.lost
+
+
+def test_what_cannot_be_put_back_is_named() -> None:
+    numbers, idle = (n for n in range(9)), (n for n in range(9))
+    next(idle)
+    snapshot = Snapshot({'used': numbers, 'not used': idle})
+    snapshot.restore()
+    assert not snapshot.lost
+    next(numbers)
+    snapshot.restore()
+    assert snapshot.lost == {'generator'}
+
+
+def test_nothing_is_logged_on_trial(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    tensorboard = pytest.importorskip('torch.utils.tensorboard')
+    caplog.set_level('INFO')
+    model = Model(False)
+    model.writer = tensorboard.SummaryWriter(str(tmp_path))  # type: ignore[attr-defined]
+
+    def log(text: str) -> None:
+        logging.getLogger('basicsr').warning(text)
+        model.writer.add_scalar(text, 1.0, 1)  # type: ignore[attr-defined]
+
+    log('before')
+    with on_trial(model):
+        log('never was')
+    log('after')
+    model.writer.close()  # type: ignore[attr-defined]
+    written = b''.join(path.read_bytes() for path in tmp_path.iterdir())
+    assert [record.message for record in caplog.records] == ['before', 'after']
+    assert b'before' in written and b'after' in written and b'never was' not in written

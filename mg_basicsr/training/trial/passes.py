@@ -1,0 +1,236 @@
+"""Measurement: is the gradient of a step in two passes that of one pass over the same clips?
+
+The model's own step is made both ways and the gradients are compared as they reach each optimiser. Whether the passes'
+gradients are to be averaged or added up is found in the same way.
+
+It is made in float64 where the networks can be cast. What is known to see the passes and not the batch is set aside:
+layers with statistics (batch norm, spectral norm) and random layers are in evaluation mode. So are reduced precision,
+compiled parts and sub-batch norm, by the networks' own forward passes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.utils.data import default_collate
+
+from mg_basicsr.patching import replaced
+from mg_basicsr.training.host_model import HostModel, held_modules
+from mg_basicsr.training.micro_batches import Batch, MicroBatches
+from mg_basicsr.training.precision.reduced import converted
+from mg_basicsr.training.seeding import seed_everything
+from mg_basicsr.training.trial.snapshot import Snapshot
+from mg_basicsr.training.trial.steps import attempt
+
+# Relative difference of gradients that rounding may cause: it was about 1e-13 and 5e-5 with BasicSR's networks.
+ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-3}
+MOST_NOISE = 1e-3  # more between two orders of the same clips: the step draws random numbers, or compares the clips
+NOISE_FACTOR = 30  # several passes differ from one by so much more than two orders of the clips do, at most
+ITERATIONS = 16  # at most, to see every optimiser step: GANs leave some out
+
+# By optimiser, by step, by parameter; None for a parameter without a gradient
+Gradients = list[list[list[torch.Tensor | None]]]
+
+
+class Measured(NamedTuple):
+    """What was measured.
+
+    Attributes:
+        mean: The passes' gradients are to be averaged; else added up.
+        difference: Of the gradient in two passes, relative to one pass: the optimiser's with the largest.
+        tolerance: What rounding explains.
+        unknown: Why there is no result; '' if there is one.
+    """
+
+    mean: bool = True
+    difference: float = 0.0
+    tolerance: float = 0.0
+    unknown: str = ''
+
+
+def measure_passes(
+    model: HostModel,
+    micro: MicroBatches,
+    clips: Sequence[dict[str, Any]],
+    as_fed: Callable[[Any, int], Batch],
+    make: Callable[[int], Callable[[], Any]],
+    last: int,
+) -> Measured:
+    """Compare one pass with two. The model is changed: use it inside `on_trial`.
+
+    Args:
+        model: The model.
+        micro: Its extension for several passes.
+        clips: An even number of samples, as different as possible.
+        as_fed: From a collated batch and a number of parts to the batch that is fed.
+        make: From an iteration (1-based) to its training step, without a mini-batch, through `micro` alone.
+        last: The last iteration; the steps measured are those before it, as many as it takes to see all optimisers.
+    """
+    found = Measured()
+    for dtype in (torch.float64, torch.float32):
+        before = Snapshot(model)
+        results: list[Measured] = []
+
+        def compare(dtype: torch.dtype = dtype, results: list[Measured] = results) -> None:
+            with _set_aside(model, micro), _computing_in(model, dtype):
+                results.append(_compare(model, clips, as_fed, make, last, dtype))
+
+        failure = attempt(compare, torch.device(model.device))
+        before.restore()
+        if not failure:
+            return results[0]
+        found = Measured(unknown=failure.message)
+        if failure.final:
+            break
+    return found
+
+
+def _compare(
+    model: HostModel,
+    clips: Sequence[dict[str, Any]],
+    as_fed: Callable[[Any, int], Batch],
+    make: Callable[[int], Callable[[], Any]],
+    last: int,
+    dtype: torch.dtype,
+) -> Measured:
+    def cast(samples: Sequence[dict[str, Any]]) -> Any:
+        batch = default_collate(list(samples))
+        return converted(batch, lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
+
+    start = Snapshot(model)
+
+    def gradients(samples: Sequence[dict[str, Any]], parts: int, iteration: int) -> Gradients:
+        start.restore()
+        seed_everything(0)
+        fed = as_fed(cast(samples), parts)  # before the default type changes anything
+        return _gradients(model, fed, make(iteration))
+
+    missing = set(range(len(model.optimizers)))
+    noise, as_mean, as_sum = 0.0, 0.0, 0.0
+    for iteration in range(last, max(last - ITERATIONS, 0), -1):
+        whole = gradients(clips, 1, iteration)
+        stepped = [n for n in missing if whole[n]]
+        if not stepped:
+            continue
+        other = gradients(clips[::-1], 1, iteration)
+        divided = gradients(clips, 2, iteration)
+        for n in stepped:
+            noise = max(noise, _difference(whole[n], other[n], 1.0))
+            as_mean = max(as_mean, _difference(whole[n], divided[n], 0.5))
+            as_sum = max(as_sum, _difference(whole[n], divided[n], 1.0))
+        missing -= set(stepped)
+        if not missing:
+            break
+    if not math.isfinite(noise) or noise > MOST_NOISE:
+        return Measured(unknown=f'the gradient of the same clips in another order differs by {noise:.1e}')
+    tolerance = max(ROUNDING[dtype], NOISE_FACTOR * noise)
+    return Measured(as_mean <= as_sum, min(as_mean, as_sum), tolerance)
+
+
+def _gradients(model: HostModel, batch: Batch, step: Callable[[], Any]) -> Gradients:
+    """Return the gradients that reach the optimisers, the sum of all passes. Weights move as an optimiser moves them.
+
+    They move since a model may use what one optimiser has changed in the loss of the next.
+    """
+    noted: Gradients = [[] for _ in model.optimizers]
+    with ExitStack() as stack:
+        if hasattr(model, 'model_ema'):
+            stack.enter_context(replaced(model, 'model_ema', lambda *args, **kwargs: None))
+        for optimizer, steps in zip(model.optimizers, noted, strict=True):
+            stack.enter_context(replaced(optimizer, 'step', _noting(optimizer, steps)))
+        model.feed_data(batch)
+        step()
+    return noted
+
+
+def _noting(optimizer: torch.optim.Optimizer, steps: list[list[torch.Tensor | None]]) -> Callable[..., None]:
+    @torch.no_grad()
+    def step(*args: Any, **kwargs: Any) -> None:
+        gradients: list[torch.Tensor | None] = []
+        for group in optimizer.param_groups:
+            for parameter in group['params']:
+                gradient = parameter.grad
+                gradients.append(None if gradient is None else gradient.detach().clone())
+                if gradient is not None and (largest := float(gradient.abs().max())) > 0:
+                    parameter.sub_(gradient * (group.get('initial_lr', 1e-4) / largest))
+        steps.append(gradients)
+
+    return step
+
+
+def _difference(one: list[list[torch.Tensor | None]], other: list[list[torch.Tensor | None]], share: float) -> float:
+    """Norm of one - share * other, relative to the norm of one; the largest of all steps of an optimiser."""
+    if len(one) != len(other):
+        return math.inf
+    worst = 0.0
+    for mine, theirs in zip(one, other, strict=True):
+        norm = difference = 0.0
+        for a, b in zip(mine, theirs, strict=True):
+            a, b = (None if x is None else x.double() for x in (a, b))
+            if a is not None:
+                norm += float(a.square().sum())
+            rest = a if b is None else -share * b if a is None else a - share * b
+            if rest is not None:
+                difference += float(rest.square().sum())
+        worst = max(worst, math.sqrt(difference / norm) if norm else math.sqrt(difference))
+        if math.isnan(difference) or math.isnan(norm):
+            return math.inf
+    return worst
+
+
+@contextmanager
+def _computing_in(model: HostModel, dtype: torch.dtype) -> Iterator[None]:
+    """Cast the model's networks and losses; what makes tensors without a type makes them in this one."""
+    if dtype is torch.float64:
+        for module in held_modules(model):
+            module.double()
+            module.zero_grad()  # gradients have the type of their parameters
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(default)
+
+
+@contextmanager
+def _set_aside(model: HostModel, micro: MicroBatches) -> Iterator[None]:
+    """Switch off what depends on the division by design, and what computes with less precision."""
+    with ExitStack() as stack:
+        stack.enter_context(replaced(micro, 'mean', False))  # the sum of the passes is compared
+        for module, forward in micro.plain_forwards:
+            if forward is not vars(module).get('forward'):
+                stack.enter_context(_with_forward(module, forward))
+        for root in held_modules(model):
+            for module in root.modules():
+                if _sees_passes(module):
+                    module.eval()
+                    stack.enter_context(replaced(module, 'train', lambda mode=True, module=module: module))
+        yield
+
+
+@contextmanager
+def _with_forward(module: nn.Module, forward: Any) -> Iterator[None]:
+    """The module with a forward of its own, or with its class's for None."""
+    now = vars(module).pop('forward', None)
+    if forward is not None:
+        module.forward = forward
+    try:
+        yield
+    finally:
+        vars(module).pop('forward', None)
+        if now is not None:
+            module.forward = now
+
+
+def _sees_passes(module: nn.Module) -> bool:
+    """Whether a layer keeps statistics of what passes through it, or draws random numbers."""
+    hooks = (type(hook).__name__ for hook in module._forward_pre_hooks.values())
+    name = type(module).__name__.lower()
+    statistics = isinstance(module, nn.modules.batchnorm._NormBase) or 'spectralnorm' in name
+    return statistics or 'drop' in name or 'SpectralNorm' in hooks
