@@ -136,7 +136,7 @@ def text(value: Any) -> str:
 
 def path(value: Any) -> str:
     """Parse the path of a file or folder; a `Path` is one too, which BasicSR puts into options."""
-    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value) or '\0' in str(value):
         raise ValueError('a path')
     return str(os.fspath(value))
 

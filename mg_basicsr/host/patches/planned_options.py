@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,11 @@ def _load_planned(original: Function) -> Function:
         from mg_basicsr.host.run import active_run
 
         run = active_run() or ending_cleanly(start_run)(command)
-        options = original(stream, *args, **kwargs)
+        # BasicSR's loader ends with a traceback at a merge key
+        if run is not None and run.file.merges:
+            options = ordered(run.file.options)
+        else:
+            options = original(stream, *args, **kwargs)
         if run is None:
             return options
         if sys.argv[1:] != list(command.rest):
@@ -59,24 +64,23 @@ def planned_options(options: Any, run: Run) -> Any:
     """
     from mg_basicsr.config.refusals import FROZEN_PHASES
     from mg_basicsr.parsing.options_file import apply_overrides
+    from mg_basicsr.parsing.text_numbers import convert_numbers
 
     apply_overrides(options, run.file.force_yml)
+    convert_numbers(options)
     options['manual_seed'] = run.settings.seed  # BasicSR draws a new seed on every start if the file has none
     options['train']['total_iter'] = run.plan.total_iter
     options['train']['warmup_iter'] = -1
     if options.get('find_unused_parameters') is None and any(options['train'].get(name) for name in FROZEN_PHASES):
         options['find_unused_parameters'] = True  # DDP would wait for the gradients of what is frozen
-    _numbers_in_place_of_text(options['train'])
     return options
 
 
-def _numbers_in_place_of_text(train: Any) -> None:
-    """PyYAML reads `2e-4` as text, which the plan accepts and an optimiser does not."""
-    sections = [value for name, value in train.items() if name.startswith('optim_') or name == 'scheduler']
-    for section in sections:
-        for key in ('lr', 'eta_min'):
-            if isinstance(section, dict) and isinstance(section.get(key), str):
-                section[key] = float(section[key])
+def ordered(value: Any) -> Any:
+    """Return a copy of loaded options with the sections as BasicSR has them: an OrderedDict each, none shared."""
+    if isinstance(value, dict):
+        return OrderedDict((key, ordered(item)) for key, item in value.items())
+    return [ordered(item) for item in value] if isinstance(value, list) else value
 
 
 def _is_options_file(stream: Any, opt: Path | None) -> bool:
