@@ -11,8 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mg_basicsr.config.option_record import option_changes, option_record
 from mg_basicsr.config.resolve import resolve
 from mg_basicsr.errors import ConfigError, Problem, TrainingError
+from mg_basicsr.host.entry import experiment
 from mg_basicsr.host.run import Run, Specification
 from mg_basicsr.schedule.record import plan_changes, plan_record
 from mg_basicsr.training.checkpoints.files import STATE
@@ -56,12 +58,15 @@ def load_state(run: Run, read: Callable[..., Any], path: Path) -> dict[str, Any]
     Raises:
         TrainingError, ConfigError: there is none that is whole, it runs code, or the plan is not the one of the state.
     """
+    if run.specification.auto_resume:  # the state lies in the experiment that the run will go on in
+        experiment.lock(run, path.absolute().parent.parent)
     point = find_resume_point(path, lambda file: read(file, 'cpu'), fall_back=not _named_by_user(run, path))
     total = run.plan.total_iter
     specification, notes = run.specification, list[str]()
     if point.record is not None:
         specification, notes = _keep_global_batch(run, point.record['plan']['base_batch_size'])
         _check_plan(specification, point)
+        notes += _changed_options(specification, point)
     elif point.iteration > total:
         raise TrainingError(
             Problem(
@@ -117,6 +122,15 @@ def _check_plan(run: Specification, point: ResumePoint) -> None:
                 _begin_anew(point),
             )
         )
+
+
+def _changed_options(run: Specification, point: ResumePoint) -> list[str]:
+    """Return what to log of options that change training and not the plan. Older states have no record of them."""
+    recorded = (point.record or {}).get('options')
+    if not isinstance(recorded, dict):
+        return []
+    changes = option_changes(recorded, option_record(run.file.options, run.settings.block))
+    return [f'changed since the checkpoint: {change}' for change in changes]
 
 
 def _begin_anew(point: ResumePoint) -> str:
