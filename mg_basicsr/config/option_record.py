@@ -10,17 +10,19 @@ from mg_basicsr.schedule.record import shown_change
 
 SECTIONS = ('datasets.train', 'train')  # and each network
 NETWORK = 'network_'
-# options of these sections that change how fast clips are read, or that the plan decides: its own record has them
+# options of these sections that change where clips lie and how fast they are read, or that the plan's record has
 PASSED_OVER = frozenset(
     {
         *('datasets.train.name', 'datasets.train.num_worker_per_gpu', 'datasets.train.prefetch_mode'),
         *('datasets.train.pin_memory', 'datasets.train.num_prefetch_queue', 'datasets.train.persistent_workers'),
-        *('datasets.train.batch_size_per_gpu', 'train.total_iter', 'train.warmup_iter'),
+        *('datasets.train.dataroot_gt', 'datasets.train.dataroot_lq', 'datasets.train.dataroot_flow'),
+        *('datasets.train.meta_info_file', 'datasets.train.io_backend', 'datasets.train.batch_size_per_gpu'),
+        *('train.total_iter', 'train.warmup_iter'),
     }
 )
 # keys of the block that change what a step computes
 OF_THE_BLOCK = (
-    *('precision', 'sub_batch_norm', 'uint8_transfer', 'on_bad_frame', 'degradation'),
+    *('precision', 'sub_batch_norm', 'degradation'),
     *('channels_last', 'fused_optimizer', 'compile', 'tf32', 'cudnn_benchmark'),
 )
 LONGEST = 200  # characters of a text

@@ -6,7 +6,7 @@ All repositories load with `torch.load`, many of them in code of their own, so t
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,15 +39,36 @@ def load(run: Run, read: Callable[..., Any], file: Any, map_location: Any) -> An
         return load_state(run, read, Path(file))
     try:
         return load_safely(file, lambda: read(file, map_location))
-    except DamagedError as error:
+    except (DamagedError, OSError) as error:
+        option, name = option_of(run, file), name_of(file)
+        if isinstance(error, OSError):
+            what, remedy = f'cannot be read: {error.strerror or error}', 'correct the path, or download the file'
+        else:
+            what, remedy = f'damaged or not a checkpoint: {error}', error.remedy
         raise TrainingError(
             Problem(
-                name_of(file),
-                f'damaged or not a checkpoint: {error}',
+                option or name,
+                f'{name}: {what}' if option else what,
                 'needed: a file that torch.save has written',
-                'copy or download it again',
+                remedy,
             )
         ) from None
+
+
+def option_of(run: Run, file: Any) -> str:
+    """Return the dotted path of the option that names a file; empty if none does, or several."""
+    if not isinstance(file, (str, os.PathLike)):
+        return ''
+    wanted = os.path.realpath(file)
+
+    def search(section: Any, path: str) -> Iterator[str]:
+        for key, value in section.items() if isinstance(section, dict) else ():
+            if isinstance(value, str) and os.path.realpath(os.path.expanduser(value)) == wanted:
+                yield f'{path}{key}'
+            yield from search(value, f'{path}{key}.')
+
+    found = list(search(run.file.options, ''))
+    return found[0] if len(found) == 1 else ''
 
 
 def load_state(run: Run, read: Callable[..., Any], path: Path) -> dict[str, Any]:
