@@ -1,15 +1,18 @@
-"""Several processes in one experiment: ranks without the launcher's flag, and a second run of the same name."""
+"""What a start refuses: several runs in one experiment, a block that is misspelled, weights that are none."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import torch
 
 from mg_basicsr.training import experiment_lock
 from tests.helpers.checkpoints import refused
-from tests.helpers.project import NewProject, Project
-from tests.helpers.trainer import Trainer
+from tests.helpers.project import BLOCK, NewProject, Project
+from tests.helpers.trainer import TRAIN, Trainer
 
 
 @pytest.fixture
@@ -46,3 +49,44 @@ def test_a_second_run_of_the_name(trainer: Trainer, project: Project, way: list[
         experiment_lock._held.clear()
     trainer(project, *way)
     assert len(list(project.experiment.parent.glob('*_archived_*'))) == (not way)
+
+
+def test_a_folder_that_cannot_be_made(trainer: Trainer, project: Project) -> None:
+    (project.root / 'experiments').write_text('')
+    what, allowed, remedy = refused(trainer(project, code=2))
+    assert what.startswith('name: ') and 'experiments/tiny cannot be made' in what and allowed and remedy
+
+
+@pytest.mark.parametrize('way', ['train', 'run', 'import'])
+@pytest.mark.parametrize('where', ['top level', 'another section'])
+def test_a_block_that_is_none_never_trains_as_stock(trainer: Trainer, project: Project, way: str, where: str) -> None:
+    (project.options if where == 'top level' else project.options['train'])['Multi_Grid'] = dict(BLOCK)
+    project.write(block=None)
+    (project.root / 'plain.py').write_text(TRAIN)
+    (project.root / 'with_import.py').write_text('import mg_basicsr\n' + TRAIN)
+    arguments = {'train': ['-m', 'mg_basicsr', 'train'], 'run': ['-m', 'mg_basicsr', 'run', 'plain.py']}
+    done = trainer.launch(project, *arguments.get(way, ['with_import.py']), '-opt', 'train.yml', check=False)
+    assert done.returncode == 2 and 'Multi_Grid' in done.stderr and 'Traceback' not in done.stderr
+    assert not (project.root / 'experiments').exists()
+
+
+@pytest.mark.parametrize(
+    ('save', 'told'),
+    [
+        (lambda path: torch.save({'conv.weight': torch.ones(3)}, path), 'weights without a key (conv.weight)'),
+        (lambda path: torch.save(torch.ones(3), path), 'no weights, but an object of type Tensor'),
+        (lambda path: path.write_text('<!DOCTYPE html>'), 'it is an HTML page'),
+        (lambda path: path.mkdir(), 'cannot be read: Is a directory'),
+        (lambda path: os.mkfifo(path), 'it is a pipe'),
+        (lambda path: None, 'cannot be read: No such file'),
+    ],
+    ids=['raw', 'tensor', 'page', 'folder', 'pipe', 'missing'],
+)
+def test_weights_that_are_none(trainer: Trainer, project: Project, save: Callable[[Path], object], told: str) -> None:
+    save(project.root / 'weights.pth')
+    project.options['path']['pretrain_network_g'] = 'weights.pth'
+    project.write()
+    what, allowed, remedy = refused(trainer(project, code=2))
+    assert 'weights.pth' in what and told in what and allowed and 'weights_only' not in remedy
+    if 'without a key' in told:
+        assert 'path.param_key_g: ~' in remedy

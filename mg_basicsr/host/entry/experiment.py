@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.host.log import logger
 from mg_basicsr.host.run import Run
 from mg_basicsr.training.experiment_lock import lock_experiment, lock_file
@@ -26,11 +28,25 @@ def lock(run: Run, folder: Any) -> None:
         logger().warning(f'multigrid: {lock_file(Path(folder))} cannot be locked: start no second run of this name')
 
 
-def lock_before_archiving(run: Run, folder: Any) -> None:
-    """Lock the folder that BasicSR is about to make, after renaming one that exists; raises as `lock` does.
+def make_folder(run: Run, original: Callable[[Any], None], folder: Any) -> None:
+    """Lock the folder of an experiment, then make it with BasicSR's function, which renames one that exists.
 
-    BasicSR does the same with the folder of TensorBoard's files, which is archived after the experiment's.
+    BasicSR makes the folder of TensorBoard's files in the same way, after the experiment's.
+
+    Raises:
+        ConfigError: another process trains in it, or it cannot be made.
     """
     path = Path(folder)
     if path.parent.name != 'tb_logger':
         lock(run, path)
+    try:
+        original(folder)
+    except OSError as error:
+        raise ConfigError(
+            Problem(
+                'name',
+                f'{path} cannot be made: {error.strerror or error}',
+                'needed: a working directory that can be written to',
+                'start the run in another folder, or change the permissions',
+            )
+        ) from None

@@ -229,8 +229,7 @@ def patch_folders(module: ModuleType) -> None:
     def mkdir_and_rename(run: Run, original: Function, path: Any) -> None:
         from mg_basicsr.host.entry import experiment
 
-        experiment.lock_before_archiving(run, path)
-        original(path)
+        experiment.make_folder(run, original, path)
 
 
 def register(module: ModuleType) -> None:
