@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,3 +91,19 @@ def test_weights_that_are_none(trainer: Trainer, project: Project, save: Callabl
     assert 'weights.pth' in what and told in what and allowed and 'weights_only' not in remedy
     if 'without a key' in told:
         assert 'path.param_key_g: ~' in remedy
+
+
+@pytest.mark.parametrize(
+    'form',
+    ['{0}\t{1}\t({2},{3},3)\n', '{0} {1} ({2}, {3}, 3)\n', '{0}  {1} ({2},{3},3)  \n', '{0} {1} ({2},{3},3)\n\n'],
+)
+def test_lists_of_clips_that_the_host_cannot_read(trainer: Trainer, project: Project, form: str) -> None:
+    """What `check` and `plan` take, trains."""
+    train_set = project.options['datasets']['train']
+    lines = Path(train_set['meta_info_file']).read_text().splitlines()
+    words = [re.split(r'[ (,)]+', line) for line in lines]
+    (project.root / 'list.txt').write_text(''.join(form.format(*line) for line in words))
+    train_set['meta_info_file'] = 'list.txt'
+    project.write()
+    trainer(project)
+    assert len(project.losses()) == 12

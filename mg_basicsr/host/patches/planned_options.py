@@ -7,8 +7,10 @@ disk, and BasicSR's copy of it in the experiment's folder, are not changed.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
+import tempfile
 from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,7 +75,42 @@ def planned_options(options: Any, run: Run) -> Any:
     options['train']['warmup_iter'] = -1
     if options.get('find_unused_parameters') is None and any(options['train'].get(name) for name in FROZEN_PHASES):
         options['find_unused_parameters'] = True  # DDP would wait for the gradients of what is frozen
+    if run.specification.dataset is not None:
+        _give_plain_list(options['datasets']['train'])
     return options
+
+
+def _give_plain_list(train_set: Any) -> None:
+    """Give the host's own data set, which is made and not read, a list of clips that it can read.
+
+    BasicSR splits the lines of REDS's list at single spaces, into exactly three parts: it would end with a traceback
+    at tabs, at spaces at the end of a line, and at `(720, 1280, 3)`.
+    """
+    path = train_set.get('meta_info_file')
+    if not isinstance(path, str) or not _has_odd_lines(path):
+        return
+    from mg_basicsr.data.listing.sequences import read_meta_file
+
+    lines = [f'{clip.name} {clip.frames} ({clip.height},{clip.width},3)\n' for clip in read_meta_file(path)]
+    with tempfile.NamedTemporaryFile('w', encoding='utf-8', prefix='meta_info_', suffix='.txt', delete=False) as file:
+        file.writelines(lines)
+    atexit.register(_remove, file.name, os.getpid())
+    train_set['meta_info_file'] = file.name
+
+
+def _has_odd_lines(path: str) -> bool:
+    """Whether a list is one of REDS's, as our reader takes it, that BasicSR's reader does not take."""
+    from mg_basicsr.data.listing.sequences import LINE
+
+    with open(path, encoding='utf-8') as file:
+        lines = list(file)
+    sequences = [line for line in lines if LINE.fullmatch(line)]
+    return bool(sequences) and any(len(line.split(' ')) != 3 for line in lines)
+
+
+def _remove(path: str, process: int) -> None:
+    if os.getpid() == process:  # a forked worker leaves it to its parent
+        Path(path).unlink(missing_ok=True)
 
 
 def ordered(value: Any) -> Any:

@@ -43,6 +43,7 @@ def planned(monkeypatch: pytest.MonkeyPatch, *force_yml: str) -> Any:
     run = SimpleNamespace(
         file=SimpleNamespace(force_yml=force_yml, merges=False),
         settings=SimpleNamespace(seed=7),
+        specification=SimpleNamespace(dataset=None),
         plan=SimpleNamespace(total_iter=60),
     )
     monkeypatch.setattr(runs, '_active', run)
