@@ -118,6 +118,10 @@ def shown_change(old: Any, new: Any) -> str | None:
 
     >>> shown_change(0.9, 0.5), shown_change(None, 'none given'), shown_change(1, 1.0)
     ('0.9 -> 0.5', 'none -> none given', None)
+
+    Args:
+        old: The recorded value; None where there was none.
+        new: The present one.
     """
     return None if _same(old, new) else f'{_shown(old)} -> {_shown(new)}'
 
