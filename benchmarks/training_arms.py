@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from mg_basicsr.parsing.options_file import parse_yaml
+from mg_basicsr.parsing.yaml_text import parse_yaml
 
 DEMO = Path(__file__).parents[1] / 'mg_basicsr/demo/demo.yml'
 VALIDATIONS = 20  # of a run

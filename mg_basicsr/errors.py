@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import functools
 import sys
+import unicodedata
 from collections.abc import Callable
 from typing import NamedTuple, NoReturn, ParamSpec, TypeVar
 
 EXIT_CODE = 2
+MOST_CHARACTERS = 1000  # of a line of a message: more is an accident, or meant to hide something
+MOST_PROBLEMS = 50
 
 Parameters = ParamSpec('Parameters')
 Result = TypeVar('Result')
@@ -37,7 +40,7 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         what = f'{self.option}: {self.what}' if self.option else self.what
-        return '\n  '.join(line for line in (what, self.allowed, self.remedy) if line)
+        return '\n  '.join(printable(line) for line in (what, self.allowed, self.remedy) if line)
 
 
 class MultigridError(Exception):
@@ -56,7 +59,33 @@ class MultigridError(Exception):
         return self.args
 
     def __str__(self) -> str:
-        return '\n'.join(str(problem) for problem in self.problems)
+        rest = len(self.problems) - MOST_PROBLEMS
+        more = [f'and {rest} more problems'] if rest > 0 else []
+        return '\n'.join([*(str(problem) for problem in self.problems[:MOST_PROBLEMS]), *more])
+
+
+def printable(text: str) -> str:
+    r"""Return a text that can be printed on any terminal: control characters escaped, and long lines cut.
+
+    Values and names in a message come from files. Escape sequences could clear the screen, and marks of direction
+    (U+202E) reverse what follows them. Line breaks stay, as do spaces of all kinds.
+
+    >>> printable('a\x1b[2Jb')
+    'a\\x1b[2Jb'
+    """
+    return '\n'.join(_cut(''.join(map(_escaped, line))) for line in text.split('\n'))
+
+
+def _escaped(character: str) -> str:
+    shown = character.isprintable() or unicodedata.category(character) == 'Zs'
+    return character if shown else character.encode('unicode_escape', 'surrogatepass').decode('ascii')
+
+
+def _cut(line: str) -> str:
+    if len(line) <= MOST_CHARACTERS:
+        return line
+    first, last = MOST_CHARACTERS * 3 // 4, MOST_CHARACTERS // 5
+    return f'{line[:first]} ... ({len(line) - first - last} characters) ... {line[-last:]}'
 
 
 class ConfigError(MultigridError):

@@ -12,7 +12,8 @@ from mg_basicsr.config.presets.preset import Preset
 from mg_basicsr.config.presets.table import find, loaded, names
 from mg_basicsr.config.resolve import resolve
 from mg_basicsr.errors import ConfigError, Problem
-from mg_basicsr.parsing.options_file import load_options, parse_yaml
+from mg_basicsr.parsing.options_file import load_options
+from mg_basicsr.parsing.yaml_text import parse_yaml
 from mg_basicsr.schedule.describe import describe
 
 BLOCK = """

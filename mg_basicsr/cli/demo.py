@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from mg_basicsr.config.resolve import resolve
 from mg_basicsr.errors import Problem, TrainingError
-from mg_basicsr.parsing.options_file import load_options, parse_yaml
+from mg_basicsr.parsing.options_file import load_options
+from mg_basicsr.parsing.yaml_text import parse_yaml
 from mg_basicsr.schedule.describe import describe
 
 if TYPE_CHECKING:

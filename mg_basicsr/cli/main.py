@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
+import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from mg_basicsr._version import __version__
 from mg_basicsr.errors import MultigridError, fail
@@ -21,9 +24,15 @@ COMMANDS = {
     'demo': ('demo', 'train a small network with and without the block, on clips that the package makes itself'),
 }
 
+TRAINING = ('train', 'run')
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+BROKEN_PIPE = 141  # 128 + SIGPIPE
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the arguments, run the command, and end the process with its exit code.
+
+    A command that trains nothing exits with 130 when it is interrupted, and 141 when its output is no longer read.
 
     Args:
         argv: Arguments; by default those of the process.
@@ -44,10 +53,35 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     # Not a subparser: its arguments are known only after its module is imported, which takes seconds for some.
     name = argv[0]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may know ASCII alone
+            stream.reconfigure(errors='backslashreplace')
+    try:
+        raise SystemExit(_execute(name, argv[1:]))
+    except MultigridError as error:
+        fail(error)
+    except BrokenPipeError:
+        if name in TRAINING:
+            raise
+        _leave_pipe()
+    except KeyboardInterrupt:
+        if name in TRAINING:  # what a script does with it is its own
+            raise
+        print('\ninterrupted', file=sys.stderr, flush=True)
+        raise SystemExit(INTERRUPTED) from None
+
+
+def _execute(name: str, argv: Sequence[str]) -> int:
+    """Run a command with its arguments, and return its exit code."""
     module = importlib.import_module(f'mg_basicsr.cli.{COMMANDS[name][0]}')
     command = argparse.ArgumentParser(prog=f'mg-basicsr {name}', description=COMMANDS[name][1], allow_abbrev=False)
     module.add_arguments(command)
-    try:
-        raise SystemExit(module.run(command.parse_args(argv[1:])))
-    except MultigridError as error:
-        fail(error)
+    code: int = module.run(command.parse_args(argv))
+    sys.stdout.flush()  # here, so that a pipe that is closed is noticed before the interpreter ends
+    return code
+
+
+def _leave_pipe() -> NoReturn:
+    """End quietly where the reader of the output has gone, as `head` does."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still in the buffer
+    raise SystemExit(BROKEN_PIPE)

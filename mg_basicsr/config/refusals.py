@@ -25,12 +25,20 @@ FROZEN_PHASES = ('fix_flow', 'tsa_iter')
 
 
 def check_supported(options: Mapping[str, Any], problems: Problems) -> None:
-    """Add a problem for a model or a schedule that cannot be trained under a plan.
+    """Add a problem for a name, a model or a schedule that cannot be trained under a plan.
 
     Args:
         options: Content of the options file.
         problems: Collection to which problems are added.
     """
+    name = options.get('name')
+    if name is not None and (not isinstance(name, str) or not name):
+        problems.add(
+            'name',
+            f'{shown(name)} is not a text',
+            'allowed: the name of the experiment, as text (YAML reads 001 as the number 1)',
+            "put it in quotes: name: '001'",
+        )
     key = 'base_model' if options.get('model_type') == 'MultigridModel' else 'model_type'
     model = options.get(key)
     if model in FROZEN_SHAPE_MODELS:

@@ -10,27 +10,10 @@ from typing import Any
 import yaml
 
 from mg_basicsr.errors import ConfigError, Problem
-
-# libyaml's loader is ten times faster, but not in every build of PyYAML.
-Loader: Any = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
-
-
-def parse_yaml(text: str) -> Any:
-    """Return the one YAML document of a text. `yaml.load` is not used, since it is patched while BasicSR trains.
-
-    >>> parse_yaml('a: [1, true, ~]')
-    {'a': [1, True, None]}
-
-    Raises:
-        yaml.YAMLError: the text is not YAML, or a value does not match its tag or form (`2024-13-01` is no date).
-    """
-    loader = Loader(text)
-    try:
-        return loader.get_single_data()
-    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:  # PyYAML does not catch these
-        raise yaml.YAMLError(str(error) or type(error).__name__) from None
-    finally:
-        loader.dispose()
+from mg_basicsr.parsing.near_misses import refuse_near_misses
+from mg_basicsr.parsing.plain_files import read_plain_file
+from mg_basicsr.parsing.text_numbers import convert_numbers
+from mg_basicsr.parsing.yaml_text import Document, RepeatedKey, parse_document, parse_yaml
 
 
 @dataclass(frozen=True)
@@ -40,12 +23,14 @@ class OptionsFile:
     Attributes:
         path: Path of the file.
         force_yml: `a:b=value` entries of the command line, already applied to `options`.
-        options: Content of the file.
+        options: The whole file.
+        merges: Whether it has merge keys (`<<`), which BasicSR's own reader does not know.
     """
 
     path: Path
     force_yml: tuple[str, ...]
     options: dict[str, Any]
+    merges: bool = False
 
     @property
     def has_block(self) -> bool:
@@ -61,11 +46,28 @@ def load_options(path: str | Path, force_yml: Sequence[str] = ()) -> OptionsFile
         force_yml: `section:key=value` entries, see `apply_overrides`.
 
     Raises:
-        ConfigError: the file is missing, is not YAML, is not a mapping, or an override names a section that it lacks.
+        ConfigError: The file is missing, is not YAML, or is not a mapping; an override fits nowhere in it; a key is
+            nearly `multigrid`; or it has the block, and a key stands twice in a section.
     """
     path = Path(path)
+    document = _read(path)
+    options = document.value
+    if not isinstance(options, dict):
+        raise ConfigError(
+            Problem(f'-opt {path}', 'no options in it', 'allowed: a BasicSR options file', 'give the path of one')
+        )
+    apply_overrides(options, force_yml)
+    refuse_near_misses(options)
+    file = OptionsFile(path, tuple(force_yml), options, document.merges)
+    if file.has_block:  # the others are BasicSR's alone
+        _refuse_repeated(path, document.repeated)
+    convert_numbers(options)
+    return file
+
+
+def _read(path: Path) -> Document:
     try:
-        options = parse_yaml(path.read_text(encoding='utf-8'))
+        return parse_document(read_plain_file(path).decode('utf-8'))
     except OSError as error:
         raise ConfigError(
             Problem(
@@ -82,12 +84,21 @@ def load_options(path: str | Path, force_yml: Sequence[str] = ()) -> OptionsFile
         raise ConfigError(
             Problem(f'-opt {path}{line}', f'{reason}', 'allowed: a file in YAML, in UTF-8', 'correct it there')
         ) from None
-    if not isinstance(options, dict):
+
+
+def _refuse_repeated(path: Path, repeated: Sequence[RepeatedKey]) -> None:
+    if repeated:
         raise ConfigError(
-            Problem(f'-opt {path}', 'no options in it', 'allowed: a BasicSR options file', 'give the path of one')
+            *(
+                Problem(
+                    f'-opt {path}, line {key.second}',
+                    f'{key.path} a second time (first in line {key.first})',
+                    'allowed: each key once in a section; of two, BasicSR would take the last',
+                    'remove one of them',
+                )
+                for key in repeated
+            )
         )
-    apply_overrides(options, force_yml)
-    return OptionsFile(path, tuple(force_yml), options)
 
 
 def apply_overrides(options: dict[str, Any], force_yml: Sequence[str]) -> None:

@@ -160,7 +160,7 @@ def path(value: Any) -> str:
     Raises:
         ValueError: the value is not a path, or empty.
     """
-    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value) or '\0' in str(value):
         raise ValueError('a path')
     return str(os.fspath(value))
 

@@ -107,10 +107,23 @@ def _flat(stage: Mapping[str, Any]) -> dict[str, Any]:
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return [
-        f'{WORDS.get(name, name)} {_shown(value)} -> {_shown(new.get(name))}'
+        f'{WORDS.get(name, name)} {change}'
         for name, value in old.items()
-        if not _same(value, new.get(name))
+        if (change := shown_change(value, new.get(name))) is not None
     ]
+
+
+def shown_change(old: Any, new: Any) -> str | None:
+    """Return a change of a value as `old -> new`; None where the two are equal, rates up to rounding.
+
+    >>> shown_change(0.9, 0.5), shown_change(None, 'none given'), shown_change(1, 1.0)
+    ('0.9 -> 0.5', 'none -> none given', None)
+
+    Args:
+        old: The recorded value; None where there was none.
+        new: The present one.
+    """
+    return None if _same(old, new) else f'{_shown(old)} -> {_shown(new)}'
 
 
 def _same(old: Any, new: Any) -> bool:

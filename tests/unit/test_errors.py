@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from mg_basicsr.errors import ConfigError, DataError, Problem, ending_cleanly, fail
+from mg_basicsr.errors import ConfigError, DataError, Problem, ending_cleanly, fail, printable
 
 ERROR = DataError(Problem('scale', '3', 'allowed: 4', 'correct it'), Problem('', 'no frames'))
 TEXT = 'scale: 3\n  allowed: 4\n  correct it\nno frames'
@@ -42,3 +42,29 @@ def test_ending_cleanly_ends_the_users_errors_alone(capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit) as ended:
         call(ConfigError(Problem('scale', '3')))
     assert ended.value.code == 2 and 'scale: 3' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('text', 'shown'),
+    [
+        ('\x1b[31mred\x07', '\\x1b[31mred\\x07'),
+        ('a\u202egnp.exe', 'a\\u202egnp.exe'),
+        ('\u2066x\u2069', '\\u2066x\\u2069'),
+        ('a\tb\rc\x00', 'a\\tb\\rc\\x00'),
+        ('bytes\udcff', 'bytes\\udcff'),
+        ('größe 雨\u3000x\nnext', 'größe 雨\u3000x\nnext'),
+    ],
+)
+def test_what_reaches_the_terminal(text: str, shown: str) -> None:
+    """In each of a problem's texts."""
+    assert printable(text) == shown
+    for field in Problem._fields:
+        assert text not in str(Problem('x', 'y')._replace(**{field: text})) or text == shown
+        assert str(Problem('x', 'y')._replace(**{field: text})).isascii() or text == shown
+
+
+def test_lines_and_lists_are_short() -> None:
+    error = ConfigError(*(Problem(f'key{n}' + 'x' * 17_000, 'no such option') for n in range(300)))
+    lines = str(error).splitlines()
+    assert max(map(len, lines)) < 1_100 and len(lines) == 51
+    assert lines[0].endswith('no such option') and lines[-1] == 'and 250 more problems'

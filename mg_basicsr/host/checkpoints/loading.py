@@ -6,13 +6,15 @@ All repositories load with `torch.load`, many of them outside of BasicSR's class
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mg_basicsr.config.option_record import option_changes, option_record
 from mg_basicsr.config.resolve import resolve
 from mg_basicsr.errors import ConfigError, Problem, TrainingError
+from mg_basicsr.host.entry import experiment
 from mg_basicsr.host.run import Run, Specification
 from mg_basicsr.schedule.record import plan_changes, plan_record
 from mg_basicsr.training.checkpoints.files import STATE
@@ -38,15 +40,36 @@ def load(run: Run, read: Callable[..., Any], file: Any, map_location: Any) -> An
         return load_state(run, read, Path(file))
     try:
         return load_safely(file, lambda: read(file, map_location))
-    except DamagedError as error:
+    except (DamagedError, OSError) as error:
+        option, name = option_of(run, file), name_of(file)
+        if isinstance(error, OSError):
+            what, remedy = f'cannot be read: {error.strerror or error}', 'correct the path, or download the file'
+        else:
+            what, remedy = f'damaged or not a checkpoint: {error}', error.remedy
         raise TrainingError(
             Problem(
-                name_of(file),
-                f'damaged or not a checkpoint: {error}',
+                option or name,
+                f'{name}: {what}' if option else what,
                 'needed: a file that torch.save has written',
-                'copy or download it again',
+                remedy,
             )
         ) from None
+
+
+def option_of(run: Run, file: Any) -> str:
+    """Return the dotted path of the option that names a file; empty if none does, or several."""
+    if not isinstance(file, (str, os.PathLike)):
+        return ''
+    wanted = os.path.realpath(file)
+
+    def search(section: Any, path: str) -> Iterator[str]:
+        for key, value in section.items() if isinstance(section, dict) else ():
+            if isinstance(value, str) and os.path.realpath(os.path.expanduser(value)) == wanted:
+                yield f'{path}{key}'
+            yield from search(value, f'{path}{key}.')
+
+    found = list(search(run.file.options, ''))
+    return found[0] if len(found) == 1 else ''
 
 
 def load_state(run: Run, read: Callable[..., Any], path: Path) -> dict[str, Any]:
@@ -63,12 +86,15 @@ def load_state(run: Run, read: Callable[..., Any], path: Path) -> dict[str, Any]
         TrainingError: no state is whole, it runs code, or it was saved after the plan's last iteration.
         ConfigError: the plan differs from that of the state.
     """
+    if run.specification.auto_resume:  # the state lies in the experiment that the run will go on in
+        experiment.lock(run, path.absolute().parent.parent)
     point = find_resume_point(path, lambda file: read(file, 'cpu'), fall_back=not _named_by_user(run, path))
     total = run.plan.total_iter
     specification, notes = run.specification, list[str]()
     if point.record is not None:
         specification, notes = _keep_global_batch(run, point.record['plan']['base_batch_size'])
         _check_plan(specification, point)
+        notes += _changed_options(specification, point)
     elif point.iteration > total:
         raise TrainingError(
             Problem(
@@ -131,6 +157,15 @@ def _check_plan(run: Specification, point: ResumePoint) -> None:
                 _begin_anew(point),
             )
         )
+
+
+def _changed_options(run: Specification, point: ResumePoint) -> list[str]:
+    """Return what to log of options that change training and not the plan. Older states have no record of them."""
+    recorded = (point.record or {}).get('options')
+    if not isinstance(recorded, dict):
+        return []
+    changes = option_changes(recorded, option_record(run.file.options, run.settings.block))
+    return [f'changed since the checkpoint: {change}' for change in changes]
 
 
 def _begin_anew(point: ResumePoint) -> str:

@@ -9,12 +9,15 @@ from typing import Any
 
 from mg_basicsr.atomic_files import remove_partials
 from mg_basicsr.errors import MultigridError, Problem, TrainingError
+from mg_basicsr.host.checkpoints.loading import option_of
 from mg_basicsr.host.checkpoints.saving import FOLDERS, reason_of
 from mg_basicsr.host.log import logger
 from mg_basicsr.host.run import Run
 from mg_basicsr.training.checkpoints import networks
 from mg_basicsr.training.checkpoints.resume_point import KEY, ResumePoint
 from mg_basicsr.training.host_model import trained_networks
+
+RAW = 'weights without a key'  # a state_dict as PyTorch users save it; BasicSR puts it under `params`
 
 
 def load_network(
@@ -28,19 +31,40 @@ def load_network(
     path = network_path(run, model, path)
     try:
         original(model, net, path, *args, **kwargs)
-    except (LookupError, RuntimeError) as error:
-        is_misfit = isinstance(error, LookupError) or 'Error(s) in loading state_dict' in str(error)
-        if not is_misfit:
+    except (AttributeError, LookupError, RuntimeError, TypeError) as error:
+        contents = _contents_of(path)
+        if isinstance(error, LookupError):
+            reason = f'no {error} in it, which has {contents}'
+        elif 'Error(s) in loading state_dict' in str(error):
+            reason = ' '.join(str(error).split())[:300]
+        elif contents.startswith('no '):
+            reason = contents
+        else:
             raise
-        reason = f'no {error} in it' if isinstance(error, LookupError) else ' '.join(str(error).split())[:300]
+        key = option_of(run, path).replace('.pretrain_network_', '.param_key_')
         raise TrainingError(
             Problem(
                 str(path),
                 f'does not fit the network: {reason}',
                 'needed: weights of the network that the options describe, under the key that path.param_key_... names',
-                'put the options of the network back, name another file, or set path.strict_load_...: false',
+                f'set {key if ".param_key_" in key else "path.param_key_g"}: ~, for weights without a key'
+                if contents.startswith(RAW)
+                else 'put the options of the network back, name another file, or set path.strict_load_...: false',
             )
         ) from None
+
+
+def _contents_of(path: Any) -> str:
+    """Return in a few words what a file of weights has."""
+    import torch
+
+    saved = torch.load(path, map_location='cpu', weights_only=True)
+    if not isinstance(saved, Mapping) or not saved:
+        return f'no weights, but {"nothing" if saved in ({}, None) else f"an object of type {type(saved).__name__}"}'
+    names = ', '.join(map(str, list(saved)[:3])) + (', ...' if len(saved) > 3 else '')
+    if all(isinstance(value, torch.Tensor) for value in saved.values()):
+        return f'{RAW} ({names})'
+    return names
 
 
 def network_path(run: Run, model: Any, path: Any) -> Any:

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from mg_basicsr._version import __version__
+from mg_basicsr.config.option_record import option_record
+from mg_basicsr.errors import Problem, TrainingError
 from mg_basicsr.host.log import logger
 from mg_basicsr.host.run import Run
 from mg_basicsr.schedule.record import plan_record
 from mg_basicsr.training.checkpoints import networks
-from mg_basicsr.training.checkpoints.files import write_hashed
+from mg_basicsr.training.checkpoints.files import network_iteration, write_hashed
 from mg_basicsr.training.checkpoints.resume_point import FORMAT, KEY
 from mg_basicsr.training.checkpoints.writer import remove_older
 
@@ -52,6 +54,8 @@ def save(run: Run, write: Write, value: Any, file: Any) -> None:
         if kind is None:
             raise
         newest = run.checkpoints.writer.newest
+        if kind == 'models' and network_iteration(path) is None:
+            run.checkpoints.writer.last_failure = path, reason_of(error)
         logger().error(
             f'multigrid: {path} was not saved: {reason_of(error)}. Training continues; '
             + ('no checkpoint is whole yet' if newest is None else f'the newest whole checkpoint is that of {newest:,}')
@@ -95,11 +99,33 @@ def record_of(run: Run, hashes: Mapping[str, str]) -> dict[str, Any]:
         'format': FORMAT,
         'version': __version__,
         'plan': plan_record(settings.plan, settings.baseline, settings.seed, run.specification.grid),
+        'options': option_record(run.file.options, settings.block),
         'networks': dict(hashes),
         'frozen': networks.frozen_parameters(run.model),
         'best_metrics': best_metrics(run.model),
         'parts': {name: part.state_dict() for name, part in run.parts.items()},
     }
+
+
+def check_last_weights(run: Run) -> None:
+    """Check that the weights of the end of a training are on the disk. Called when the host has saved them.
+
+    Raises:
+        TrainingError: neither the last network nor a checkpoint of the last iteration could be written.
+    """
+    writer = run.checkpoints.writer
+    if writer.last_failure is None or writer.newest == run.plan.total_iter:
+        return
+    path, reason = writer.last_failure
+    newest = 'no checkpoint is whole' if writer.newest is None else f'the newest whole one is that of {writer.newest:,}'
+    raise TrainingError(
+        Problem(
+            str(path),
+            f'the weights of the end of the training were not saved: {reason}; {newest}',
+            'needed: a folder that can be written to, with space for the networks and the training state',
+            'make space, and run the same command with --auto_resume',
+        )
+    )
 
 
 def best_metrics(model: Any) -> Any:

@@ -7,6 +7,7 @@ import os
 from mg_basicsr.config.resolve import default_world_size, running_world_size
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.host.entry.command_line import CommandLine
+from mg_basicsr.host.entry.launcher import check_environment, check_one_process
 from mg_basicsr.host.run import Run, Specification, activate
 from mg_basicsr.parsing.options_file import OptionsFile, load_options
 from mg_basicsr.patching import refuse_missing
@@ -29,13 +30,14 @@ def start_run(command: CommandLine) -> Run | None:
     if not file.has_block:
         return None
     refuse_missing()  # before any data is read: without a required hook, nothing else matters
-    # Without a launcher each process is a separate run, even if a cluster's job sets RANK and WORLD_SIZE.
     distributed = command.launcher != 'none'
     if not distributed:
+        check_one_process()
         _refuse_data_parallel(file)
     from mg_basicsr.host.data.planned_data import resolve_with_data  # imports torch, which other files do without
 
     settings, dataset, grid = resolve_with_data(file, running_world_size() if distributed else 1)
+    check_environment(command.launcher)
     rank = int(os.environ.get('RANK') or os.environ.get('SLURM_PROCID') or 0) if distributed else 0
     run = Run(Specification(file, settings, dataset, rank, grid, command.auto_resume))
     activate(run)

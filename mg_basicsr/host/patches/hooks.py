@@ -2,6 +2,7 @@
 
     opt = yaml.load(file)                      # <- planned_options.patch_yaml: the plan's total_iter, no host warm-up
     state = torch.load(newest .state)          # <- load: the newest whole checkpoint, if it is of this plan
+    make_exp_dirs(opt)                         # <- mkdir_and_rename: no folder is archived that is trained in
     DATASET_REGISTRY, MODEL_REGISTRY ...       # <- register: this package's types beside BasicSR's
     train_loader = build_dataloader(...)       #    the host's loader is built and never iterated
     model = build_model(opt)
@@ -93,6 +94,7 @@ def patch_models(module: ModuleType) -> None:
     from mg_basicsr.host import model as ours
     from mg_basicsr.host import stopping as signals
     from mg_basicsr.host.checkpoints import resuming, saving
+    from mg_basicsr.host.entry import experiment
 
     @around(
         module,
@@ -107,6 +109,7 @@ def patch_models(module: ModuleType) -> None:
     @around(module, 'BaseModel.setup_schedulers', 'the model is complete, and follows the plan from here')
     def setup_schedulers(run: Run, original: Function, self: Any) -> None:
         original(self)  # gives each parameter group its initial_lr, and the state file its usual form
+        experiment.lock(run, self.opt['path'].get('experiments_root'))
         ours.adopt(run, self)
         log_patches()
 
@@ -136,12 +139,13 @@ def patch_models(module: ModuleType) -> None:
     @around(
         module,
         'BaseModel.save_training_state',
-        "writes the schedulers' position",
+        "writes the schedulers' position, and ends with an error where the weights of the end were not saved",
         lost='the schedulers in a training state are those of iteration 0, so that only a plan can resume from it',
     )
     def save_training_state(run: Run, original: Function, self: Any, *args: Any, **kwargs: Any) -> None:
         ours.place_schedulers(self, run.iteration)
         original(self, *args, **kwargs)
+        saving.check_last_weights(run)
 
     @around(
         module,
@@ -223,6 +227,21 @@ def _is_for_validation(loader: Any) -> bool:
     """Return whether the host's loader reads a validation set: BasicSR notes the phase in a data set's options."""
     options = getattr(loader.dataset, 'opt', None)
     return isinstance(options, Mapping) and options.get('phase', 'train') != 'train'
+
+
+def patch_folders(module: ModuleType) -> None:
+    """Attach the hook of what makes the experiment's folder (basicsr.utils.misc)."""
+
+    @around(
+        module,
+        'mkdir_and_rename',
+        'no experiment is archived while it is trained in',
+        lost='a run of the same name archives the folder of one that is being trained, before it is refused',
+    )
+    def mkdir_and_rename(run: Run, original: Function, path: Any) -> None:
+        from mg_basicsr.host.entry import experiment
+
+        experiment.make_folder(run, original, path)
 
 
 def register(module: ModuleType) -> None:

@@ -7,8 +7,11 @@ disk, and BasicSR's copy of it in the experiment's folder, are not changed.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
+import tempfile
+from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +40,11 @@ def _load_planned(original: Function) -> Function:
         from mg_basicsr.host.run import active_run
 
         run = active_run() or ending_cleanly(start_run)(command)
-        options = original(stream, *args, **kwargs)
+        # BasicSR's loader ends with a traceback at a merge key
+        if run is not None and run.file.merges:
+            options = ordered(run.file.options)
+        else:
+            options = original(stream, *args, **kwargs)
         if run is None:
             return options
         if sys.argv[1:] != list(command.rest):
@@ -59,24 +66,58 @@ def planned_options(options: Any, run: Run) -> Any:
     """
     from mg_basicsr.config.refusals import FROZEN_PHASES
     from mg_basicsr.parsing.options_file import apply_overrides
+    from mg_basicsr.parsing.text_numbers import convert_numbers
 
     apply_overrides(options, run.file.force_yml)
+    convert_numbers(options)
     options['manual_seed'] = run.settings.seed  # BasicSR draws a new seed on every start if the file has none
     options['train']['total_iter'] = run.plan.total_iter
     options['train']['warmup_iter'] = -1
     if options.get('find_unused_parameters') is None and any(options['train'].get(name) for name in FROZEN_PHASES):
-        options['find_unused_parameters'] = True  # DDP would wait for the gradients of frozen parameters
-    _numbers_in_place_of_text(options['train'])
+        options['find_unused_parameters'] = True  # DDP would wait for the gradients of what is frozen
+    if run.specification.dataset is not None:
+        _give_plain_list(options['datasets']['train'])
     return options
 
 
-def _numbers_in_place_of_text(train: Any) -> None:
-    """Convert rates from text: PyYAML reads `2e-4` as text, which the plan accepts and an optimiser does not."""
-    sections = [value for name, value in train.items() if name.startswith('optim_') or name == 'scheduler']
-    for section in sections:
-        for key in ('lr', 'eta_min'):
-            if isinstance(section, dict) and isinstance(section.get(key), str):
-                section[key] = float(section[key])
+def _give_plain_list(train_set: Any) -> None:
+    """Give the host's own data set, which is made and not read, a list of clips that it can read.
+
+    BasicSR splits the lines of REDS's list at single spaces, into exactly three parts: it would end with a traceback
+    at tabs, at spaces at the end of a line, and at `(720, 1280, 3)`.
+    """
+    path = train_set.get('meta_info_file')
+    if not isinstance(path, str) or not _has_odd_lines(path):
+        return
+    from mg_basicsr.data.listing.sequences import read_meta_file
+
+    lines = [f'{clip.name} {clip.frames} ({clip.height},{clip.width},3)\n' for clip in read_meta_file(path)]
+    with tempfile.NamedTemporaryFile('w', encoding='utf-8', prefix='meta_info_', suffix='.txt', delete=False) as file:
+        file.writelines(lines)
+    atexit.register(_remove, file.name, os.getpid())
+    train_set['meta_info_file'] = file.name
+
+
+def _has_odd_lines(path: str) -> bool:
+    """Whether a list is one of REDS's, as our reader takes it, that BasicSR's reader does not take."""
+    from mg_basicsr.data.listing.sequences import LINE
+
+    with open(path, encoding='utf-8') as file:
+        lines = list(file)
+    sequences = [line for line in lines if LINE.fullmatch(line)]
+    return bool(sequences) and any(len(line.split(' ')) != 3 for line in lines)
+
+
+def _remove(path: str, process: int) -> None:
+    if os.getpid() == process:  # a forked worker leaves it to its parent
+        Path(path).unlink(missing_ok=True)
+
+
+def ordered(value: Any) -> Any:
+    """Return a copy of loaded options with the sections as BasicSR has them: an OrderedDict each, none shared."""
+    if isinstance(value, dict):
+        return OrderedDict((key, ordered(item)) for key, item in value.items())
+    return [ordered(item) for item in value] if isinstance(value, list) else value
 
 
 def _is_options_file(stream: Any, opt: Path | None) -> bool:

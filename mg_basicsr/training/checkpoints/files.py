@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mg_basicsr.atomic_files import whole_file, write_at
-from mg_basicsr.training.checkpoints.safe_loading import DamagedError
+from mg_basicsr.training.checkpoints.safe_loading import DamagedError, refuse_special
 
 STATE = '.state'
 MODELS = 'models'  # folder beside that of the states
@@ -150,6 +150,7 @@ def check_archive(path: Path) -> bool:
         DamagedError: the file is empty, cut off, or changed.
         OSError: the file cannot be read.
     """
+    refuse_special(path)
     with open(path, 'rb') as file:
         start = file.read(2)
         if not start:

@@ -9,14 +9,24 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 from mg_basicsr.errors import Problem, TrainingError
+from mg_basicsr.training.checkpoints.file_kinds import COPY, FOLDER, kind_of, special_kind
 
 
 class DamagedError(Exception):
-    """Error of a file that cannot be read as a checkpoint. The message is the reason, in a few words."""
+    """A file that cannot be read as a checkpoint. The message is the reason, in a few words.
+
+    Attributes:
+        remedy: What to do.
+    """
+
+    def __init__(self, reason: str, remedy: str = COPY) -> None:
+        super().__init__(reason)
+        self.remedy = remedy
 
 
 def load_safely(file: Any, read: Callable[[], Any]) -> Any:
@@ -31,11 +41,17 @@ def load_safely(file: Any, read: Callable[[], Any]) -> Any:
         DamagedError: the file is not a checkpoint, or only a part of one.
         OSError: the file cannot be opened.
     """
+    path = Path(file) if isinstance(file, (str, os.PathLike)) else None
+    if path is not None:
+        refuse_special(path)
     try:
         return read()
     except OSError:
         raise
-    except Exception as error:  # a damaged file can raise nearly every kind
+    except Exception as error:  # of damaged files: of nearly every kind
+        kind = kind_of(path) if path is not None else None
+        if kind is not None:  # torch's own reasons would mislead: it takes any text for a pickle that runs code
+            raise DamagedError(f'it is {kind.name}', kind.remedy) from None
         wanted = wants(error)
         if wanted is None:
             raise DamagedError(_first_line(error)) from None
@@ -47,6 +63,15 @@ def load_safely(file: Any, read: Callable[[], Any]) -> Any:
                 'if you trust it, load it by hand with weights_only=False and save only its tensors',
             )
         ) from None
+
+
+def refuse_special(path: Path) -> None:
+    """Raise DamagedError for a pipe, a socket or a device; OSError for what does not exist or is a folder."""
+    kind = special_kind(path)
+    if kind == FOLDER:
+        raise IsADirectoryError(21, 'Is a directory', str(path))
+    if kind is not None:
+        raise DamagedError(f'it is {kind.name}', kind.remedy)
 
 
 def wants(error: BaseException) -> str | None:

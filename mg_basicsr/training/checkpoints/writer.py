@@ -28,10 +28,12 @@ class CheckpointWriter:
     networks, and whether one of them failed.
 
     Attributes:
-        iteration: Iteration of the networks written last.
-        newest: Iteration of the newest pair known to be whole; None before the first.
-        last_state: File and content of the state last requested by the host.
-        saved_best: Best results of validation in the state last written.
+        iteration: That of the networks written last.
+        newest: That of the newest pair known to be whole; None before the first.
+        last_state: The state last asked for, as the host made it, and its file.
+        saved_best: The best results of validation in the state last written.
+        last_failure: File and reason where a network without an iteration in its name (`latest`), which is saved at the
+            end of a training, could not be written.
     """
 
     def __init__(self) -> None:
@@ -39,6 +41,7 @@ class CheckpointWriter:
         self.newest: int | None = None
         self.last_state: tuple[Path, Mapping[str, Any]] | None = None
         self.saved_best: Any = None
+        self.last_failure: tuple[Path, str] | None = None
         self._networks: dict[Path, str] = {}
         self._failed = False
 

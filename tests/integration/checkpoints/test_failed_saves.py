@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.helpers.checkpoints import files_of, first_difference, state
+from tests.helpers.checkpoints import files_of, first_difference, refused, state
 from tests.helpers.project import BLOCK, NewProject, Project, same_weights
 from tests.helpers.trainer import Trainer
 
@@ -42,6 +42,16 @@ def test_a_full_disk_stops_nothing(trainer: Trainer, make: NewProject, undisturb
     assert 'that of 12' in latest
     assert files_of(project) == ['12.state', '3.state', 'net_g_12.pth', 'net_g_3.pth']
     assert (found := first_difference(state(project, 12), state(undisturbed, 12))) is None, found
+
+
+@pytest.mark.parametrize('parts', [['net_g_'], ['net_g_12', 'latest']], ids=['all', 'the last'])
+def test_a_training_whose_last_weights_are_lost_fails(trainer: Trainer, make: NewProject, parts: list[str]) -> None:
+    project = make()
+    what, allowed, remedy = refused(trainer(project, before=FULL_DISK.format(parts=parts), code=2))
+    assert 'net_g_latest.pth: the weights of the end of the training were not saved' in what
+    assert 'No space left on device' in what and '--auto_resume' in remedy and allowed
+    assert ('no checkpoint is whole' in what) == (len(parts) == 1) == (files_of(project) == [])
+    assert len(project.losses()) == 12
 
 
 @pytest.fixture

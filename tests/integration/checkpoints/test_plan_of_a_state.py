@@ -57,6 +57,15 @@ def test_what_does_not_change_the_plan_may_change(
         assert_same_end(killed, undisturbed, 12)
 
 
+def test_edits_beside_the_plan_are_logged(trainer: Trainer, killed: Project) -> None:
+    killed.options['datasets']['train']['use_hflip'] = False
+    killed.options['train']['ema_decay'] = 0.5
+    killed.write()
+    trainer(killed, '--auto_resume')
+    told = [line.split('checkpoint: ')[1] for line in killed.log().splitlines() if 'changed since the' in line]
+    assert told == ['datasets.train.use_hflip True -> False', 'train.ema_decay 0.9 -> 0.5']
+
+
 @pytest.mark.slow
 def test_a_batch_that_the_ranks_cannot_share(trainer: Trainer, killed: Project) -> None:
     done = torchrun(trainer, killed, 3, '-m', 'mg_basicsr', 'train', '--auto_resume', check=False)

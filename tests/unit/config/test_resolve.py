@@ -22,6 +22,8 @@ BROKEN_FILES: list[tuple[dict[str, Any], str, str, str]] = [
     ({'train': REMOVED}, 'train: missing', 'section', 'copy'),
     ({'train.optim_g': REMOVED}, 'train.optim_g: missing', 'section', 'copy'),
     ({'train.scheduler': REMOVED}, 'train.scheduler: missing', 'section', 'copy'),
+    ({'name': 1}, 'name: 1 is not a text', 'as text', "name: '001'"),
+    ({'name': ''}, "name: '' is not a text", 'as text', 'in quotes'),
     ({'scale': 0}, 'scale: 0', 'an integer >= 1', 'correct it'),
     ({'datasets.train.gt_size': REMOVED}, 'datasets.train.gt_size: missing', 'an integer >= 1', 'set it'),
     ({'datasets.train.gt_size': '256'}, "datasets.train.gt_size: '256'", 'an integer >= 1', 'correct it'),

@@ -9,7 +9,11 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    'name', ['parsing.values', 'parsing.section', 'parsing.problems', 'parsing.options_file', 'dataset_types']
+    'name',
+    [
+        *(f'parsing.{module}' for module in ('values', 'section', 'problems', 'options_file', 'yaml_text')),
+        *('parsing.near_misses', 'parsing.text_numbers', 'dataset_types', 'errors'),
+    ],
 )
 def test_examples_give_what_they_show(name: str) -> None:
     result = doctest.testmod(import_module(f'mg_basicsr.{name}'))

@@ -10,6 +10,7 @@ import fcntl
 import multiprocessing
 import multiprocessing.connection
 import os
+import signal
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -233,6 +234,7 @@ def _start() -> None:
     """Prepare a process: one thread, and an exit when the parent ends for whatever reason."""
     import cv2
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent ends its workers
     cv2.setNumThreads(0)
     os.environ['OMP_NUM_THREADS'] = '1'
     parent = multiprocessing.parent_process()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -10,10 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
+from basicsr.utils.options import ordered_yaml
 
 from mg_basicsr import patching
 from mg_basicsr.host import run as runs
 from mg_basicsr.host.patches.planned_options import patch_yaml, planned_options
+from mg_basicsr.parsing.options_file import load_options
 
 OPTIONS = 'name: x\ntrain: {total_iter: 600, warmup_iter: 100, optim_g: {lr: 2e-4}}\n'
 
@@ -38,8 +41,9 @@ def host() -> Any:
 def planned(monkeypatch: pytest.MonkeyPatch, *force_yml: str) -> Any:
     """Makes a run active."""
     run = SimpleNamespace(
-        file=SimpleNamespace(force_yml=force_yml),
+        file=SimpleNamespace(force_yml=force_yml, merges=False),
         settings=SimpleNamespace(seed=7),
+        specification=SimpleNamespace(dataset=None),
         plan=SimpleNamespace(total_iter=60),
     )
     monkeypatch.setattr(runs, '_active', run)
@@ -109,3 +113,51 @@ def test_numbers_of_the_plan(changes: dict[str, int], expected: bool | None, mon
     assert (options['train']['total_iter'], options['train']['warmup_iter']) == (60, -1)
     assert options['train']['optim_g']['lr'] == 2e-4
     assert options.get('find_unused_parameters') is expected
+
+
+def test_merge_keys_reach_the_host_resolved(host: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BasicSR's own constructor of mappings does not know them."""
+    text = 'name: x\nbase: &base {lr: 2e-4, type: Adam}\ntrain: {total_iter: 600, optim_g: {<<: *base, lr: 1e-3}}\n'
+    (tmp_path / 'x.yml').write_text(text)
+    monkeypatch.setattr(sys, 'argv', ['train.py', '-opt', str(tmp_path / 'x.yml')])
+    run = planned(monkeypatch)
+    file = load_options(tmp_path / 'x.yml')
+    run.file = SimpleNamespace(force_yml=(), merges=file.merges, options=file.options)
+    options = host.load(text, Loader=ordered_yaml()[0])
+    assert file.merges and options['train']['optim_g'] == {'lr': 1e-3, 'type': 'Adam'}
+    assert isinstance(options['train'], OrderedDict) and options['train'] is not file.options['train']
+    monkeypatch.setattr(sys, 'argv', ['train.py'])
+    with pytest.raises(yaml.YAMLError):  # why it is needed
+        yaml.load(text, Loader=ordered_yaml()[0])
+
+
+@pytest.mark.parametrize(
+    ('path', 'text', 'number'),
+    [
+        ('train.optim_g.weight_decay', '1e-4', 1e-4),
+        ('train.optim_g.betas', '[9e-1, 0.99]', [0.9, 0.99]),
+        ('train.scheduler.periods', '[3e5, 3e5]', [300000, 300000]),
+        ('train.scheduler.milestones', '[1e3]', [1000]),
+        ('train.pixel_opt.loss_weight', '1e0', 1),
+        ('train.ema_decay', '999e-3', 0.999),
+        ('val.val_freq', '5e3', 5000),
+        ('val.metrics.psnr.crop_border', '"2"', 2),
+        ('logger.save_checkpoint_freq', '5e3', 5000),
+        ('network_g.eps', '1e-6', 1e-6),
+        ('val.metrics.psnr.type', '1e-6', '1e-6'),
+        ('logger.wandb.resume_id', '3e8', '3e8'),
+        ('train.perceptual_opt.weights_path', '1e3', '1e3'),
+        ('path.pretrain_network_g', '1e3', '1e3'),
+    ],
+)
+def test_the_host_gets_numbers_in_place_of_text(
+    path: str, text: str, number: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = yaml.safe_load(OPTIONS)
+    *sections, key = path.split('.')
+    section = options
+    for name in sections:
+        section = section.setdefault(name, {})
+    section[key] = yaml.safe_load(text)
+    planned_options(options, planned(monkeypatch))
+    assert section[key] == number and type(section[key]) is type(number)

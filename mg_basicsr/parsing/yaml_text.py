@@ -1,0 +1,123 @@
+"""YAML of strangers: read in bounded time and memory, with keys that stand twice in a section."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import yaml
+
+# libyaml's loader is ten times faster; PyYAML may have been built without it
+Loader: Any = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
+
+MOST_VALUES = 100_000  # with every alias written out, as the host does when it prints its options
+MERGE = 'tag:yaml.org,2002:merge'
+
+
+class RepeatedKey(NamedTuple):
+    """A key that stands twice in one section: its dotted path, and the 1-based lines of the first and the second."""
+
+    path: str
+    first: int
+    second: int
+
+
+class Document(NamedTuple):
+    """A YAML document: its value, keys that stand twice (of which the last counts), and whether it has merge keys."""
+
+    value: Any
+    repeated: tuple[RepeatedKey, ...]
+    merges: bool
+
+
+def parse_yaml(text: str) -> Any:
+    """Return the value of the one YAML document of a text; raises as `parse_document` does.
+
+    >>> parse_yaml('a: [1, true, ~]')
+    {'a': [1, True, None]}
+    """
+    return parse_document(text).value
+
+
+def parse_document(text: str) -> Document:
+    """Read the one YAML document of a text. `yaml.load` is not used: it is replaced while the host trains.
+
+    Raises:
+        yaml.YAMLError: It is not YAML, a value is not what its tag or its form says (`2024-13-01` is no date), a text
+            has a NUL in it, or aliases make it endless or larger than `MOST_VALUES`.
+    """
+    loader = Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return Document(None, (), False)
+        walk = _Walk()
+        walk.size(node)
+        walk.keys(node, '')
+        return Document(loader.construct_document(node), tuple(walk.repeated), walk.merges)
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:  # PyYAML lets these through
+        raise yaml.YAMLError(str(error) or type(error).__name__) from None
+    finally:
+        loader.dispose()
+
+
+class _Walk:
+    """What is found in the nodes of a document. Each is visited once, however many aliases it has."""
+
+    def __init__(self) -> None:
+        self.repeated: list[RepeatedKey] = []
+        self.merges = False
+        self._sizes: dict[int, int] = {}
+        self._open: set[int] = set()
+        self._seen: set[int] = set()
+
+    def size(self, node: Any) -> int:
+        """Count the values below a node, with every alias written out.
+
+        Raises:
+            yaml.YAMLError: They are too many, or without end; or a text has a NUL in it.
+        """
+        known = self._sizes.get(id(node))
+        if known is not None:
+            return known
+        if id(node) in self._open:
+            raise _error('an alias of a value within this value', node)
+        if isinstance(node, yaml.ScalarNode):
+            if '\0' in node.value:
+                raise _error('a NUL character in a text', node)
+            total = 1
+        else:
+            self._open.add(id(node))
+            total = 1 + sum(self.size(child) for child in _children(node))
+            self._open.remove(id(node))
+        if total > MOST_VALUES:
+            raise _error(f'more than {MOST_VALUES:,} values, with every alias written out', node)
+        self._sizes[id(node)] = total
+        return total
+
+    def keys(self, node: Any, path: str) -> None:
+        """Note the keys that stand twice below a node, and merge keys."""
+        if id(node) in self._seen or isinstance(node, yaml.ScalarNode):
+            return
+        self._seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                self.keys(item, f'{path}[{index}]')
+            return
+        lines: dict[tuple[str, str], int] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            self.merges = self.merges or key.tag == MERGE
+            name, line = f'{path}.{key.value}' if path else key.value, key.start_mark.line + 1
+            if (key.tag, key.value) in lines:
+                self.repeated.append(RepeatedKey(name, lines[key.tag, key.value], line))
+            lines.setdefault((key.tag, key.value), line)
+            self.keys(value, name)
+
+
+def _children(node: Any) -> list[Any]:
+    return node.value if isinstance(node, yaml.SequenceNode) else [part for pair in node.value for part in pair]
+
+
+def _error(problem: str, node: Any) -> yaml.YAMLError:
+    return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
