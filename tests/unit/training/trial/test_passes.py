@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -86,6 +87,13 @@ class FirstTheOther(Adversarial):
 class Noise(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + torch.rand_like(x)
+
+
+class Scale(nn.Module):
+    """One random number for all clips of a pass."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * random.random()
 
 
 class Float32Inside(nn.Module):
@@ -176,8 +184,9 @@ def test_steps_that_differ_are_found(kind: str) -> None:
     assert found.difference > max(found.tolerance, least)
 
 
-def test_random_numbers_are_no_result() -> None:
-    assert 'another order' in measure(with_network(Noise())).unknown
+@pytest.mark.parametrize('layer', [Noise, Scale])
+def test_random_numbers_are_no_result(layer: type[nn.Module]) -> None:
+    assert 'other random numbers' in measure(with_network(layer())).unknown
 
 
 def test_a_step_that_fails_is_no_result() -> None:
