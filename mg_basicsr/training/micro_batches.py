@@ -1,11 +1,11 @@
-"""Extension: one optimiser step from several passes of a model's training step, with the large batch's exact gradient.
+"""Extension that makes one optimiser step from several passes, with the large batch's exact gradient.
 
 A BasicSR model clears gradients, runs forward and backward, steps its optimisers and updates its moving average, all in
-one method. That method is called once per micro-batch, unedited; around it, gradients are cleared only before the
-first, and averaged, exchanged between ranks, stepped on and followed by the moving average only in the last.
+one method. That method is called once per micro-batch, unedited. Gradients are cleared only before the first pass; they
+are averaged and exchanged between ranks, and optimisers and moving average updated, only in the last.
 
-Networks that keep statistics of what passes through them (batch norm, spectral norm) see the passes, not the batch.
-Where sub-batch norm divides each pass into whole sub-batches, the gradient is exact with batch norm too.
+Networks with statistics of their activations (batch norm, spectral norm) see the passes, not the batch. If sub-batch
+norm divides each pass into whole sub-batches, the gradient is exact with batch norm too.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ NOT_DECOMPOSABLE = {
 
 
 def split_batch(batch: Mapping[str, Any], parts: int) -> list[dict[str, Any]]:
-    """Cut a collated mini-batch into `parts` equal ones.
+    """Cut a collated mini-batch into equal parts.
 
     Args:
-        batch: Tensors (clips, ...), lists and tuples of `clips` entries; anything else goes into every part.
+        batch: Tensors (clips, ...), lists and tuples of `clips` entries; any other value is in every part.
         parts: Number of parts, a divisor of `clips`.
     """
 
@@ -50,7 +50,7 @@ def split_batch(batch: Mapping[str, Any], parts: int) -> list[dict[str, Any]]:
 
 
 class MicroBatches(Extension):
-    """Take mini-batches that come in several parts (`data.parts`, see PlannedBatch) in as many passes."""
+    """Extension that trains on mini-batches of several parts (`data.parts`, see PlannedBatch) in as many passes."""
 
     name = 'micro_batches'
 
@@ -72,13 +72,13 @@ class MicroBatches(Extension):
         ]
 
     def feed_data(self, data: Mapping[str, Any]) -> None:
-        """Feed a batch that comes in one part; keep one that comes in several, and feed the first."""
+        """Feed a batch of one part to the model; keep a batch of several, and feed its first."""
         parts = getattr(data, 'parts', 1)
         self._parts = split_batch(data, parts) if parts > 1 else []
         self._feed(self._parts[0] if self._parts else data)
 
     def around(self, call: TrainStep) -> TrainStep:
-        """Make the training step once per part."""
+        """Return a step that calls the training step once per part."""
 
         @functools.wraps(call)
         def step(*args: Any, **kwargs: Any) -> Any:
@@ -98,7 +98,7 @@ class MicroBatches(Extension):
 
     @contextmanager
     def _pass(self, first: bool, last: bool) -> Iterator[None]:
-        """The model's state for one pass: what it may do to gradients, weights and moving average."""
+        """Let the model change gradients, weights and moving average only in the passes in which it should."""
         share = 1 / len(self._parts) if self.mean else 1.0
         with ExitStack() as stack:
             for optimizer in self.model.optimizers:
@@ -109,11 +109,11 @@ class MicroBatches(Extension):
             if not last:
                 stack.enter_context(replaced(self.model, 'model_ema', _nothing))
                 for network in wrapped_networks(self.model):
-                    stack.enter_context(network.no_sync())
+                    stack.enter_context(network.no_sync())  # ranks exchange the sum of the passes once, in the last
             yield
 
     def _joined(self, logs: list[dict[str, Any]]) -> dict[str, Any]:
-        """The large batch's log: the mean over the passes, and the sum for losses that sum over the batch."""
+        """Return the large batch's log: the mean over the passes, and the sum for losses that sum over the batch."""
         divisor = {key: 1 if not self.mean and key.startswith('l_') else len(logs) for key in logs[0]}
         return {key: sum(log[key] for log in logs) / divisor[key] for key in logs[0]}
 
@@ -122,7 +122,7 @@ def refuse_indivisible(model: HostModel) -> None:
     """Check that a model's training step can be divided into passes with the same gradient.
 
     Raises:
-        TrainingError: it cannot, or that cannot be told.
+        TrainingError: it cannot, or that is not known.
     """
     name = type(model).__name__
     reason = next((why for base in type(model).__mro__ if (why := NOT_DECOMPOSABLE.get(base.__name__))), None)
@@ -141,14 +141,14 @@ def refuse_indivisible(model: HostModel) -> None:
 
 
 def _reductions(model: HostModel) -> set[str]:
-    """How the model's losses (BasicSR names them cri_...) reduce over the batch: mean, sum or both."""
+    """Return the reductions over the batch of a model's losses (BasicSR names them cri_...): mean, sum or both."""
     losses = [value for name, value in vars(model).items() if name.startswith('cri_') and isinstance(value, nn.Module)]
     found = {getattr(module, 'reduction', None) for loss in losses for module in loss.modules()}
     return {str(reduction) for reduction in found if reduction in ('mean', 'sum')}
 
 
 def _averaged_step(optimizer: torch.optim.Optimizer, share: float) -> Callable[..., Any]:
-    """`optimizer.step` on the mean of the passes' gradients instead of their sum."""
+    """Return `optimizer.step` on the mean of the passes' gradients instead of their sum."""
     step = optimizer.step
 
     def averaged(*args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Extension: every shape of the plan is tried before the first step of a process."""
+"""Extension that tries every shape of the plan before the first step of a process."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from mg_basicsr.training.trial.steps import attempt
 
 
 class ShapesAtStart(Extension):
-    """Try every shape with the arguments of the first training step, before that is made.
+    """Extension that tries every shape with the arguments of the first training step, before that step.
 
-    It is the first step of this process, after a resume too: the machine may be another.
+    It is the first step of this process, also after a resume: the machine may be another.
 
     Args:
         run: The run.
@@ -32,7 +32,7 @@ class ShapesAtStart(Extension):
         self.run = run
 
     def around(self, call: TrainStep) -> TrainStep:
-        """Try all shapes with `call`, so that trial steps pass through the extensions inside, and no others."""
+        """Return a step that tries all shapes with `call` first: trial steps include the extensions inside, only."""
         tried = False
 
         @functools.wraps(call)
@@ -55,8 +55,8 @@ def try_every_shape(run: Run, call: TrainStep, arguments: Arguments, *kept: Any)
     Args:
         run: The run, its model and loader made.
         call: The training step.
-        arguments: Those of the step.
-        kept: What they consist of, to be put back as well.
+        arguments: Arguments of the step.
+        kept: Objects in the arguments, to be restored as well.
 
     Raises:
         TrainingError: a shape fails, on this rank or on another.
@@ -74,15 +74,15 @@ def try_every_shape(run: Run, call: TrainStep, arguments: Arguments, *kept: Any)
         error = found
     _agree(run, error)
     if torch.cuda.is_initialized():
-        torch.cuda.empty_cache()  # laid out for the largest shape, and the first is the smallest
+        torch.cuda.empty_cache()  # its blocks are for the largest shape, while training begins with the smallest
     seconds = time.perf_counter() - start
     logger().info(
-        f'multigrid: {len(shapes)} shapes tried forward and backward in {seconds:.1f} s (check: false leaves this out)'
+        f'multigrid: {len(shapes)} shapes tried forward and backward in {seconds:.1f} s (check: false skips this)'
     )
 
 
 def _agree(run: Run, error: MultigridError | None) -> None:
-    """End every rank if one has failed: the others would wait for it."""
+    """Raise an error on every rank if one has failed: the others would wait for it."""
     if run.plan.world_size > 1 and torch.distributed.is_initialized():
         told: list[str | None] = [None] * run.plan.world_size
         torch.distributed.all_gather_object(told, str(error) if error else None)

@@ -1,4 +1,4 @@
-"""Networks in checkpoints: which parameters are frozen, and weights that BasicSR's own resume does not load."""
+"""Networks in checkpoints: frozen parameters, and weights that BasicSR's own resume does not load."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def frozen_parameters(model: HostModel) -> dict[str, list[str]]:
 
 
 def freeze(networks: Mapping[str, nn.Module], frozen: Mapping[str, list[str]]) -> None:
-    """Let parameters take a gradient, or none, as they did when `frozen_parameters` looked.
+    """Freeze the parameters that `frozen_parameters` returned, and unfreeze all others of these networks.
 
     Args:
-        networks: By attribute.
-        frozen: Names of parameters that take none, by the same attributes; others are left out.
+        networks: Networks by attribute.
+        frozen: Names of frozen parameters, by attribute; attributes that are not in `networks` are ignored.
     """
     for label, names in frozen.items():
         if label in networks:
@@ -36,11 +36,11 @@ def freeze(networks: Mapping[str, nn.Module], frozen: Mapping[str, list[str]]) -
 
 
 def frozen_by_options(network: nn.Module, train: Mapping[str, Any], iteration: int) -> list[str]:
-    """Return the parameters that BasicSR's own phases keep frozen after an iteration: it only freezes in the first.
+    """Return the parameters that BasicSR's own phases keep frozen after an iteration: it freezes only in the first.
 
     Args:
-        network: A trained network; one without the parts that a phase is about is not concerned.
-        train: The options' section `train`.
+        network: A trained network; a phase has no effect on one without its parts.
+        train: Section `train` of the options.
         iteration: Iterations trained, >= 0.
     """
     frozen: list[str] = []
@@ -68,7 +68,12 @@ def load_weights(network: nn.Module, weights: Mapping[str, Any]) -> bool:
 
 
 def fits(network: nn.Module, weights: Mapping[str, Any]) -> bool:
-    """Return whether saved weights have the names and shapes of a network's."""
+    """Return whether saved weights have the names and shapes of a network's.
+
+    Args:
+        network: The network.
+        weights: State dictionary as saved.
+    """
     own = network.state_dict()
     return own.keys() == weights.keys() and all(own[key].shape == weights[key].shape for key in own)
 
@@ -76,13 +81,13 @@ def fits(network: nn.Module, weights: Mapping[str, Any]) -> bool:
 def targets(model: HostModel, label: str, saved: Mapping[str, Any]) -> dict[str, tuple[str, nn.Module]]:
     """Return where the weights of a network's file belong: key in the file -> attribute and network.
 
-    A file is called `label_iteration.pth`. The label is the attribute of the network or, where a repository saves it
-    under another name, the file belongs to the only trained network that its weights fit.
+    A file is called `label_iteration.pth`. The label is the attribute of the network. If a repository saves it under
+    another name, the file belongs to the only trained network with its names and shapes.
 
     Args:
         model: The model.
         label: Label of the file (`net_g`).
-        saved: What is in it: state dictionaries under 'params', and 'params_ema' for the moving average.
+        saved: Content of the file: state dictionaries under 'params', and 'params_ema' for the moving average.
     """
     trained = trained_networks(model)
     if label not in trained and 'params' in saved:
