@@ -53,7 +53,7 @@ class Swing:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Picture and its place in the frame: the picture's point (x, y) lies at the frame's point (u, v).
+    """Picture and its place in the frame: the picture's point (x, y) is at the frame's point (u, v).
 
     Attributes:
         picture: (h, w, 3) uint8, BGR.

@@ -28,7 +28,9 @@ MANNERED = {
     r'\bmend(s|ed)?\b': 'fix, correct',
     r'\bstands? (between|in the place|in for)\b': 'replaces, connects',
     r"\bsomebody( else)?('s)?\b": 'another, the name of the package or class',
-    r'\bwhat (becomes|there is|lies|holds|stands)\b': 'a noun',
+    r'\bwhat (becomes|there is|holds|stands)\b': 'a noun',
+    r'\b(lies?|lay)\b': 'is, is stored',
+    r'\bof (its|their) own\b': 'its own ..., separate',
     r'\bas has been said\b|\bwhatever it is\b|\bfor want of\b|\bgo(es)? together\b|\bgoes? on\b': 'plain words',
 }
 
