@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mg_basicsr.atomic_files import PARTIAL, write_whole
 from mg_basicsr.demo.scene import TRAIN_PHOTOGRAPHS, Image, load_photographs, random_scene, render
 from mg_basicsr.errors import DataError, Problem
 
@@ -62,9 +63,7 @@ def make_clips(
             progress(done, clips)
     meta = root / 'meta_info.txt'
     lines = [f'{index:03d} {frames} ({size[0]},{size[1]},3)\n' for index in indices]
-    partial = meta.with_suffix('.part')
-    partial.write_text(''.join(lines))
-    os.replace(partial, meta)
+    write_whole(meta, ''.join(lines))
     return meta
 
 
@@ -74,7 +73,7 @@ def _make_clip(
     folders = [root / side / f'{index:03d}' for side in ('GT', 'LQ')]
     if all(folder.is_dir() for folder in folders):
         return
-    partials = [_empty_folder(folder.with_name(f'.{folder.name}.part')) for folder in folders]
+    partials = [_empty_folder(folder.with_name(f'.{folder.name}{PARTIAL}')) for folder in folders]
     scene = random_scene(pictures, index, size, np.random.default_rng([seed, index]))
     for frame in range(frames):
         gt = render(scene, frame, size)

@@ -102,7 +102,6 @@ def plot_demo(
     curves: Sequence[Curve],
     strips: Sequence[Sequence[Panel]],
     bicubic_psnr: float | None = None,
-    title: str = '',
 ) -> Path:
     """Draw the curves above the strips and write a PNG.
 
@@ -111,7 +110,6 @@ def plot_demo(
         curves: One per run, the baseline first; none for the strips alone.
         strips: One row of panels each, as `make_strip` makes them; none for the curves alone.
         bicubic_psnr: Score of bicubic upscaling on the same validation clips in dB: a horizontal line.
-        title: Text above the figure.
 
     Returns:
         The path.
@@ -127,9 +125,7 @@ def plot_demo(
         raise ValueError(f'strips of different lengths: {sorted(columns)}')
     row = (WIDTH - 0.4) / max(columns, default=1) + 0.4
     heights = [3.9] * bool(curves) + [row * len(strips)] * bool(strips)
-    figure = plt.figure(figsize=(WIDTH, sum(heights) + 0.4 * bool(title)), layout='constrained')
-    if title:
-        figure.suptitle(title, color=INK, fontsize='large', fontweight='bold')
+    figure = plt.figure(figsize=(WIDTH, sum(heights)), layout='constrained')
     parts = list(figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
     if curves:
         _draw_curves(parts[0].subplots(), curves, bicubic_psnr)

@@ -53,7 +53,7 @@ class Swing:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Picture and its place in the frame: the picture's point (x, y) lies at the frame's point (u, v).
+    """Picture and its place in the frame: the picture's point (x, y) is at the frame's point (u, v).
 
     Attributes:
         picture: (h, w, 3) uint8, BGR.
@@ -75,20 +75,19 @@ class Layer:
     angle: Swing
     zoom: Swing
 
-    def matrix(self, frame: int, size: tuple[int, int], samples: int = _SUPERSAMPLING) -> Affine:
+    def matrix(self, frame: int, size: tuple[int, int]) -> Affine:
         """Return the affine map from sample positions of a frame to pixels of the picture: float64 (2, 3).
 
         Args:
             frame: Number of the frame, from 0.
             size: Height and width of the frame in pixels.
-            samples: Samples per pixel and axis.
         """
         angle, zoom = self.angle.at(frame), self.zoom.at(frame)
         turn = zoom * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
         centre = np.array([self.u.at(frame) * size[1], self.v.at(frame) * size[0]]) - 0.5
-        half_sample = (0.5 / samples - 0.5) - centre  # of sample 0, whose middle is not the pixel's
+        half_sample = (0.5 / _SUPERSAMPLING - 0.5) - centre  # of sample 0, whose middle is not the pixel's
         offset = np.array([self.x.at(frame), self.y.at(frame)]) + turn @ half_sample
-        return np.column_stack([turn / samples, offset])
+        return np.column_stack([turn / _SUPERSAMPLING, offset])
 
 
 def load_photographs(names: Sequence[str]) -> dict[str, Image]:

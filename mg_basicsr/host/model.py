@@ -45,12 +45,11 @@ def arrange(run: Run, network: nn.Module) -> None:
         extension.arrange(network)
 
 
-def begin_iteration(run: Run, model: HostModel, current_iter: int) -> None:
+def begin_iteration(run: Run, current_iter: int) -> None:
     """Set clock, seeds and rates of an iteration, all functions of its number. Called before the batch is fed.
 
     Args:
         run: The run.
-        model: BasicSR's model.
         current_iter: Iteration, 1-based as in BasicSR.
 
     Raises:

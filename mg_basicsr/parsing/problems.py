@@ -35,7 +35,7 @@ class Problems:
         if self.found:
             raise ConfigError(*self.found)
 
-    def parse(self, path: str, value: Any, parser: Parser[T], fallback: T, remedy: str = '') -> T:
+    def parse(self, path: str, value: Any, parser: Parser[T], fallback: T) -> T:
         """Return a parsed value. If parsing fails, add a problem and return a fallback, so that reading continues.
 
         Args:
@@ -43,14 +43,13 @@ class Problems:
             value: Value of the option; None if it is missing.
             parser: Parser of the value.
             fallback: Value that is returned if parsing fails.
-            remedy: Remedy in the message; by default to set or correct the option.
         """
         try:
             return parser(value)
         except ValueError as error:
             what = 'missing' if value is None else f'{shown(value)} is not allowed'
-            remedy = remedy or ('set' if value is None else 'correct') + ' it in the options file'
-            self.add(path, what, f'allowed: {error}', remedy)
+            remedy = 'set' if value is None else 'correct'
+            self.add(path, what, f'allowed: {error}', f'{remedy} it in the options file')
         return fallback
 
     def unknown_keys(self, path: str, section: Mapping[Any, Any], known: Iterable[str]) -> None:

@@ -19,7 +19,7 @@ def gradient_handling(model: HostModel) -> str:
     for step in steps:
         source = _source(step)
         if 'scaler' in inspect.signature(step).parameters or 'scaler.' in source:
-            return 'its optimize_parameters has a gradient scaler of its own'
+            return 'its optimize_parameters has its own gradient scaler'
         if 'clip_grad' in source:
             return 'its optimize_parameters clips the gradient of each pass'
         if 'super(' not in source:  # the steps of its base classes are not called

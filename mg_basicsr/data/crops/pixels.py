@@ -25,7 +25,7 @@ def to_float(pixels: torch.Tensor) -> torch.Tensor:
 
 
 def flipped(pixels: torch.Tensor, flips: torch.Tensor) -> torch.Tensor:
-    """Return a new tensor with each clip or image flipped by a code of its own.
+    """Return a new tensor with each clip or image flipped by its own code.
 
     Args:
         pixels: (b, ..., s, s).

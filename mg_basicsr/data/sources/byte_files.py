@@ -140,8 +140,8 @@ class LmdbFolder:
             return [name for name in names if not cursor.set_key(name.encode())]
 
 
-# LMDB wants an environment to be open once in a process and not to be used across a fork. So they live here, by
-# process and path, and not in the objects that travel to the workers.
+# An LMDB environment must be open only once in a process and not be used across a fork. So environments are kept here,
+# by process and path, and not in the objects that are sent to the workers.
 _environments: dict[str, tuple[int, Any]] = {}
 
 

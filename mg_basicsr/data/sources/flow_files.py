@@ -70,7 +70,7 @@ class FlowFiles:
 def read_flow(
     flows: FlowFiles | None, sequence: FrameSequence, center: int, offsets: Sequence[int], window: Window
 ) -> Flow:
-    """Read flows for any `FrameSource`, whatever it reads frames from.
+    """Read flows for any `FrameSource`.
 
     Args:
         flows: The files; without them flow is zero.

@@ -10,7 +10,6 @@ All are plain data, JSON and bytes; nothing in them is executed. Values that wer
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -255,11 +254,3 @@ def _is(value: object, least: int, most: int) -> bool:
 def _fail(path: Path, wrong: str, allowed: str = '') -> NoReturn:
     allowed = f'allowed: {allowed}' if allowed else ''
     raise DataError(Problem('', f'{path} {wrong}', allowed, f'restore the file, or {ANEW}'))
-
-
-def list_size(root: Path) -> int:
-    """Return the bytes of the list, which only grows during a build; 0 if there is none."""
-    try:
-        return os.stat(root / LIST).st_size
-    except FileNotFoundError:
-        return 0

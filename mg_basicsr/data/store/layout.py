@@ -1,8 +1,8 @@
 """Layout of pixels in the file of a clip: arithmetic, no input or output.
 
 A side, GT or LQ, is cut into square tiles; those at the right and lower edges are smaller. The bytes of a side run
-over tile rows, tiles of a row, frames, channels (R, G, B), rows and columns. So the frames of a tile lie one after
-another, and consecutive frames of a crop are one range of bytes per tile.
+over tile rows, tiles of a row, frames, channels (R, G, B), rows and columns. So the frames of a tile are stored one
+after another, and consecutive frames of a crop are one range of bytes per tile.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Side(NamedTuple):
     def offset(self, rows: Span, columns: Span) -> int:
         """Return the first byte of a tile in a raw file.
 
-        Whole rows of tiles lie before it, and in its row the tiles to its left.
+        Whole rows of tiles precede it, and in its row the tiles to its left.
 
         Args:
             rows: The tile along the vertical axis.

@@ -1,4 +1,4 @@
-"""What is put back into a model when it is resumed, beside what the host puts back itself."""
+"""Restoring of a model when it is resumed: the host's own resuming, and everything that it leaves out."""
 
 from __future__ import annotations
 
@@ -23,10 +23,21 @@ RAW = 'weights without a key'  # a state_dict as PyTorch users save it; BasicSR 
 def load_network(
     run: Run, original: Callable[..., Any], model: Any, net: Any, path: Any, *args: Any, **kwargs: Any
 ) -> None:
-    """The host's own loading, from where the file is.
+    """Load a network by the host's own method, from the place of the file.
+
+    Args:
+        run: The run.
+        original: The host's method.
+        model: BasicSR's model.
+        net: The network.
+        path: Path that the host has chosen.
+        args: Further arguments of the method.
+        kwargs: Further arguments of the method.
 
     Raises:
         TrainingError: the file has no such weights, or they are those of another network.
+        LookupError: not raised; it becomes a TrainingError.
+        RuntimeError: the method fails for another reason.
     """
     path = network_path(run, model, path)
     try:
@@ -68,9 +79,14 @@ def _contents_of(path: Any) -> str:
 
 
 def network_path(run: Run, model: Any, path: Any) -> Any:
-    """Where a network that BasicSR wants to load is: those of the state being resumed lie beside it.
+    """Return the path of a network: networks of the state being resumed are in the folder beside it.
 
     BasicSR looks in the folder of the experiment, which is another one if the experiment got a new name.
+
+    Args:
+        run: The run.
+        model: BasicSR's model.
+        path: Path that the host has chosen.
     """
     point, folders = run.checkpoints.resume_point, model.opt['path']
     if point is None or not isinstance(path, (str, os.PathLike)) or not folders.get('models'):
@@ -81,11 +97,19 @@ def network_path(run: Run, model: Any, path: Any) -> Any:
 
 
 def resume_training(run: Run, original: Callable[..., Any], model: Any, state: Mapping[str, Any]) -> None:
-    """The host's own resuming, then everything that it leaves out.
+    """Resume by the host's own method, then restore everything that it leaves out.
+
+    Args:
+        run: The run.
+        original: The host's method.
+        model: BasicSR's model.
+        state: The training state.
 
     Raises:
-        TrainingError: the state does not fit the model, or a part of it cannot be put back.
+        TrainingError: the state does not fit the model, or a part of it cannot be restored.
+        MultigridError: a hook within the host's method has raised it.
     """
+    # Before the host's method: loading an optimiser overwrites them by the saved run's.
     initial = [[group.get('initial_lr') for group in optimizer.param_groups] for optimizer in model.optimizers]
     try:
         original(model, state)
@@ -123,7 +147,7 @@ def resume_training(run: Run, original: Callable[..., Any], model: Any, state: M
 
 
 def _continue_stock(model: Any, state: Mapping[str, Any], initial: list[list[Any]]) -> None:
-    """A checkpoint of BasicSR's own: its iteration is the clock, and the rates are those of the options file."""
+    """Continue a checkpoint that BasicSR wrote without this package, with the rates of the options file."""
     logger().warning(
         f"multigrid: a checkpoint of BasicSR's own (iteration {int(state['iter']):,}) is continued under the plan: "
         'not bit-exact, since its clips and random numbers were drawn in another way'
@@ -151,7 +175,7 @@ def _freeze(model: Any, iteration: int, recorded: Mapping[str, list[str]]) -> No
 
 
 def _restore_networks(point: ResumePoint, model: Any) -> None:
-    """Weights and averages as saved, also where a repository loads them in another way or not at all."""
+    """Load weights and averages as saved, also if a repository loads them in another way or not at all."""
     import torch
 
     ignored = model.opt['path'].get('ignore_resume_networks') or ()
@@ -166,7 +190,7 @@ def _restore_networks(point: ResumePoint, model: Any) -> None:
 
 
 def _restore_best_metrics(model: Any, saved: Any) -> None:
-    """Best results of the validation sets, if they have the metrics that the options ask for now."""
+    """Restore the best results of validation sets that have the same metrics in the options now."""
     metrics = (model.opt.get('val') or {}).get('metrics') or {}
     kept = {name: results for name, results in (saved or {}).items() if results.keys() == metrics.keys()}
     if kept:

@@ -1,8 +1,7 @@
-"""Makes any registered BasicSR dataset obey a SampleRequest.
+"""Adapter that makes any registered BasicSR dataset deliver the shape of a SampleRequest.
 
-Somebody else's class reads as it likes, so it is told the shape in the ways that are common, and what it delivers is
-checked: a larger crop or a longer clip is cut, with the same random place for every tensor of the sample; a smaller one
-is an error.
+The dataset's class may read options in any way. It gets the shape in the usual option, and its samples are checked: a
+larger crop or a longer clip is cut, at the same random place for every tensor of the sample; a smaller one is an error.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ from mg_basicsr.data.sampling.request import SampleRequest
 from mg_basicsr.errors import DataError, Problem
 from mg_basicsr.training.seeding import isolated_seed
 
-_CUT = 4  # the stream of random numbers for cutting, beside the dataset's own
+_CUT = 4  # stream of random numbers for cutting, separate from the dataset's own
 
 
 class AdaptedDataset(Dataset[Any]):
-    """A BasicSR dataset under a plan.
+    """BasicSR dataset under a plan.
 
-    Its random choices come from the request's seed: Python's, NumPy's and torch's generators are set for the sample and
-    put back afterwards.
+    Its random choices follow from the request's seed: Python's, NumPy's and torch's generators are seeded for the
+    sample and restored afterwards.
 
     Args:
         base: The dataset, with its options in `base.opt` if it has any.
-        scale: GT size / LQ size.
+        scale: GT pixels per LQ pixel and axis.
     """
 
     def __init__(self, base: Any, scale: int) -> None:
@@ -42,11 +41,11 @@ class AdaptedDataset(Dataset[Any]):
         return len(self.base)
 
     def clip_name(self, index: int) -> str:
-        """What is known of a key without the dataset's help, for messages."""
+        """Return a name of a key for messages: its index and the class, since the dataset has no names."""
         return f'{index} of {type(self.base).__name__}'
 
     def __getitem__(self, request: SampleRequest | int) -> dict[str, Any]:
-        """The sample, in the requested shape; for a bare index, as the dataset delivers it.
+        """Return the sample in the requested shape; for a bare index, in the dataset's own.
 
         Raises:
             DataError: the dataset delivers a smaller crop or a shorter clip than requested.
@@ -60,7 +59,12 @@ class AdaptedDataset(Dataset[Any]):
 
 @contextmanager
 def told_size(base: Any, gt_size: int) -> Iterator[None]:
-    """`opt['gt_size']` for one sample: nearly every BasicSR dataset reads it per item."""
+    """Set the dataset's `opt['gt_size']` for the body of the context: nearly every BasicSR dataset reads it per sample.
+
+    Args:
+        base: The dataset.
+        gt_size: Edge of the GT crop in pixels.
+    """
     opt = getattr(base, 'opt', None)
     if not isinstance(opt, MutableMapping) or 'gt_size' not in opt:
         yield
@@ -74,10 +78,19 @@ def told_size(base: Any, gt_size: int) -> Iterator[None]:
 
 
 def cut(sample: dict[str, Any], request: SampleRequest, scale: int, name: str) -> dict[str, Any]:
-    """Cuts `lq`, `gt` and every other tensor of the same frames and size to the requested shape.
+    """Cut `lq`, `gt` and every other tensor of the same frames and size to the requested shape.
 
-    Tensors are (c, h, w) for images, (t, c, h, w) for clips. A tensor is taken to run along the clip's frames if it has
-    as many as `lq`, and to be an image if its last two edges are those of `lq` or `gt`.
+    A tensor is assumed to have the clip's frames in its first axis if that is as long as in `lq`, and to be an image if
+    its last two axes are as long as in `lq` or `gt`.
+
+    Args:
+        sample: Sample of the dataset; tensors are (c, h, w) for images, (t, c, h, w) for clips.
+        request: The request.
+        scale: GT pixels per LQ pixel and axis.
+        name: Name of the dataset's class, for messages.
+
+    Raises:
+        DataError: a tensor is smaller than requested, or has one GT frame for another number of LQ frames.
     """
     lq, gt = sample['lq'], sample['gt']
     lq_size = request.gt_size // scale

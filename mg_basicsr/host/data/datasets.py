@@ -1,4 +1,4 @@
-"""The dataset of a training set: one of ours for the types of the table, the adapter around any other."""
+"""Dataset of a training set: one of this package's for the types of the table, the adapter around any other."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from mg_basicsr.train_set import TrainSet, train_set_of
 
 
 def our_dataset(train_set: TrainSet, store: str | None = None, degradation: str | None = None) -> ClipDataset | None:
-    """Return our dataset for a training set; None where the host's own is adapted.
+    """Return this package's dataset for a training set; None if the host's own is adapted.
 
     Args:
         train_set: The training set.
         store: Crop store to read from; else the one that `io_backend` names, or the set's folders or LMDBs.
-        degradation: How LQ was made from GT, if the user says so; a store may say it too.
+        degradation: Degradation that made LQ from GT, if the user says so; a store may record it too.
 
     Raises:
-        ConfigError, DataError: The data that it names cannot be used.
+        ConfigError: a path does not exist, or the store does not fit the options.
+        DataError: the data or the store is damaged.
     """
     options = train_set.options
     if options is None or train_set.kind is None:
@@ -49,9 +50,9 @@ def planned_dataset(host_dataset: Any, prepared: ClipDataset | None, scale: int)
     """Return the dataset of a run.
 
     Args:
-        host_dataset: The host's own.
-        prepared: Ours, made at the run's start; None where the host's own is adapted.
-        scale: GT size / LQ size.
+        host_dataset: Dataset of the host.
+        prepared: This package's dataset, made at the start of the run; None if the host's own is adapted.
+        scale: GT pixels per LQ pixel and axis.
     """
     if prepared is not None:
         return prepared
@@ -63,7 +64,7 @@ def planned_dataset(host_dataset: Any, prepared: ClipDataset | None, scale: int)
 def _registered(opt: dict[str, Any], name: str) -> ClipDataset:
     dataset = our_dataset(train_set_of({'scale': opt.get('scale'), 'datasets': {'train': {**opt, 'type': name}}}))
     assert dataset is not None
-    dataset.opt = opt  # type: ignore[attr-defined]  # as BasicSR's datasets have it
+    dataset.opt = opt  # type: ignore[attr-defined]  # BasicSR's build_dataloader and train loops may read it
     return dataset
 
 
@@ -81,7 +82,7 @@ def MultigridDataset(opt: dict[str, Any]) -> AdaptedDataset:
     """Return any registered dataset type, given as `base_type`, adapted to the plan's shapes.
 
     Raises:
-        ConfigError: There is no `base_type`, or it is not registered.
+        ConfigError: there is no `base_type`, or it is not registered.
     """
     from basicsr.utils.registry import DATASET_REGISTRY
 

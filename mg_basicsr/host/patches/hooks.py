@@ -117,7 +117,7 @@ def patch_models(module: ModuleType) -> None:
     def update_learning_rate(run: Run, original: Function, self: Any, current_iter: int, warmup_iter: int = -1) -> None:
         _check_adopted(run, self)
         signals.between_steps(run, self)
-        ours.begin_iteration(run, self, current_iter)
+        ours.begin_iteration(run, current_iter)
 
     @around(module, 'BaseModel.resume_training', 'sets the clock, and restores what the host leaves out')
     def resume_training(run: Run, original: Function, self: Any, resume_state: Any) -> None:

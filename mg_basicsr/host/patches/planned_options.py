@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mg_basicsr.errors import ending_cleanly
-from mg_basicsr.errors import fail as fail
 from mg_basicsr.host.entry.command_line import parse_command_line
 from mg_basicsr.patching import Function, replace, wrap
 

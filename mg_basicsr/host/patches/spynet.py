@@ -2,7 +2,7 @@
 
 BasicSR makes the first flow half as large as the coarsest level and doubles it. If that level has a single row or
 column, half of it is 0, and LQ frames of 32 pixels or less cannot be used. Here the coarsest level starts from a zero
-flow of its own size, as in Ranjan and Black, "Optical Flow Estimation using a Spatial Pyramid Network" (CVPR 2017),
+flow of the same size, as in Ranjan and Black, "Optical Flow Estimation using a Spatial Pyramid Network" (CVPR 2017),
 eq. 4. Both ways give the same numbers if both are possible, and the work is proportional to the pixels.
 """
 

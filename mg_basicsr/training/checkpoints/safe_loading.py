@@ -82,7 +82,7 @@ def wants(error: BaseException) -> str | None:
     found = re.search(r'GLOBAL (\S+)|class (\S+) is not allowed|Unsupported class (\S+)', text)
     if found:
         return next(name for name in found.groups() if name)
-    return 'objects of its own' if 'Unsupported operand' in text or 'not allowed' in text else None
+    return 'objects of other types' if 'Unsupported operand' in text or 'not allowed' in text else None
 
 
 def name_of(file: Any) -> str:

@@ -56,7 +56,7 @@ def test_psnr_of_equal_images_is_infinite() -> None:
 )
 def test_writes_a_picture(tmp_path: Path, curves: list[Curve], strips: int, taller_than_wide: bool) -> None:
     rows = [make_strip(*frames(), {'stock': frames()[1], 'multigrid': frames()[1]})] * strips
-    path = plot_demo(tmp_path / 'demo.png', curves, rows, bicubic_psnr=24.2, title='Demo')
+    path = plot_demo(tmp_path / 'demo.png', curves, rows, bicubic_psnr=24.2)
     height, width = cv2.imread(str(path)).shape[:2]
     assert width > 1200
     assert (height > width) is taller_than_wide

@@ -146,7 +146,7 @@ def keep_whole(root: Path, header: Header, material: Sequence[Material]) -> set[
 
 
 def _finish(root: Path, header: Header, material: Sequence[Material]) -> list[Clip]:
-    """Put the list into the order of the material, in whatever order processes have listed clips."""
+    """Put the list into the order of the material; processes have listed clips in any order."""
     clips, _ = read_list(root, header)
     order = [clip.name for part in material for clip in part.clips]
     names = [*order, *(name for name in clips if name not in set(order))]
@@ -231,7 +231,7 @@ def _run(
 
 
 def _start() -> None:
-    """Prepare a process: one thread, and an exit when the parent ends for whatever reason."""
+    """Prepare a process: one thread, and an exit when the parent ends for any reason."""
     import cv2
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent ends its workers

@@ -374,7 +374,7 @@ class InheritsClipped(Clipped):
 @pytest.mark.parametrize(
     ('kind', 'reason'),
     [
-        (Scaled, 'gradient scaler of its own'),
+        (Scaled, 'its own gradient scaler'),
         (Clipped, 'clips the gradient'),
         (CallsClipped, 'clips the gradient'),
         (InheritsClipped, 'clips the gradient'),
