@@ -35,7 +35,12 @@ class ByteFiles(Protocol):
         """
 
     def instead(self, name: str, frames: int) -> Nearby:
-        """Return what is there in place of a frame that does not exist, of a clip of so many frames."""
+        """Return what is there in place of a frame that does not exist, for messages.
+
+        Args:
+            name: Name of the frame.
+            frames: Frames of its clip.
+        """
 
     def read(self, name: str, limit: int = -1) -> bytes:
         """Return an encoded frame.

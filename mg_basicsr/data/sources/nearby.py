@@ -1,4 +1,4 @@
-"""What is there in place of a frame that does not exist, and what helps: for messages."""
+"""Description of what is there in place of a frame that does not exist, and of what helps: for messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ PREPARE = '`mg-basicsr prepare --gt GT --lq LQ -o STORE` takes frames of any nam
 
 
 class Nearby(NamedTuple):
-    """What is there, and what helps; both are empty where a file has simply been lost."""
+    """Description for a message, empty where a file has simply been lost.
+
+    Attributes:
+        there: What is there.
+        remedy: What to do.
+    """
 
     there: str = ''
     remedy: str = ''

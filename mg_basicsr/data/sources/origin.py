@@ -13,7 +13,14 @@ HEAD = 4096  # bytes of a frame that are hashed: images that differ do so there,
 
 
 class Sampled(NamedTuple):
-    """Size, time of the last change in nanoseconds, and SHA-256 of the first bytes of one frame's file."""
+    """File of one frame.
+
+    Attributes:
+        name: Its name below the root.
+        bytes: Its size.
+        time: Of its last change, in nanoseconds.
+        sha256: SHA-256 of its first bytes, see `HEAD`.
+    """
 
     name: str
     bytes: int
@@ -60,6 +67,10 @@ def origin_of(files: ByteFiles, names: Sequence[str]) -> Origin:
 
 def head_hash(files: ByteFiles, name: str) -> str:
     """Return the SHA-256 of the first bytes of a frame's file.
+
+    Args:
+        files: The root of the frames.
+        name: Name of the frame.
 
     Raises:
         OSError: it cannot be read.
