@@ -188,10 +188,11 @@ class LmdbFolder:
 
 
 class _Open(NamedTuple):
-    """LMDB environment of a process, and the bytes that its file must have."""
+    """LMDB environment of a process, its file by number, and the bytes that this file must have."""
 
     owner: int
     environment: Any
+    file: int
     bytes: int
 
 
@@ -224,14 +225,16 @@ def _environment(lmdb: Any, root: str) -> _Open:
     """Return the environment of this process, opened once."""
     path = os.path.realpath(root)
     found = _environments.get(path)
-    if found is not None and found.owner == os.getpid():
+    file = os.stat(os.path.join(path, DATA)).st_ino
+    if found is not None and (found.owner, found.file) == (os.getpid(), file):
         return found
     if found is not None:
-        found.environment.close()  # the parent's: this closes our copy alone, and lets us open our own
+        # the parent's, of which this closes our copy alone and lets us open our own; or that of a file replaced since
+        found.environment.close()
     _check_size(root, 2 * mmap.PAGESIZE)  # its first two pages say how many there are
     environment = lmdb.open(path, readonly=True, lock=False, readahead=False)
     pages = environment.info()['last_pgno'] + 1
-    opened = _Open(os.getpid(), environment, pages * environment.stat()['psize'])
+    opened = _Open(os.getpid(), environment, file, pages * environment.stat()['psize'])
     _environments[path] = opened
     return opened
 

@@ -91,7 +91,7 @@ class EncodedSide:
         return cast(Pixels, image)
 
     def shape(self, sequence: FrameSequence, name: str) -> tuple[int, int]:
-        """Return height and width of a frame in pixels as it is decoded.
+        """Return height and width of a decoded frame in pixels.
 
         They are taken from the header of a PNG without orientation; other files are decoded.
 

@@ -37,12 +37,12 @@ def check_origins(root: Path, header: Header, material: Sequence[Material]) -> i
     unknown = 0
     for part in material:
         for clip in part.clips:
-            if clip.name not in clips:
+            path = clip_path(root, clip.name)
+            if clip.name not in clips or not path.exists():  # to be made
                 continue
             if clip.name not in recorded:
                 unknown += 1
                 continue
-            path = clip_path(root, clip.name)
             try:
                 found = difference(root, path, clip.name, recorded[clip.name], part.origin(clip.name))
             except OSError as error:

@@ -257,7 +257,7 @@ def from_videos(
             gather.problems += error.problems
             continue
         if broken_off(video) and not gather.allow_missing:
-            what = f'breaks off: {video.frames} frames can be decoded of the {video.told} that it tells'
+            what = f'breaks off: {video.frames} frames can be decoded of {video.told} in its header'
             gather.add(f'--gt {path}', what, 'allowed: a whole video', 'copy or convert it again')
             continue
         height, width = (edge - edge % making.scale for edge in (video.height, video.width))

@@ -25,7 +25,7 @@ LEAST_CHANGE = 8.0  # mean difference of pixels, 0..255
 LEAST_RATIO = 4.0  # to the median of the neighbours
 LEAST_COLOURS = 0.15  # share of pixels that change their bin of the histogram
 
-FEWEST_LOST, SHARE_LOST = 2, 0.01  # frames told but not decoded, up to which a video counts as whole
+FEWEST_LOST, SHARE_LOST = 2, 0.01  # frames in the header that cannot be decoded, up to which a video counts as whole
 
 
 class Video(NamedTuple):
@@ -36,7 +36,7 @@ class Video(NamedTuple):
         height: In pixels.
         width: In pixels.
         shots: First frame of each shot, from 0, ascending.
-        told: Number of frames that its container tells, which may be an estimate; 0 if it tells none.
+        told: Number of frames in the header of its container, which may be an estimate; 0 if there is none.
     """
 
     frames: int
@@ -115,7 +115,7 @@ def inspect(path: str, progress: Callable[[int], None] | None = None) -> Video:
 
 
 def broken_off(video: Video) -> bool:
-    """Return whether far fewer frames were decoded than the container tells; some containers only estimate them."""
+    """Return whether far fewer frames were decoded than the header says, which is an estimate in some containers."""
     return video.told - video.frames > max(FEWEST_LOST, video.told * SHARE_LOST)
 
 
