@@ -6,9 +6,12 @@ import argparse
 import os
 import shutil
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mg_basicsr.data.listing.folders import VIDEOS
+from mg_basicsr.data.listing.sequences import first_of
 from mg_basicsr.dataset_types import DEGRADATIONS
 from mg_basicsr.errors import ConfigError, DataError, Problem
 from mg_basicsr.parsing.options_file import load_options
@@ -17,15 +20,16 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
+    from mg_basicsr.data.store.building.inputs import Findings
     from mg_basicsr.data.store.building.material import Material
     from mg_basicsr.data.store.format import Header
 
-BLOCK = 4  # frames that are compressed together: with more, files are a little smaller, but reading decodes more
-CLIP_LENGTH = 100  # frames, as in REDS
-COMPRESSED = 0.5  # fraction of the raw size; measured: 0.42 to 0.48
-LAYOUTS = ('reds', 'images')  # Vimeo-90K's differs only in the names of frames, which are read from the disk
-RESERVE = 1 << 28  # bytes that are left free on the disk
-VIDEOS = ('.mp4', '.mkv', '.mov', '.avi', '.webm', '.m4v', '.mpg', '.mpeg', '.ts', '.y4m')
+BLOCK = 4  # frames that are compressed together: more is a little smaller, and more is decoded for nothing
+CLIP_LENGTH = 100  # of REDS
+COMPRESSED = 0.5  # of the raw size; measured: 0.42 to 0.48
+LAYOUTS = ('reds', 'images')  # Vimeo-90K's differs in the names of frames alone, which are read from the disk
+MOST_SKIPPED = 20  # lines
+RESERVE = 1 << 28  # bytes that are left free
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +51,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('-o', '--output', help='folder of the store (default: the one that the options file names)')
     parser.add_argument('--compress', action='store_true', help='half the size, samples take up to 20 times as long')
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, metavar='N', help='processes')
-    parser.add_argument('--verify', action='store_true', help='read the finished store and check its checksums')
+    parser.add_argument(
+        '--verify',
+        action='store_true',
+        help='check the checksums of the finished store, and its pixels with the sources',
+    )
+    parser.add_argument(
+        '--allow-missing',
+        action='store_true',
+        help='take clips with gaps, and end without an error if clips are left out',
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -55,11 +68,19 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from mg_basicsr.data.store.building.build import begin, build
+    from mg_basicsr.data.store.building.compare import check_origins
+    from mg_basicsr.data.store.building.inputs import Findings
 
     console = Console(highlight=False, soft_wrap=True)
     check(arguments)
-    root, header, material = collect(arguments, console)
+    findings = Findings(arguments.allow_missing)
+    root, header, material = collect(arguments, console, findings)
+    report(findings, arguments.allow_missing, console)
     begin(root, header)
+    unknown = check_origins(root, header, material)
+    if unknown:
+        what = f'{unknown:,} clips are there already, and what they were made from is not recorded'
+        console.print(f'{what}: --verify compares their pixels.')
     total = sum(len(part.clips) for part in material)
     need(root, header, material, console)
     with _bars('clips') as bars:
@@ -68,7 +89,9 @@ def run(arguments: argparse.Namespace) -> int:
     frames = sum(clip.frames for part in material for clip in part.clips)
     console.print(f'{root}: {total:,} clips, {frames:,} frames.')
     if arguments.verify:
-        verified(root, console)
+        verified(root, header, material, arguments.workers, console)
+    if findings.problems and not arguments.allow_missing:
+        raise DataError(*first_of(findings.problems, 'of this kind'))
     console.print(f'To train from it, set in the options file: multigrid: {{store: {root}}}')
     return 0
 
@@ -117,12 +140,24 @@ def is_video(path: str) -> bool:
     return path.lower().endswith(VIDEOS) and not os.path.isdir(path)
 
 
-def collect(arguments: argparse.Namespace, console: Console) -> tuple[Path, Header, Sequence[Material]]:
-    """Return folder and header of the store, and all clips to be stored.
+def report(findings: Findings, allow_missing: bool, console: Console) -> None:
+    """Print what the listing has skipped, and with `allow_missing` the clips that are left out."""
+    skipped = findings.skipped + ([str(problem) for problem in findings.problems] if allow_missing else [])
+    for line in skipped[:MOST_SKIPPED]:
+        console.print(f'Skipped {line}')
+    if len(skipped) > MOST_SKIPPED:
+        console.print(f'Skipped {len(skipped) - MOST_SKIPPED:,} more.')
+
+
+def collect(
+    arguments: argparse.Namespace, console: Console, findings: Findings
+) -> tuple[Path, Header, Sequence[Material]]:
+    """Return folder and header of the store, and all clips that it is to have.
 
     Args:
         arguments: The command's arguments.
-        console: Console for lines about videos.
+        console: Where to print.
+        findings: Gets what is left out.
 
     Raises:
         ConfigError: the arguments or the options file cannot be used.
@@ -146,7 +181,7 @@ def collect(arguments: argparse.Namespace, console: Console) -> tuple[Path, Head
         if not output:
             what = f'missing, and {arguments.opt} names no store'
             raise ConfigError(Problem('-o', what, 'allowed: a folder for the store', 'give -o, or set multigrid.store'))
-        material = from_options(options, kind.layout, degradation(method, scale))
+        material = from_options(options, kind.layout, degradation(method, scale), findings)
     else:
         scale = arguments.scale or 4
         making = Making(scale, degradation(method, scale))
@@ -159,12 +194,17 @@ def collect(arguments: argparse.Namespace, console: Console) -> tuple[Path, Head
                     arguments.clip_length or CLIP_LENGTH,
                     arguments.workers,
                     lambda path, done: bars.update(tasks[path], completed=done),
+                    findings,
                 )
             for path in arguments.gt:
                 parts = [part for part in material if part.path == path]
-                console.print(f'{path}: {sum(len(part.starts) for part in parts)} clips of {parts[0].frames} frames')
+                console.print(
+                    f'{path}: {sum(len(part.starts) for part in parts)} clips of {parts[0].frames} frames'
+                    if parts
+                    else f'{path}: no clip'
+                )
         else:
-            material = from_roots(arguments.gt[0], arguments.lq, making, arguments.layout == 'images')
+            material = from_roots(arguments.gt[0], arguments.lq, making, arguments.layout == 'images', findings)
     codec = ('zstd', BLOCK) if arguments.compress else ('raw', 0)
     return Path(output).expanduser(), Header(scale, *codec, method), material
 
@@ -205,21 +245,32 @@ def need(root: Path, header: Header, material: Sequence[Material], console: Cons
         )
 
 
-def verified(root: Path, console: Console) -> None:
-    """Check every checksum of a store.
+def verified(root: Path, header: Header, material: Sequence[Material], workers: int, console: Console) -> None:
+    """Check every checksum of a store, and compare the pixels of the clips with what they are made from.
 
     Args:
         root: Folder of the store.
-        console: Console to print the number of clips to.
+        header: Its header.
+        material: Sources of the clips.
+        workers: Number of processes.
+        console: Where to print how many clips it has.
 
     Raises:
-        DataError: files are damaged or missing.
+        DataError: Files are damaged or missing, or clips were made from other frames.
     """
+    from mg_basicsr.data.store.building.build import run_parts
+    from mg_basicsr.data.store.building.compare import compare
     from mg_basicsr.data.store.building.verify import verify
 
+    names = {clip.name for part in material for clip in part.clips}
     with _bars('clips') as bars:
+        task = bars.add_task('comparing pixels', total=len(material))
+        differ: list[Problem] = []
+        for found in run_parts(partial(compare, root, header), material, names, workers):
+            differ += found
+            bars.advance(task)
         task = bars.add_task('verifying', total=None)
-        count = verify(root, lambda done, total: bars.update(task, completed=done, total=total))
+        count = verify(root, lambda done, total: bars.update(task, completed=done, total=total), differ)
     console.print(f'{root}: {count:,} clips verified.')
 
 

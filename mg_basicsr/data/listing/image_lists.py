@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import overload
 
+from mg_basicsr.data.listing.folders import is_system_file
 from mg_basicsr.data.listing.frame_names import ImageKeys, ImageNames
 from mg_basicsr.data.listing.sequences import FrameSequence, first_of, read_lines
 from mg_basicsr.errors import ConfigError, DataError, Problem
@@ -103,17 +104,31 @@ def _from_folders(options: TrainSetOptions, names: ImageNames) -> list[tuple[str
     # Sorted, so that an index is the same image on all ranks; BasicSR uses the order of the file system.
     gt = sorted(_files(options.dataroot_gt, 'dataroot_gt'))
     lq = set(_files(options.dataroot_lq, 'dataroot_lq'))
-    _check_pairs(
-        options, [name for name in gt if names.lq(name, 0) not in lq], 'has no LQ image of its name', 'dataroot_lq'
-    )
+    unpaired = [name for name in gt if names.lq(name, 0) not in lq]
+    wrong = f'has no LQ image{_named_otherwise(unpaired[0], names, lq)}' if unpaired else ''
+    _check_pairs(options, unpaired, wrong, 'dataroot_lq')
     _check_pairs(options, lq - {names.lq(name, 0) for name in gt}, 'has no GT image of its name', 'dataroot_gt')
     return [(name, UNKNOWN) for name in gt]
+
+
+def _named_otherwise(name: str, names: ImageNames, lq: set[str]) -> str:
+    """Return which name was looked for in place of that of a GT image, and which one there is."""
+    stem = os.path.splitext(name)[0]
+    alike = sorted(other for other in lq if other.startswith(stem))
+    looked_for = names.lq(name, 0)
+    told = ' of its name' if looked_for == name else f' {looked_for}'
+    if not alike:
+        return told
+    there, extension = os.path.splitext(alike[0])
+    if extension != os.path.splitext(name)[1]:
+        return f'{told}, but there is {alike[0]}: LQ images must have the extension of their GT image'
+    return f'{told}, but there is {alike[0]}, which filename_tmpl: {{}}{there.removeprefix(stem)} would find'
 
 
 def _files(root: str, key: str) -> list[str]:
     try:
         with os.scandir(root) as entries:
-            return [entry.name for entry in entries if not entry.name.startswith('.') and entry.is_file()]
+            return [entry.name for entry in entries if not is_system_file(entry.name) and entry.is_file()]
     except OSError as error:
         raise ConfigError(
             Problem(f'{BLOCK}.{key}', f'{root} cannot be listed: {error.strerror}', 'allowed: a folder of images')

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from mg_basicsr.data.sources.nearby import Nearby, nearby
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.train_set import BLOCK
+
+DATA = 'data.mdb'  # file of an LMDB
 
 
 class ByteFiles(Protocol):
@@ -16,9 +20,27 @@ class ByteFiles(Protocol):
 
     Attributes:
         option: Dotted path of the option that names the root, for messages.
+        root: Folder of the files, or of the LMDB.
     """
 
     option: str
+    root: str
+
+    def size_and_time(self, name: str) -> tuple[int, int]:
+        """Return the bytes of an encoded frame, and when it was changed last, in nanoseconds.
+
+        Raises:
+            FileNotFoundError: there is no such frame.
+            OSError: it cannot be looked up.
+        """
+
+    def instead(self, name: str, frames: int) -> Nearby:
+        """Return what is there in place of a frame that does not exist, for messages.
+
+        Args:
+            name: Name of the frame.
+            frames: Frames of its clip.
+        """
 
     def read(self, name: str, limit: int = -1) -> bytes:
         """Return an encoded frame.
@@ -57,7 +79,7 @@ class Folder:
 
     def __init__(self, root: str, option: str, suffix: str = '') -> None:
         self.option = option
-        self._root = root
+        self.root = root
         self._suffix = suffix
         if not os.path.isdir(root):
             raise ConfigError(
@@ -69,9 +91,18 @@ class Folder:
                 )
             )
 
+    def size_and_time(self, name: str) -> tuple[int, int]:
+        """Look up a file; see `ByteFiles.size_and_time`."""
+        found = os.stat(self.place(name))
+        return found.st_size, found.st_mtime_ns
+
+    def instead(self, name: str, frames: int) -> Nearby:
+        """Return what is in the folder of a missing file; see `ByteFiles.instead`."""
+        return nearby(self.root, self.place(name), self.option, frames)
+
     def place(self, name: str) -> str:
         """Return the path of a frame; see `ByteFiles.place`."""
-        return os.path.join(self._root, name + self._suffix)
+        return os.path.join(self.root, name + self._suffix)
 
     def read(self, name: str, limit: int = -1) -> bytes:
         """Read a file; see `ByteFiles.read`."""
@@ -106,8 +137,8 @@ class LmdbFolder:
 
     def __init__(self, root: str, option: str) -> None:
         self.option = option
-        self._root = root
-        if not os.path.isfile(os.path.join(root, 'data.mdb')):
+        self.root = root
+        if not os.path.isfile(os.path.join(root, DATA)):
             raise ConfigError(
                 Problem(
                     option,
@@ -117,9 +148,25 @@ class LmdbFolder:
                 )
             )
 
+    def size_and_time(self, name: str) -> tuple[int, int]:
+        """Return the size of a value, and the time of the LMDB; see `ByteFiles.size_and_time`.
+
+        Raises:
+            FileNotFoundError: there is no such key.
+        """
+        with _transaction(self.root) as transaction:
+            value = transaction.get(name.encode())
+            if value is None:
+                raise FileNotFoundError(2, os.strerror(2), self.place(name))
+            return len(value), os.stat(os.path.join(self.root, DATA)).st_mtime_ns
+
+    def instead(self, name: str, frames: int) -> Nearby:
+        """Return nothing: the message of a missing key names the LMDB; see `ByteFiles.instead`."""
+        return Nearby()
+
     def place(self, name: str) -> str:
         """Return the LMDB and key of a frame; see `ByteFiles.place`."""
-        return f'{self._root} (LMDB), key {name}'
+        return f'{self.root} (LMDB), key {name}'
 
     def read(self, name: str, limit: int = -1) -> bytes:
         """Read a value; see `ByteFiles.read`.
@@ -127,7 +174,7 @@ class LmdbFolder:
         Raises:
             FileNotFoundError: there is no such key.
         """
-        with _transaction(self._root) as transaction:
+        with _transaction(self.root) as transaction:
             value = transaction.get(name.encode())
             if value is None:
                 raise FileNotFoundError(name)
@@ -136,41 +183,67 @@ class LmdbFolder:
     def missing(self, names: Sequence[str]) -> list[str]:
         """Return names that are not keys; see `ByteFiles.missing`."""
         # A cursor finds a key without touching the pages of its value, which get() would read from disk.
-        with _transaction(self._root) as transaction, transaction.cursor() as cursor:
+        with _transaction(self.root) as transaction, transaction.cursor() as cursor:
             return [name for name in names if not cursor.set_key(name.encode())]
 
 
-# An LMDB environment must be open only once in a process and not be used across a fork. So environments are kept here,
-# by process and path, and not in the objects that are sent to the workers.
-_environments: dict[str, tuple[int, Any]] = {}
+class _Open(NamedTuple):
+    """LMDB environment of a process, its file by number, and the bytes that this file must have."""
+
+    owner: int
+    environment: Any
+    file: int
+    bytes: int
+
+
+# LMDB wants an environment to be open once in a process and not to be used across a fork. So they live here, by
+# process and path, and not in the objects that travel to the workers.
+_environments: dict[str, _Open] = {}
 
 
 @contextmanager
 def _transaction(root: str) -> Iterator[Any]:
     """Yield a transaction for reading; its values are views that are valid within it.
 
+    LMDB maps its file into memory, and a read beyond the end of a file that was cut would end the process: its size is
+    compared first.
+
     Raises:
-        OSError: in place of LMDB's own errors.
+        OSError: in place of LMDB's own errors, and if the file is shorter than it says.
     """
     lmdb = _lmdb()
     try:
-        with _environment(lmdb, root).begin(buffers=True) as transaction:
+        opened = _environment(lmdb, root)
+        _check_size(root, opened.bytes)
+        with opened.environment.begin(buffers=True) as transaction:
             yield transaction
     except lmdb.Error as error:
         raise OSError(str(error)) from error
 
 
-def _environment(lmdb: Any, root: str) -> Any:
+def _environment(lmdb: Any, root: str) -> _Open:
     """Return the environment of this process, opened once."""
     path = os.path.realpath(root)
-    owner, environment = _environments.get(path, (0, None))
-    if environment is not None and owner == os.getpid():
-        return environment
-    if environment is not None:
-        environment.close()  # the parent's: this closes our copy alone, and lets us open our own
+    found = _environments.get(path)
+    file = os.stat(os.path.join(path, DATA)).st_ino
+    if found is not None and (found.owner, found.file) == (os.getpid(), file):
+        return found
+    if found is not None:
+        # the parent's, of which this closes our copy alone and lets us open our own; or that of a file replaced since
+        found.environment.close()
+    _check_size(root, 2 * mmap.PAGESIZE)  # its first two pages say how many there are
     environment = lmdb.open(path, readonly=True, lock=False, readahead=False)
-    _environments[path] = os.getpid(), environment
-    return environment
+    pages = environment.info()['last_pgno'] + 1
+    opened = _Open(os.getpid(), environment, file, pages * environment.stat()['psize'])
+    _environments[path] = opened
+    return opened
+
+
+def _check_size(root: str, expected: int) -> None:
+    path = os.path.join(root, DATA)
+    found = os.stat(path).st_size
+    if found < expected:
+        raise OSError(f'{path} has {found} bytes where it needs {expected}: it was cut short, so copy it again')
 
 
 def _lmdb() -> Any:

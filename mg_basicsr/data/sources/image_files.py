@@ -11,11 +11,13 @@ import numpy as np
 from mg_basicsr.data.crops.crop import Pixels
 from mg_basicsr.data.listing.sequences import FrameSequence
 from mg_basicsr.data.sources.byte_files import ByteFiles, Folder, LmdbFolder
+from mg_basicsr.data.sources.origin import Origin, origin_of
 from mg_basicsr.errors import DataError, Problem
 from mg_basicsr.train_set import BLOCK, TrainSetOptions
 
 PNG_START = b'\x89PNG\r\n\x1a\n'
 HEADER_BYTES = 24  # of a PNG: signature, length and name of the first chunk, width, height
+ORIENTATION = b'eXIf'  # chunk anywhere in a PNG by which OpenCV may turn the image, as it does in BasicSR
 
 
 class Expected(NamedTuple):
@@ -89,7 +91,9 @@ class EncodedSide:
         return cast(Pixels, image)
 
     def shape(self, sequence: FrameSequence, name: str) -> tuple[int, int]:
-        """Return height and width of a frame in pixels, from its header if it is a PNG, else by decoding it.
+        """Return height and width of a decoded frame in pixels.
+
+        They are taken from the header of a PNG without orientation; other files are decoded.
 
         Args:
             sequence: The sequence, for messages.
@@ -98,9 +102,9 @@ class EncodedSide:
         Raises:
             DataError: the frame is missing, or cannot be read or decoded.
         """
-        head = self._load(sequence, name, HEADER_BYTES)
-        if head.startswith(PNG_START) and len(head) == HEADER_BYTES:
-            return int.from_bytes(head[20:24], 'big'), int.from_bytes(head[16:20], 'big')
+        data = self._load(sequence, name)
+        if data.startswith(PNG_START) and len(data) >= HEADER_BYTES and ORIENTATION not in data:
+            return int.from_bytes(data[20:24], 'big'), int.from_bytes(data[16:20], 'big')
         height, width = self.decode(sequence, name, None).shape[:2]
         return height, width
 
@@ -119,9 +123,17 @@ class EncodedSide:
             return []
         return [self._missing(sequence, missing[0], f'{len(missing)} of {len(names)} frames are missing: ')]
 
-    def _load(self, sequence: FrameSequence, name: str, limit: int = -1) -> bytes:
+    def origin(self, names: Sequence[str]) -> Origin:
+        """Return the origin of a clip that is made from frames of these names.
+
+        Raises:
+            OSError: one of them cannot be looked up.
+        """
+        return origin_of(self._files, names)
+
+    def _load(self, sequence: FrameSequence, name: str) -> bytes:
         try:
-            return self._files.read(name, limit)
+            return self._files.read(name)
         except FileNotFoundError:
             raise DataError(self._missing(sequence, name)) from None
         except OSError as error:
@@ -133,7 +145,10 @@ class EncodedSide:
 
     def _missing(self, sequence: FrameSequence, name: str, count: str = '') -> Problem:
         allowed = f'all frames of a clip of {sequence.frames}' if sequence.frames > 1 else 'every listed image'
-        problem = self._problem(sequence, name, 'does not exist', allowed, f'restore it, or check {self._files.option}')
+        there, remedy = self._files.instead(name, sequence.frames)
+        wrong = f'does not exist: {there}' if there else 'does not exist'
+        remedy = remedy or f'restore it, or check {self._files.option}'
+        problem = self._problem(sequence, name, wrong, allowed, remedy)
         return problem._replace(what=count + problem.what)
 
     def _problem(self, sequence: FrameSequence, name: str, wrong: str, allowed: str, remedy: str = '') -> Problem:

@@ -72,6 +72,17 @@ def open_map(path: Path, size: int) -> mmap.mmap:
     return mapped
 
 
+def check_whole(mapped: mmap.mmap) -> None:
+    """Check that a mapped file still has its bytes: reading those that were cut off would end the process (SIGBUS).
+
+    Raises:
+        ValueError: the file has become shorter.
+    """
+    size = mapped.size()
+    if size < len(mapped):
+        raise ValueError(f'has become shorter while it was in use: {size} bytes')
+
+
 class ColdCache:
     """Detector of files that are not in the page cache; a context manager around each read.
 

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mg_basicsr.data.listing.frame_names import REDS_FRAMES
-from mg_basicsr.data.listing.sequences import FrameSequence
+from mg_basicsr.data.listing.sequences import FrameSequence, first_of
 from mg_basicsr.data.sources.flow_files import FlowFiles
 from mg_basicsr.data.sources.image_files import open_side
+from mg_basicsr.data.store.origins import COMPARED, differences_of_roots
 from mg_basicsr.data.store.reader import StoreFrames
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.train_set import TrainSetOptions
+
+
+def differences(store: StoreFrames, options: TrainSetOptions, sequences: Sequence[FrameSequence]) -> list[Problem]:
+    """Compare some clips of a store with the roots that a training set names; nothing if these do not exist.
+
+    Args:
+        store: The store.
+        options: The set's options.
+        sequences: Sequences of the set.
+
+    Returns:
+        A problem for each of the first clips that were made from other frames, to be reported as warnings.
+    """
+    step = max(1, -(-len(sequences) // COMPARED))
+    names = [sequences[at].name for at in range(0, len(sequences), step)]
+    return first_of(differences_of_roots(store.root, options, names), 'of this kind')
 
 
 def open_store(path: str | Path, options: TrainSetOptions, sequences: Iterable[FrameSequence] = ()) -> StoreFrames:

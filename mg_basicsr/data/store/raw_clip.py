@@ -13,7 +13,7 @@ from mg_basicsr.data.store.mapped_file import Run, Target, announce, row_item
 
 
 class RawClip:
-    """Open file of uncompressed pixels: all of GT, then all of LQ.
+    """Open file of uncompressed pixels: all of GT, then all of LQ. `map` is its memory map.
 
     Args:
         mapped: Memory map of the file.
@@ -24,7 +24,7 @@ class RawClip:
     def __init__(self, mapped: mmap.mmap, sequence: FrameSequence, geometry: Geometry) -> None:
         self.sequence = sequence
         self.lq, self.gt = geometry.sides()
-        self._map = mapped
+        self.map = mapped
 
     def read(self, side: Side, run: Run, window: Window, target: Target, cold: bool) -> None:
         """Copy a crop of some frames.
@@ -45,7 +45,7 @@ class RawClip:
             offset = side.offset(rows, columns)
             frame = CHANNELS * rows.extent * columns.extent
             if cold:
-                announce(self._map, offset + earliest * frame, length * frame)
+                announce(self.map, offset + earliest * frame, length * frame)
             places.append(offset + run.first * frame)
         planes, upside_down = target
         to_frame, to_plane, to_row, _ = planes.strides
@@ -59,6 +59,6 @@ class RawClip:
                 top = window.size - rows.at - rows.size
             item = row_item(columns.size)
             shape = (run.frames, CHANNELS, rows.size)
-            pixels = np.ndarray(shape, item, self._map, offset, (run.step * CHANNELS * plane, plane, row))
+            pixels = np.ndarray(shape, item, self.map, offset, (run.step * CHANNELS * plane, plane, row))
             place = top * to_row + columns.at
             np.ndarray(shape, item, planes, place, (to_frame, to_plane, to_row))[...] = pixels

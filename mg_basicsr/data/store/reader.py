@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,12 +16,13 @@ from mg_basicsr.data.listing.sequences import FrameSequence, first_of
 from mg_basicsr.data.sources.flow_files import FlowFiles, read_flow
 from mg_basicsr.data.store.format import CONTINUE, LIST, Clip, clip_path, read_header, read_list
 from mg_basicsr.data.store.layout import Side
-from mg_basicsr.data.store.mapped_file import ColdCache, Target, copy_rows, open_map, runs
+from mg_basicsr.data.store.mapped_file import ColdCache, Target, check_whole, copy_rows, open_map, runs
 from mg_basicsr.data.store.raw_clip import RawClip
 from mg_basicsr.data.store.zstd_clip import ZstdClip
 from mg_basicsr.errors import DataError, Problem
 
 MOST_OPEN = 4096  # clips
+CHECKED_SECONDS = 0.001  # for which the size of a clip's file is taken to stay: the time of a few small samples
 SMALL = 64  # pixels: up to this size, calling a function costs more than its work
 
 
@@ -56,17 +58,19 @@ class StoreFrames:
     """
 
     def __init__(self, root: str | Path, flows: FlowFiles | None = None) -> None:
-        self.root = Path(root)
+        self.root = Path(root).expanduser()
         self.header = read_header(self.root)
         self._clips, self._damaged = read_list(self.root, self.header)
         self._flows = flows
         self._open: OrderedDict[str, RawClip | ZstdClip] = OrderedDict()
         self._most_open = _most_open()
         self._cache = ColdCache()
+        self._checked: RawClip | ZstdClip | None = None
+        self._recheck = 0.0
 
     def __getstate__(self) -> dict[str, Any]:
         # memory maps cannot be pickled: each process maps the files itself
-        return {**self.__dict__, '_open': OrderedDict()}
+        return {**self.__dict__, '_open': OrderedDict(), '_checked': None}
 
     @property
     def clips(self) -> Iterable[Clip]:
@@ -179,6 +183,7 @@ class StoreFrames:
         if min(frames) < 0 or max(frames) >= side.frames:
             raise IndexError(f'frames {frames} of a clip of {side.frames}')
         try:
+            self._check_whole(clip)
             with self._cache as cold:
                 for at, run in runs(frames):
                     upside_down = flips.vertical and not flips.transpose
@@ -191,6 +196,17 @@ class StoreFrames:
             _transpose(out)
             if flips.vertical:  # after transposing, top-bottom is left-right, which is one call for all planes
                 _mirror(out)
+
+    def _check_whole(self, clip: RawClip | ZstdClip) -> None:
+        """Check that a clip's file has not been cut, once for LQ and GT of a sample, which are read at once.
+
+        Raises:
+            ValueError: it has.
+        """
+        now = time.monotonic()
+        if clip is not self._checked or now > self._recheck:
+            check_whole(clip.map)
+            self._checked, self._recheck = clip, now + CHECKED_SECONDS
 
     def _fail(self, name: str, wrong: str, allowed: str = '') -> NoReturn:
         raise DataError(self._problem(name, wrong, allowed))

@@ -16,7 +16,7 @@ from mg_basicsr.data.store.mapped_file import Run, Target, announce, copy_rows
 class ZstdClip:
     """Open file of compressed blocks, after an index of their ends: LQ's blocks, then GT's, 8 bytes each.
 
-    Blocks of a side are in the order of tiles, and those of a tile in the order of frames.
+    `map` is its memory map. Blocks of a side are in the order of tiles, and those of a tile in the order of frames.
 
     Args:
         mapped: Memory map of the file.
@@ -31,7 +31,7 @@ class ZstdClip:
     def __init__(self, mapped: mmap.mmap, sequence: FrameSequence, geometry: Geometry, block: int) -> None:
         self.sequence = sequence
         self.lq, self.gt = geometry.sides()
-        self._map = mapped
+        self.map = mapped
         self._block = block
         self._per_tile = -(-geometry.frames // block)
         self._codec = Codec()
@@ -88,7 +88,7 @@ class ZstdClip:
     def _announce(self, side: Side, tile: int, blocks: list[int]) -> None:
         first = self._first[side] + tile * self._per_tile
         start, end = self._bounds(first + blocks[0])[0], self._bounds(first + blocks[-1])[1]
-        announce(self._map, start, end - start)
+        announce(self.map, start, end - start)
 
     def _bounds(self, number: int) -> tuple[int, int]:
         start = int(self._ends[number - 1]) if number else 8 * len(self._ends)
@@ -97,7 +97,7 @@ class ZstdClip:
     def _decompressed(self, side: Side, rows: Span, columns: Span, block: int) -> Pixels:
         start, end = self._bounds(self._first[side] + side.number(rows, columns) * self._per_tile + block)
         frames = min(self._block, side.frames - block * self._block)
-        with memoryview(self._map) as data:
+        with memoryview(self.map) as data:
             try:
                 return self._codec.decompress(data[start:end], (rows.extent, frames, CHANNELS, columns.extent))
             except ValueError as error:

@@ -7,11 +7,12 @@ from importlib import import_module
 from typing import Any
 
 from mg_basicsr.data.datasets.clip_dataset import ClipDataset
-from mg_basicsr.data.store.opening import open_store
+from mg_basicsr.data.store.opening import differences, open_store
 from mg_basicsr.dataset_types import DatasetType
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.host.data.adapter import AdaptedDataset
 from mg_basicsr.host.data.grids import known_degradation
+from mg_basicsr.host.log import logger
 from mg_basicsr.train_set import TrainSet, train_set_of
 
 
@@ -37,6 +38,8 @@ def our_dataset(train_set: TrainSet, store: str | None = None, degradation: str 
     source = open_store(store, options)
     dataset = make(options.replace(degradation=known_degradation(degradation, source.header)), source)
     source.check(dataset.keys.sequences)
+    for problem in differences(source, options, dataset.keys.sequences):
+        logger().warning(f'multigrid: {problem}')
     return dataset
 
 

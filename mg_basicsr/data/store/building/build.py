@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from mg_basicsr.atomic_files import append_line, remove_partials, write_whole
@@ -35,6 +36,7 @@ from mg_basicsr.data.store.format import (
     write_header,
     write_meta_file,
 )
+from mg_basicsr.data.store.origins import ORIGINS, Sides, origin_line, read_origins
 from mg_basicsr.errors import ConfigError, DataError, Problem
 
 POLL = 0.2  # seconds between reports of progress
@@ -81,7 +83,8 @@ def build(
         problems: list[Problem] = []
         if progress:
             progress(len(done))
-        for found in _run(root, header, todo, wanted, workers, lambda: progress and progress(_listed(root))):
+        work = partial(make, root, header)
+        for found in run_parts(work, todo, wanted, workers, lambda: progress and progress(_listed(root))):
             problems += found
         if problems:
             raise DataError(*first_of(problems, 'of this kind'))
@@ -152,6 +155,9 @@ def _finish(root: Path, header: Header, material: Sequence[Material]) -> list[Cl
     names = [*order, *(name for name in clips if name not in set(order))]
     ordered = [clips[name] for name in names]
     write_whole(root / LIST, ''.join(map(line_of, ordered)))
+    origins = read_origins(root)
+    if origins:
+        write_whole(root / ORIGINS, ''.join(origin_line(name, origins[name]) for name in names if name in origins))
     write_meta_file(root, ordered)
     return ordered
 
@@ -173,7 +179,10 @@ def make(root: Path, header: Header, material: Material, wanted: Collection[str]
     """
     try:
         for sequence, frames in material.open(wanted):
+            origin = _origin(material, sequence.name)  # first: frames that change meanwhile are then noticed
             clip = write_clip(root, header, sequence, frames)
+            if origin:
+                append_line(root / ORIGINS, origin_line(sequence.name, origin))
             append_line(root / LIST, line_of(clip))
     except DataError as error:
         return list(error.problems)
@@ -189,22 +198,35 @@ def make(root: Path, header: Header, material: Material, wanted: Collection[str]
     return []
 
 
-def _run(
-    root: Path,
-    header: Header,
+def _origin(material: Material, name: str) -> Sides:
+    try:
+        return material.origin(name)
+    except OSError:  # a frame is missing: reading it says so
+        return {}
+
+
+def run_parts(
+    work: Callable[[Material, Collection[str]], list[Problem]],
     material: Sequence[Material],
     wanted: Collection[str],
     workers: int,
-    look: Callable[[], object],
+    look: Callable[[], object] = lambda: None,
 ) -> Iterator[list[Problem]]:
-    """Make the wanted clips; yield the problems of each piece of material when it is done.
+    """Do work on the wanted clips of pieces of material, in several processes; yield the problems of each piece.
+
+    Args:
+        work: Called with a piece and the names of the wanted clips; can be pickled.
+        material: The pieces.
+        wanted: Names of the wanted clips.
+        workers: Number of processes; with 1 everything is done in this one.
+        look: Called now and then, to report progress.
 
     Raises:
         DataError: the store cannot be written, or a process was killed.
     """
     if workers <= 1:
         for part in material:
-            yield make(root, header, part, wanted)
+            yield work(part, wanted)
             look()
         return
     context = multiprocessing.get_context('spawn')  # a fork would copy OpenCV's and torch's threads in any state
@@ -216,7 +238,7 @@ def _run(
                 while queue and len(pending) < 2 * workers:
                     part = queue.pop()
                     names = {clip.name for clip in part.clips}.intersection(wanted)
-                    pending.add(pool.submit(make, root, header, part, names))
+                    pending.add(pool.submit(work, part, names))
                 done, pending = wait(pending, POLL, FIRST_COMPLETED)
                 look()
                 for future in done:

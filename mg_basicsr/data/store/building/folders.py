@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mg_basicsr.data.crops.degradation import BD_SCALE, bd
-from mg_basicsr.data.store.building.build import build
+from mg_basicsr.data.store.building.build import begin, build
+from mg_basicsr.data.store.building.compare import check_origins
 from mg_basicsr.data.store.building.inputs import Making, from_roots
 from mg_basicsr.data.store.building.material import ArrayClip
 from mg_basicsr.data.store.format import Clip, Header
@@ -32,7 +33,7 @@ def build_store(
 
     Raises:
         ConfigError: a folder does not exist, or `root` holds something else.
-        DataError: frames are missing or damaged, or the disk is full.
+        DataError: frames are missing or damaged, other than those of the clips that are there, or the disk is full.
     """
     if not isinstance(gt, (str, Path)):
         return build(Path(root), Header(scale), gt, workers)
@@ -41,4 +42,7 @@ def build_store(
         raise ConfigError(Problem('scale', what, f'allowed: {BD_SCALE}', 'give lq'))
     header = Header(scale, degradation='files' if lq else 'bd')
     making = Making(scale, None if lq else bd)
-    return build(Path(root), header, from_roots(str(gt), str(lq) if lq else None, making, images), workers)
+    material = from_roots(str(gt), str(lq) if lq else None, making, images)
+    begin(Path(root), header)
+    check_origins(Path(root), header, material)
+    return build(Path(root), header, material, workers)

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import os
-import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from mg_basicsr.data.crops.degradation import Degrade
+from mg_basicsr.data.listing.folders import VIDEOS, gap, in_order, list_images_below
 from mg_basicsr.data.listing.frame_names import REDS_FRAMES, VIMEO_FRAMES, FrameNames
 from mg_basicsr.data.listing.image_lists import list_images
 from mg_basicsr.data.listing.sequences import FrameSequence, first_of, read_lines, read_meta_file, reds_split
-from mg_basicsr.data.sources.byte_files import Folder, LmdbFolder
+from mg_basicsr.data.sources.byte_files import DATA, Folder, LmdbFolder
 from mg_basicsr.data.sources.image_files import EncodedSide, open_side
 from mg_basicsr.data.store.building.material import ImageFiles, VideoFile
-from mg_basicsr.data.store.building.video import inspect, split
+from mg_basicsr.data.store.building.video import broken_off, inspect, split
 from mg_basicsr.data.store.format import is_name
 from mg_basicsr.errors import ConfigError, DataError, Problem
 from mg_basicsr.train_set import BLOCK, TrainSetOptions
 
-IMAGES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
 NAMES: dict[str, FrameNames] = {'reds': REDS_FRAMES, 'vimeo': VIMEO_FRAMES}  # by layout
 
 
@@ -38,71 +38,161 @@ class Making(NamedTuple):
     degrade: Degrade | None = None
 
 
-@dataclass(frozen=True)
-class ListedFrames:
-    """Names of frames as listed, the same for GT and LQ.
+@dataclass
+class Findings:
+    """What a listing has left out.
 
     Attributes:
-        frames: Name of each frame.
+        allow_missing: Take clips whose frame numbers have gaps, and videos that break off.
+        problems: Clips that are missing, or have gaps.
+        skipped: Entries that are no part of the data, with the reason.
     """
 
-    frames: tuple[str, ...]
+    allow_missing: bool = False
+    problems: list[Problem] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+    def add(self, option: str, what: str, allowed: str, remedy: str) -> None:
+        """Add a problem, which does not keep the other clips from being made."""
+        self.problems.append(Problem(option, what, allowed, f'{remedy}, or pass --allow-missing'))
+
+    def raise_unless(self, found: object) -> None:
+        """Raise DataError with the problems if no clip was found."""
+        if self.problems and not found:
+            raise DataError(*first_of(self.problems, 'of this kind'))
+
+
+@dataclass(frozen=True)
+class ListedFrames:
+    """Frames by the names of their files."""
+
+    gt_names: tuple[str, ...]
+    lq_names: tuple[str, ...]
 
     def lq(self, sequence: str, frame: int) -> str:
-        """See `FrameNames.lq`."""
-        return self.frames[frame]
+        return self.lq_names[frame]
 
     def gt(self, sequence: str, frame: int) -> str:
-        """See `FrameNames.gt`."""
-        return self.frames[frame]
+        return self.gt_names[frame]
 
 
-def from_roots(gt: str, lq: str | None, making: Making, images: bool) -> list[ImageFiles]:
+def from_roots(
+    gt: str, lq: str | None, making: Making, images: bool, findings: Findings | None = None
+) -> list[ImageFiles]:
     """Return the clips of folders or of BasicSR's LMDBs: one per folder of frames, or one per image.
 
     A clip has the name of its folder, below the root; an image that of its file. Frames are in the order of the numbers
-    in their names. Sizes are those of first frames; if LQ is made from GT, GT is cropped to whole LQ pixels.
+    in their names. Sizes are those of first frames; where LQ is made, GT is cut to whole LQ pixels. An LQ frame has the
+    name of its GT frame, or that with another extension or with `x4` (the scale) after it.
 
     Args:
         gt: Root of GT.
-        lq: Root of LQ; None if LQ is made from GT.
-        making: Scale and degradation.
-        images: Whether every image is a clip.
+        lq: Root of LQ; None where LQ is made.
+        making: The scale, and how LQ is made.
+        images: Every image is a clip.
+        findings: Gets what is left out; without it, a clip that cannot be taken is an error.
 
     Raises:
-        ConfigError: a root does not exist.
-        DataError: there are no images, or a first frame cannot be read.
+        ConfigError: A root does not exist.
+        DataError: There are no images, or no clip can be taken; without `findings`, or any clip cannot be taken.
     """
+    gather = findings or Findings()
     gt_side = _side('GT', gt, '--gt')
     lq_side = _side('LQ', lq, '--lq') if lq else None
-    names = sorted(_names(gt), key=_in_order)
+    groups = _groups(_names(gt, '--gt', gather), images)
+    lq_groups = _groups(_names(lq, '--lq', gather), images) if lq else {}
+    if not groups or '' in groups:
+        raise DataError(*gather.problems, _no_clips(gt, groups))
+    _compare_sides(gt, lq, groups, lq_groups, images, making.scale, gather)
+    found = []
+    for name, frames in groups.items():
+        wrong = '' if images or gather.allow_missing else gap(frames)
+        if wrong:
+            gather.add(f'--gt {gt}', f'clip {name} {wrong}', 'allowed: frames without gaps', 'restore the frames')
+            continue
+        sequence = FrameSequence(name, len(frames), 0, 0)
+        try:
+            height, width = gt_side.shape(sequence, frames[0])
+        except DataError as error:
+            gather.problems += error.problems
+            continue
+        cut = (0, 0) if lq_side else (height % making.scale, width % making.scale)
+        sequence = sequence._replace(height=height - cut[0], width=width - cut[1])
+        listed = ListedFrames(tuple(frames), _lq_names(frames, lq_groups, images, making.scale))
+        found.append(ImageFiles(sequence, listed, gt_side, lq_side, making.degrade, making.scale, cut))
+    return _checked(found, f'--gt {gt}', gather, findings is None)
+
+
+def _groups(names: list[str], images: bool) -> dict[str, list[str]]:
+    """Return the names of images by clip."""
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(name if images else os.path.dirname(name), []).append(name)
-    if not groups or '' in groups:
-        what = f'{"images that are in no clip, such as " + groups[""][0] if groups else "no images"}'
-        remedy = 'use --layout images' if groups else 'give the folder of the clips, or an LMDB with its meta_info.txt'
-        raise DataError(Problem(f'--gt {gt}', what, 'allowed: one folder per clip, with its frames in it', remedy))
-    found = []
-    for name, frames in groups.items():
-        sequence = FrameSequence(name, len(frames), 0, 0)
-        height, width = gt_side.shape(sequence, frames[0])
-        cut = (0, 0) if lq_side else (height % making.scale, width % making.scale)
-        sequence = sequence._replace(height=height - cut[0], width=width - cut[1])
-        listed = ListedFrames(tuple(frames))
-        found.append(ImageFiles(sequence, listed, gt_side, lq_side, making.degrade, making.scale, cut))
-    return _checked(found, f'--gt {gt}')
+    return groups
 
 
-def from_options(options: TrainSetOptions, layout: str, degrade: Degrade | None) -> list[ImageFiles]:
-    """Return the sequences of a training set's meta file, validation clips too, so that the store has any partition.
+def _no_clips(gt: str, groups: dict[str, list[str]]) -> Problem:
+    """Return the problem of a root that has no clips: it may hold videos, or be the folder of one clip."""
+    what, remedy = 'no images', 'give the folder of the clips, or an LMDB with its meta_info.txt'
+    videos = [] if groups else sorted(name for name in os.listdir(gt) if name.lower().endswith(VIDEOS))
+    if groups:
+        what = f'images that are in no clip, such as {groups[""][0]}'
+        remedy = f'use --layout images, or give the folder that holds the clips, {os.path.dirname(os.path.abspath(gt))}'
+    elif videos:
+        what = f'no images, but {len(videos)} videos such as {videos[0]}'
+        remedy = f'name the videos themselves: --gt {os.path.join(gt, videos[0])} ... --degradation bicubic'
+    return Problem(f'--gt {gt}', what, 'allowed: one folder per clip, with its frames in it', remedy)
 
-    Clips that the set's own partition holds out for validation are left out if they do not exist.
+
+def _compare_sides(
+    gt: str,
+    lq: str | None,
+    groups: dict[str, list[str]],
+    lq_groups: dict[str, list[str]],
+    images: bool,
+    scale: int,
+    findings: Findings,
+) -> None:
+    """Add a problem for each clip of which LQ has more than GT has: GT may be incomplete."""
+    if images:
+        known = set(groups) | set(_lq_names(list(groups), lq_groups, images, scale))
+    for name, frames in lq_groups.items() if lq else ():
+        what = ''
+        if images:
+            what = '' if name in known else f'has no image for {name} of {lq}'
+        elif len(frames) > len(groups.get(name, ())):
+            what = f'clip {name} has {len(groups.get(name, ()))} GT frames and {len(frames)} LQ frames in {lq}'
+        if what and not findings.allow_missing:
+            findings.add(f'--gt {gt}', what, 'allowed: GT for all that LQ has', 'restore the GT frames')
+            groups.pop(name, None)
+
+
+def _lq_names(frames: list[str], lq_groups: dict[str, list[str]], images: bool, scale: int) -> tuple[str, ...]:
+    """Return the name of the LQ frame of each GT frame; that of the GT frame itself where there is none."""
+    folder = os.path.dirname(frames[0])
+    there = list(lq_groups) if images else lq_groups.get(folder, [])
+    exact, stems = set(there), {os.path.splitext(name)[0]: name for name in there}
+
+    def of(name: str) -> str:
+        stem = os.path.splitext(name)[0]
+        return name if name in exact else stems.get(stem) or stems.get(f'{stem}x{scale}') or name
+
+    return tuple(map(of, frames))
+
+
+def from_options(
+    options: TrainSetOptions, layout: str, degrade: Degrade | None, findings: Findings | None = None
+) -> list[ImageFiles]:
+    """Return the sequences of a training set's meta file, validation clips too, so that the store serves any partition.
+
+    Those that the set's own partition keeps for validation are left out where they do not exist. A sequence that is
+    listed twice is one clip.
 
     Args:
         options: Options of the set.
         layout: 'reds', 'vimeo' or 'images'.
-        degrade: Function that makes LQ frames; None to read them from the LQ root.
+        degrade: Makes LQ, in place of the LQ root.
+        findings: Gets what is left out; without it, a clip that cannot be taken is an error.
 
     Raises:
         ConfigError: a root or the list does not exist.
@@ -120,15 +210,21 @@ def from_options(options: TrainSetOptions, layout: str, degrade: Degrade | None)
     held_out: set[FrameSequence] = set()
     if layout == 'reds' and options.val_partition:
         held_out = set(sequences) - set(reds_split(sequences, options.val_partition, validation=False))
+    gather = findings or Findings()
     found = []
-    for sequence in sequences:
+    for sequence in dict.fromkeys(sequences):
         if sequence in held_out and gt.missing(sequence, [names.gt(sequence.name, 0)]):
+            gather.skipped.append(f'clip {sequence.name}: for validation, and not in {options.dataroot_gt}')
             continue
         if not sequence.height:
-            height, width = gt.shape(sequence, names.gt(sequence.name, 0))
+            try:
+                height, width = gt.shape(sequence, names.gt(sequence.name, 0))
+            except DataError as error:
+                gather.problems += error.problems
+                continue
             sequence = sequence._replace(height=height, width=width)
         found.append(ImageFiles(sequence, names, gt, lq, degrade, options.scale))
-    return _checked(found, f'{BLOCK}.dataroot_gt')
+    return _checked(found, f'{BLOCK}.dataroot_gt', gather, findings is None)
 
 
 def from_videos(
@@ -137,6 +233,7 @@ def from_videos(
     length: int,
     parts: int = 1,
     progress: Callable[[str, int], None] | None = None,
+    findings: Findings | None = None,
 ) -> list[VideoFile]:
     """Return clips of `length` frames from the shots of videos, with names `VIDEO/0000` and so on.
 
@@ -144,91 +241,96 @@ def from_videos(
         paths: Paths of the videos.
         making: Scale and degradation.
         length: Frames of each clip.
-        parts: Pieces of a video, one for each process. Each process decodes the video from its start.
-        progress: Called with the path and the number of frames decoded.
+        parts: Pieces of material that a video is divided into, one for each process. Each is decoded from the start.
+        progress: Called with the path and the number of frames seen.
+        findings: Gets the videos that cannot be decoded or break off; without it they are errors.
 
     Raises:
-        ConfigError: `making` has no degradation.
-        DataError: a video cannot be decoded, or no shot is long enough.
+        ConfigError: `making` does not say how LQ is made.
+        DataError: No video can be decoded, or no shot is long enough.
     """
     degrade = making.degrade
     if degrade is None:
         what = 'videos have no LQ side'
         raise ConfigError(Problem('--gt', what, 'allowed: --degradation bicubic or bd', 'say how LQ is to be made'))
+    gather = findings or Findings()
     found = []
     for path in paths:
-        video = inspect(path, partial(progress, path) if progress else None)
+        try:
+            video = inspect(path, partial(progress, path) if progress else None)
+        except DataError as error:
+            gather.problems += error.problems
+            continue
+        if broken_off(video) and not gather.allow_missing:
+            what = f'breaks off: {video.frames} frames can be decoded of {video.told} in its header'
+            gather.add(f'--gt {path}', what, 'allowed: a whole video', 'copy or convert it again')
+            continue
         height, width = (edge - edge % making.scale for edge in (video.height, video.width))
         starts = split(video, length)
         share = max(1, -(-len(starts) // parts))
         for first in range(0, max(1, len(starts)), share):
             part = tuple(starts[first : first + share])
             found.append(VideoFile(path, PurePosixPath(path).stem, part, length, height, width, degrade, first))
+    gather.raise_unless(found and findings)
     if not any(video.starts for video in found):
         what = 'no shot is as long'
         raise DataError(
             Problem(f'--clip-length {length}', what, 'allowed: a length that shots have', 'give a smaller number')
         )
-    _check_names([clip.name for video in found for clip in video.clips], '--gt')
+    names = Counter(clip.name for video in found for clip in video.clips)
+    if problem := next((_name_problem(name, count, '--gt') for name, count in names.items() if count > 1), None):
+        raise DataError(problem)
     return found
 
 
-def _checked(found: list[ImageFiles], option: str) -> list[ImageFiles]:
-    """Return the clips, after checks of their sizes and names.
-
-    Raises:
-        DataError: a size is not divisible by the scale, or a name is not allowed.
-    """
-    problems = [
-        Problem(
-            option,
-            f'{part.sequence.name} has GT frames of {part.sequence.height}x{part.sequence.width} pixels, '
-            f'not divisible by scale: {part.scale}',
-            f'allowed: GT frames {part.scale} times as high and wide as the LQ frames',
-            'crop its frames, or check the scale',
-        )
-        for part in found
-        if part.sequence.height % part.scale or part.sequence.width % part.scale
-    ]
-    if problems:
-        raise DataError(*first_of(problems, 'of this kind'))
-    _check_names([part.sequence.name for part in found], option)
-    return found
+def _checked(found: list[ImageFiles], option: str, findings: Findings, strict: bool) -> list[ImageFiles]:
+    """Return the clips that a store can have; `strict` makes every problem of the listing an error."""
+    names = Counter(part.sequence.name for part in found)
+    kept = []
+    for part in found:
+        problem = _name_problem(part.sequence.name, names[part.sequence.name], option) or _size_problem(part, option)
+        if problem:
+            findings.problems.append(problem)
+        else:
+            kept.append(part)
+    findings.raise_unless(kept and not strict)
+    return kept
 
 
-def _check_names(names: Sequence[str], option: str) -> None:
-    """Check that names are allowed in a store, and different.
-
-    Raises:
-        DataError: a name is not.
-    """
-    seen: set[str] = set()
-    for name in names:
-        if not is_name(name) or name in seen:
-            wrong = 'is the name of two clips' if name in seen else 'cannot be the name of a clip in a store'
-            raise DataError(Problem(option, f'{name!r} {wrong}', 'allowed: names of folders and files', 'rename it'))
-        seen.add(name)
+def _size_problem(part: ImageFiles, option: str) -> Problem | None:
+    name, _, height, width = part.sequence
+    if not height % part.scale and not width % part.scale:
+        return None
+    return Problem(
+        option,
+        f'{name} has GT frames of {height}x{width} pixels, not divisible by scale: {part.scale}',
+        f'allowed: GT frames {part.scale} times as high and wide as the LQ frames',
+        'crop its frames, or check the scale',
+    )
 
 
-def _names(root: str) -> list[str]:
-    """Return the names of a root's images, relative to it: files of a folder, keys of an LMDB."""
-    if root.rstrip('/').endswith('.lmdb'):
-        lines = read_lines(os.path.join(root, 'meta_info.txt'), '--gt')
-        return [os.path.splitext(line.split(' ')[0].strip())[0] for _, line in lines]
-    found = []
-    for folder, _, files in os.walk(root):
-        below = os.path.relpath(folder, root).replace(os.sep, '/')
-        here = '' if below == '.' else f'{below}/'
-        found += [f'{here}{file}' for file in files if file.lower().endswith(IMAGES) and not file.startswith('.')]
-    return found
+def _name_problem(name: str, count: int, option: str) -> Problem | None:
+    if is_name(name) and count == 1:
+        return None
+    wrong = 'is the name of two clips' if count > 1 else 'cannot be the name of a clip in a store'
+    return Problem(option, f'{name!r} {wrong}', 'allowed: names of folders and files', 'rename it')
 
 
-def _in_order(name: str) -> list[tuple[int, str]]:
-    """Return a key that sorts im2 before im10."""
-    parts = re.split(r'(\d+)', name)
-    return [(int(part), '') if part.isdecimal() else (0, part) for part in parts]
+def _names(root: str, option: str, findings: Findings) -> list[str]:
+    """Return the names of a root's images, relative to it and in order: files of a folder, keys of an LMDB."""
+    if _is_lmdb(root):
+        lines = read_lines(os.path.join(root, 'meta_info.txt'), option)
+        return sorted((os.path.splitext(line.split(' ')[0].strip())[0] for _, line in lines), key=in_order)
+    listing = list_images_below(root, option)
+    findings.problems += listing.problems
+    findings.skipped += listing.skipped
+    return listing.names
+
+
+def _is_lmdb(root: str) -> bool:
+    return root.rstrip('/').endswith('.lmdb') or os.path.isfile(os.path.join(root, DATA))
 
 
 def _side(label: str, root: str, option: str) -> EncodedSide:
-    files = LmdbFolder(root, option) if root.rstrip('/').endswith('.lmdb') else Folder(root, option)
+    files = LmdbFolder(root, option) if _is_lmdb(root) else Folder(root, option)
     return EncodedSide(label, files)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -12,9 +13,12 @@ from mg_basicsr.data.crops.crop import Pixels
 from mg_basicsr.data.crops.degradation import Degrade
 from mg_basicsr.data.listing.frame_names import FrameNames
 from mg_basicsr.data.listing.sequences import FrameSequence
+from mg_basicsr.data.sources.byte_files import Folder
 from mg_basicsr.data.sources.image_files import EncodedSide, Expected, lq_size
+from mg_basicsr.data.sources.origin import origin_of
 from mg_basicsr.data.store.building.video import read_video
 from mg_basicsr.data.store.building.writer import Pair
+from mg_basicsr.data.store.origins import Sides
 from mg_basicsr.errors import DataError, Problem
 
 
@@ -24,6 +28,13 @@ class Material(Protocol):
     @property
     def clips(self) -> tuple[FrameSequence, ...]:
         """Clips, with the GT size that they get in the store."""
+
+    def origin(self, name: str) -> Sides:
+        """Return what a clip is made from, by side: `gt` and `lq`, or `video`; nothing for arrays.
+
+        Raises:
+            OSError: a file does not exist or cannot be read.
+        """
 
     def open(self, wanted: Collection[str]) -> Iterator[tuple[FrameSequence, Iterator[Pair]]]:
         """Yield the wanted clips with their frames; the frames are used up before the next clip is asked for.
@@ -59,6 +70,14 @@ class ImageFiles:
     def clips(self) -> tuple[FrameSequence, ...]:
         """Tuple of the one clip; see `Material.clips`."""
         return (self.sequence,)
+
+    def origin(self, name: str) -> Sides:
+        """Return the origins of GT and LQ; see `Material.origin`."""
+        frames = range(self.sequence.frames)
+        sides = {'gt': self.gt.origin([self.names.gt(name, frame) for frame in frames])}
+        if self.lq:
+            sides['lq'] = self.lq.origin([self.names.lq(name, frame) for frame in frames])
+        return sides
 
     def open(self, wanted: Collection[str]) -> Iterator[tuple[FrameSequence, Iterator[Pair]]]:
         """Yield the clip with its decoded frames, if wanted; see `Material.open`."""
@@ -98,6 +117,10 @@ class ArrayClip:
         frames, height, width, _ = self.gt.shape
         return (FrameSequence(self.name, frames, height, width),)
 
+    def origin(self, name: str) -> Sides:
+        """Return nothing: arrays have no files; see `Material.origin`."""
+        return {}
+
     def open(self, wanted: Collection[str]) -> Iterator[tuple[FrameSequence, Iterator[Pair]]]:
         """Yield the clip with its frames, if wanted; see `Material.open`."""
         if self.name in wanted:
@@ -133,6 +156,11 @@ class VideoFile:
         """Clips named `stem/0000` and so on; see `Material.clips`."""
         numbers = range(self.first, self.first + len(self.starts))
         return tuple(FrameSequence(f'{self.stem}/{n:04d}', self.frames, self.height, self.width) for n in numbers)
+
+    def origin(self, name: str) -> Sides:
+        """Return the origin of the video; see `Material.origin`."""
+        folder, file = os.path.split(self.path)
+        return {'video': origin_of(Folder(folder or '.', '--gt'), [file])}
 
     def open(self, wanted: Collection[str]) -> Iterator[tuple[FrameSequence, Iterator[Pair]]]:
         """Decode the video and yield the wanted clips; see `Material.open`."""

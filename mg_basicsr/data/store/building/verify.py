@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mg_basicsr.data.listing.sequences import first_of
@@ -12,12 +12,13 @@ from mg_basicsr.data.store.format import CONTINUE, clip_path, read_header, read_
 from mg_basicsr.errors import DataError, Problem
 
 
-def verify(root: Path, progress: Callable[[int, int], None] | None = None) -> int:
+def verify(root: Path, progress: Callable[[int, int], None] | None = None, differ: Sequence[Problem] = ()) -> int:
     """Read all files and compare their checksums.
 
     Args:
         root: Folder of the store.
         progress: Called with (clips done, clips) after each.
+        differ: Problems that are known already, reported with the others.
 
     Returns:
         The number of clips.
@@ -26,6 +27,7 @@ def verify(root: Path, progress: Callable[[int, int], None] | None = None) -> in
         DataError: files or lines of the list are damaged or missing; names the first five, and how many more.
     """
     clips, problems = read_list(root, read_header(root))
+    problems += differ
     for done, clip in enumerate(clips.values(), 1):
         path = clip_path(root, clip.name)
         wrong = _wrong(path, clip.sha256)

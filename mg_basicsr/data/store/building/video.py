@@ -25,6 +25,8 @@ LEAST_CHANGE = 8.0  # mean difference of pixels, 0..255
 LEAST_RATIO = 4.0  # to the median of the neighbours
 LEAST_COLOURS = 0.15  # share of pixels that change their bin of the histogram
 
+FEWEST_LOST, SHARE_LOST = 2, 0.01  # frames in the header that cannot be decoded, up to which a video counts as whole
+
 
 class Video(NamedTuple):
     """Size and shots of a video.
@@ -34,12 +36,14 @@ class Video(NamedTuple):
         height: In pixels.
         width: In pixels.
         shots: First frame of each shot, from 0, ascending.
+        told: Number of frames in the header of its container, which may be an estimate; 0 if there is none.
     """
 
     frames: int
     height: int
     width: int
     shots: tuple[int, ...]
+    told: int = 0
 
 
 class Thumbnail(NamedTuple):
@@ -107,7 +111,20 @@ def inspect(path: str, progress: Callable[[int], None] | None = None) -> Video:
         before = now
         if progress:
             progress(number)
-    return Video(len(changes) + 1, height, width, (0, *cuts(changes)))
+    return Video(len(changes) + 1, height, width, (0, *cuts(changes)), _told(path))
+
+
+def broken_off(video: Video) -> bool:
+    """Return whether far fewer frames were decoded than the header says, which is an estimate in some containers."""
+    return video.told - video.frames > max(FEWEST_LOST, video.told * SHARE_LOST)
+
+
+def _told(path: str) -> int:
+    capture = cv2.VideoCapture(path)
+    try:
+        return max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+    finally:
+        capture.release()
 
 
 def thumbnail(frame: Pixels) -> Thumbnail:

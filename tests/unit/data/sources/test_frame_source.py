@@ -90,7 +90,7 @@ def test_an_lmdb_that_is_open_can_be_read_after_a_fork(databases: EncodedFrames)
         same = False
         try:
             same = np.array_equal(read(databases, 'gt', CLIP, [5], WINDOW), crops)
-            same = same and os.getpid() in {owner for owner, _ in files._environments.values()}  # opened anew
+            same = same and os.getpid() in {opened.owner for opened in files._environments.values()}  # opened anew
         finally:
             os._exit(0 if same else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

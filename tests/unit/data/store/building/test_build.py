@@ -24,6 +24,7 @@ from mg_basicsr.data.store.building.inputs import Making, from_options, from_roo
 from mg_basicsr.data.store.building.material import Material
 from mg_basicsr.data.store.building.verify import verify
 from mg_basicsr.data.store.format import HEADER, LIST, META, Header, clip_path, read_list
+from mg_basicsr.data.store.origins import ORIGINS
 from mg_basicsr.data.store.reader import StoreFrames
 from mg_basicsr.errors import ConfigError, DataError
 from mg_basicsr.train_set import TrainSetOptions
@@ -44,7 +45,9 @@ def material(root: Path) -> list[Material]:
 
 
 def contents(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob('*')) if path.is_file()}
+    """The files; without the record of origins, which holds times."""
+    files = sorted(path for path in root.rglob('*') if path.is_file() and path.name != ORIGINS)
+    return {str(path.relative_to(root)): path.read_bytes() for path in files}
 
 
 def test_progress_and_lists(own_set: Path, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def film(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize('parts', [1, 2, 3])
 def test_a_video_becomes_clips(film: Path, tmp_path: Path, parts: int) -> None:
-    assert inspect(str(film)) == Video(25, *SIZE, (0, 14))
+    assert inspect(str(film)) == Video(25, *SIZE, (0, 14), told=25)
     root = tmp_path / 'store'
     build(root, Header(4, degradation='bd'), from_videos([str(film)], Making(4, bd), 5, parts))
     store = StoreFrames(root)
