@@ -152,7 +152,7 @@ def test_what_cannot_be_placed_in_time_is_refused_by_key_and_shape(frames: int, 
     'value', [torch.zeros(16, 16, 3), torch.zeros(3, 8, 8), torch.zeros(3, 64, 64), np.zeros((32, 32, 1))], ids=np.shape
 )
 def test_what_cannot_be_placed_in_space_is_refused_by_key_and_shape(value: Any) -> None:
-    with pytest.raises(DataError, match=r'^Theirs: odd: .*\(\d+, \d+, \d\)|.*(?s:.)*multigrid\.adapter\.space'):
+    with pytest.raises(DataError, match=r'^Theirs: odd: .*\(\d+, \d+, \d+\) (?s:.)*multigrid\.adapter\.space'):
         fitted({**images(5), 'odd': value}, 5, 8)
     assert fitted({**images(5), 'odd': value}, 5, 8, space=())['odd'].shape == value.shape
 
