@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from mg_basicsr.config.keys import CLIPS, COUNT, key
+from mg_basicsr.config.adapter_rules import AdapterRules, read_adapter
+from mg_basicsr.config.keys import CLIPS, COUNT, key, section_key
 from mg_basicsr.dataset_types import DEGRADATIONS
 from mg_basicsr.parsing.values import boolean, choice, integer, text
 
@@ -46,6 +47,7 @@ class Block:
         temporal_stride: Whether short clips take every k-th frame.
         spatial_stride: Whether small crops show a larger part of the frame, resampled.
         degradation: How LQ was made from GT.
+        adapter: How samples of a dataset of another package are cut.
         on_bad_frame: Reaction to a frame that cannot be read: error or skip_clip.
         keep_last: Number of checkpoints that are kept.
     """
@@ -67,5 +69,6 @@ class Block:
     temporal_stride: bool | None = key(boolean, None)
     spatial_stride: bool | None = key(boolean, None)
     degradation: str | None = key(choice(*DEGRADATIONS), None)
+    adapter: AdapterRules | None = section_key(read_adapter, None)  # noqa: RUF009
     on_bad_frame: str = key(choice('error', 'skip_clip'), 'error')
     keep_last: int | None = key(COUNT, None)

@@ -178,12 +178,10 @@ def _host_options(run: Run) -> dict[str, Any]:
 
 
 def _host_dataset(options: dict[str, Any], run: Run) -> Dataset:
-    scale = run.settings.baseline.scale
-    if run.specification.dataset is not None:
-        return planned_dataset(None, run.specification.dataset, scale)
     from basicsr.data import build_dataset
 
-    return planned_dataset(_built('datasets.train', build_dataset, options['datasets']['train']), None, scale)
+    built = _built('datasets.train', build_dataset, options['datasets']['train'])
+    return planned_dataset(built, run.specification.dataset, run.settings)
 
 
 def _build_model(options: dict[str, Any]) -> None:

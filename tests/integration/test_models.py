@@ -298,3 +298,28 @@ def test_a_name_that_is_not_registered(trainer: Trainer, make: Make, changes: di
 def test_sampler_registry() -> None:
     sampler = mg_basicsr.SAMPLER_REGISTRY.get('MultigridSampler')
     assert sampler is mg_basicsr.MultigridSampler
+
+
+# a repository's own class under a name of BasicSR's: its samples have one more key
+SAME_NAME = """
+from basicsr.data import reds_dataset
+from basicsr.utils.registry import DATASET_REGISTRY
+
+class REDSRecurrentDataset(reds_dataset.REDSRecurrentDataset):
+    def __getitem__(self, index):
+        return {**super().__getitem__(0), 'names': [str(n) for n in range(self.num_frame)]}
+
+DATASET_REGISTRY._obj_map['REDSRecurrentDataset'] = REDSRecurrentDataset
+"""
+
+
+def test_a_class_is_not_taken_for_what_its_name_says(trainer: Trainer, make: Make) -> None:
+    project = make(6)
+    project.write(UNCHECKED)
+    trainer(project, before=SPY + SAME_NAME)
+    assert shapes(project) == STAGES
+    assert [lq for lq, *_ in fed(project)] == [[2, frames, 3, size // 4, size // 4] for frames, size in STAGES]
+    assert "is not BasicSR's, and goes through the adapter" in project.log()
+    project.write({**UNCHECKED, 'temporal_stride': True})
+    output = trainer(project, before=SPY + SAME_NAME, code=2)
+    assert 'multigrid.temporal_stride: true, but REDSRecurrentDataset is another class here' in output

@@ -6,13 +6,16 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from mg_basicsr.config.resolve import Settings
 from mg_basicsr.data.datasets.clip_dataset import ClipDataset
 from mg_basicsr.data.store.opening import differences, open_store
 from mg_basicsr.dataset_types import DatasetType
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.host.data.adapter import AdaptedDataset
 from mg_basicsr.host.data.grids import known_degradation
+from mg_basicsr.host.data.proof import difference
 from mg_basicsr.host.log import logger
+from mg_basicsr.parsing.problems import shown
 from mg_basicsr.train_set import TrainSet, train_set_of
 
 
@@ -49,19 +52,70 @@ def _class_of(kind: DatasetType) -> Callable[..., ClipDataset]:
     return found
 
 
-def planned_dataset(host_dataset: Any, prepared: ClipDataset | None, scale: int) -> ClipDataset | AdaptedDataset:
-    """Return the dataset of a run.
+def planned_dataset(
+    host_dataset: Any, prepared: ClipDataset | None, settings: Settings
+) -> ClipDataset | AdaptedDataset:
+    """Return the dataset of a run: ours where it is the host's equal, else the host's own, adapted.
 
     Args:
-        host_dataset: Dataset of the host.
-        prepared: This package's dataset, made at the start of the run; None if the host's own is adapted.
-        scale: GT pixels per LQ pixel and axis.
+        host_dataset: The host's.
+        prepared: Ours for its type, made at the run's start; None for a type of which we have none.
+        settings: The run's.
+
+    Raises:
+        ConfigError: The block asks for what the dataset cannot follow.
     """
-    if prepared is not None:
+    name, rules = settings.train_set.name, settings.block.adapter
+    # of our own registered types; the one that was prepared has the block's store as well
+    reason = None
+    if prepared is not None and not isinstance(host_dataset, ClipDataset):
+        reason = difference(host_dataset, prepared)
+    if prepared is not None and reason is None:
+        if rules is not None:
+            raise ConfigError(_unused_rules(name))
         return prepared
-    if isinstance(host_dataset, (ClipDataset, AdaptedDataset)):
+    if isinstance(host_dataset, ClipDataset):
         return host_dataset
-    return AdaptedDataset(host_dataset, scale)
+    if reason is not None:
+        _refuse_what_only_ours_can(settings, name, reason)
+        module = type(host_dataset).__module__
+        logger().warning(f"multigrid: {name} of {module} is not BasicSR's, and goes through the adapter: {reason}")
+    base = host_dataset.base if isinstance(host_dataset, AdaptedDataset) else host_dataset
+    return AdaptedDataset(base, settings.baseline.scale, rules, settings.baseline.mirrored)
+
+
+def _refuse_what_only_ours_can(settings: Settings, name: str, reason: str) -> None:
+    """Raise ConfigError for keys that only our datasets can follow, where a class is not their equal."""
+    block, options = settings.block, settings.train_set.options
+    asked = {
+        'multigrid.store': block.store,
+        'multigrid.temporal_stride': block.temporal_stride,
+        'multigrid.spatial_stride': block.spatial_stride,
+        'datasets.train.io_backend.type': 'store' if options and options.store else None,
+    }
+    ours = 'MultigridVimeo90KDataset' if 'Vimeo' in name else 'MultigridREDSDataset'
+    instead = 'remove it' if 'Image' in name else f'remove it, or set datasets.train.type: {ours} for our class'
+    problems = [
+        Problem(
+            key,
+            f'{shown(value)}, but {name} is another class here than that of BasicSR: {reason}',
+            "allowed: with BasicSR's own classes and exact copies of them, and with ours",
+            instead,
+        )
+        for key, value in asked.items()
+        if value
+    ]
+    if problems:
+        raise ConfigError(*problems)
+
+
+def _unused_rules(name: str) -> Problem:
+    return Problem(
+        'multigrid.adapter',
+        f'given, but {name} is read by our class, which delivers each shape itself',
+        'allowed: with types that the adapter serves',
+        f'remove it, or set datasets.train.type: MultigridDataset and base_type: {name}',
+    )
 
 
 def _registered(opt: dict[str, Any], name: str) -> ClipDataset:

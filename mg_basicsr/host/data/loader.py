@@ -76,7 +76,7 @@ class PlannedLoader:
         self.run = run
         run.deliver_with(self)
         self.delivered: int | None = None
-        self.dataset = planned_dataset(loader.dataset, run.specification.dataset, run.settings.baseline.scale)
+        self.dataset = planned_dataset(loader.dataset, run.specification.dataset, run.settings)
         self.sampler = MultigridSampler(
             run.plan, len(self.dataset), run.settings.seed, run.rank, grid=run.specification.grid
         )

@@ -1,0 +1,42 @@
+"""Rules of the adapter: what of a sample runs along its frames, and what shows its pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mg_basicsr.parsing.problems import Problems, read_section, reads
+from mg_basicsr.parsing.values import choice, list_of, text
+
+KEYS = list_of(text, 'a list of keys of the samples, such as [flow], or []', empty=True)
+
+
+@dataclass(frozen=True)
+class AdapterRules:
+    """How samples of the host's own dataset are cut to a smaller shape.
+
+    Attributes:
+        time: Keys that run along the clip's frames beside `lq` and `gt`, and no others do; None to tell by lengths.
+            A key inside another is written with a point, `meta.flow`.
+        space: Keys that show the pixels of `lq` or `gt`, likewise; None to tell by sizes.
+        start: Which frames a shorter clip has: the first ones, or from a random one on.
+    """
+
+    time: tuple[str, ...] | None = None
+    space: tuple[str, ...] | None = None
+    start: str = 'first'
+
+
+ADAPTER_KEYS = {'time': reads(KEYS), 'space': reads(KEYS), 'start': reads(choice('first', 'random'))}
+
+
+def read_adapter(path: str, value: Any, problems: Problems) -> AdapterRules | None:
+    """Read `{time, space, start}`, each of them optional.
+
+    Args:
+        path: Dotted path of the section.
+        value: What is there.
+        problems: Where problems are added.
+    """
+    values = read_section(path, value, ADAPTER_KEYS, (), problems)
+    return None if values is None else AdapterRules(**values)
