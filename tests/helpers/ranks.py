@@ -1,4 +1,4 @@
-"""Several ranks for the price of one import: a script that forks into them and meets itself again through gloo."""
+"""Several ranks: a script that forks into them and meets itself again through gloo, and torchrun."""
 
 from __future__ import annotations
 
@@ -13,15 +13,28 @@ if TYPE_CHECKING:
     from tests.helpers.trainer import Trainer
 
 
+def reserved_port() -> socket.socket:
+    """A socket with a free port of this machine, which no other process that asks for one gets until it is closed.
+
+    Nothing listens on it. The store of rank 0 can, since both allow the address to be reused.
+    """
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(('127.0.0.1', 0))
+    return reserved
+
+
 def fork_ranks(world_size: int) -> int:
-    """Returns once in each of `world_size` forked processes, with its rank and with the environment that torchrun sets.
+    """Return once in each of `world_size` forked processes, with its rank and with the environment that torchrun sets.
 
     The process that called ends when they have: with 0 if all did, and with 1, the others killed, as soon as one fails
     (they would wait for it).
+
+    Returns:
+        The rank, from 0.
     """
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
+    reserved = reserved_port()
+    port = reserved.getsockname()[1]
     children = set()
     for rank in range(world_size):
         child = os.fork()

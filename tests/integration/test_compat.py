@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import math
 import os
-import socket
 import subprocess
 import sys
 from inspect import unwrap
@@ -25,6 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import mg_basicsr
 from mg_basicsr.host.patches import spynet
+from tests.helpers.ranks import reserved_port
 
 basicsr = pytest.importorskip('basicsr')
 
@@ -287,9 +287,8 @@ def test_auto_resume_finds_the_states_below_the_root(
 
 @without_gpu
 def test_distributed_training_on_the_cpu(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
+    reserved = reserved_port()
+    port = reserved.getsockname()[1]
     for name, value in {'RANK': 0, 'WORLD_SIZE': 1, 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': port}.items():
         monkeypatch.setenv(name, str(value))
     with pytest.raises(ZeroDivisionError):
@@ -304,6 +303,7 @@ def test_distributed_training_on_the_cpu(data: Path, tmp_path: Path, monkeypatch
         assert model.get_current_log()['l_pix'] > 0
     finally:
         torch.distributed.destroy_process_group()
+        reserved.close()
 
 
 @without_gpu
