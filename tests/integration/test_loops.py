@@ -258,7 +258,7 @@ def test_prefetchers_deliver_each_iteration_once(
     owner = type('Prefetcher', (kind,), dict(vars(kind)))
     patch_prefetchers(SimpleNamespace(CUDAPrefetcher=owner))  # type: ignore[arg-type]
     run.clock.iteration = start  # as a resumed model says
-    host_loader = SimpleNamespace(dataset=None, num_workers=0)
+    host_loader = SimpleNamespace(dataset=run.specification.dataset, num_workers=0)
     prefetcher = owner(host_loader, {})
     current, shapes, passes = start, [], 0
     while current <= 12 if endless else passes < 4:

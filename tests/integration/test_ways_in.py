@@ -15,7 +15,7 @@ WITHOUT_HOOKS = """
 import sys, types
 for name in ('hooks', 'planned_options'):
     nothing = types.ModuleType(f'mg_basicsr.host.patches.{name}')
-    for function in ('patch_yaml', 'patch_torch', 'patch_prefetchers', 'patch_models', 'register'):
+    for function in ('patch_yaml', 'patch_torch', 'patch_folders', 'patch_prefetchers', 'patch_models', 'register'):
         setattr(nothing, function, lambda module: None)
     sys.modules[nothing.__name__] = nothing
 import mg_basicsr
