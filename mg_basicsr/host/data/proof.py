@@ -1,6 +1,6 @@
 """Whether a dataset of the host's delivers what ours would: only then does ours take its place.
 
-A repository may register a class of its own under one of BasicSR's names. A class of a released BasicSR is recognised
+A repository may register its own class under one of BasicSR's names. A class of a released BasicSR is recognised
 by its source; any other, copies included, is compared with ours sample by sample under the same seeds.
 """
 
