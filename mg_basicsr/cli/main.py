@@ -38,7 +38,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv: Arguments; by default those of the process.
 
     Raises:
-        SystemExit: always, with code 0, or 2 for a user's error.
+        SystemExit: with code 0, 2 for a user's error, or one of those above.
+        BrokenPipeError: a command that trains writes to a closed pipe.
+        KeyboardInterrupt: a command that trains is interrupted.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
@@ -82,6 +84,10 @@ def _execute(name: str, argv: Sequence[str]) -> int:
 
 
 def _leave_pipe() -> NoReturn:
-    """End quietly where the reader of the output has gone, as `head` does."""
+    """End quietly where the reader of the output has gone, as `head` does.
+
+    Raises:
+        SystemExit: always, with code 141.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still in the buffer
     raise SystemExit(BROKEN_PIPE)

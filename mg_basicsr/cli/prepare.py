@@ -64,7 +64,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Build the store, verify it if requested, and return the exit code."""
+    """Build the store, verify it if requested, and return the exit code.
+
+    Raises:
+        DataError: Clips were left out and `--allow-missing` was not given; the others are in the store.
+    """
     from rich.console import Console
 
     from mg_basicsr.data.store.building.build import begin, build
@@ -141,7 +145,13 @@ def is_video(path: str) -> bool:
 
 
 def report(findings: Findings, allow_missing: bool, console: Console) -> None:
-    """Print what the listing has skipped, and with `allow_missing` the clips that are left out."""
+    """Print what the listing has skipped, and with `allow_missing` the clips that are left out.
+
+    Args:
+        findings: What the listing has left out.
+        allow_missing: Whether clips may be missing; if not, they are an error later on.
+        console: Console to print to.
+    """
     skipped = findings.skipped + ([str(problem) for problem in findings.problems] if allow_missing else [])
     for line in skipped[:MOST_SKIPPED]:
         console.print(f'Skipped {line}')

@@ -13,12 +13,12 @@ KEYS = list_of(text, 'a list of keys of the samples, such as [flow], or []', emp
 
 @dataclass(frozen=True)
 class AdapterRules:
-    """How samples of the host's own dataset are cut to a smaller shape.
+    """Rules by which samples of the host's own dataset are cut to a smaller shape.
 
     Attributes:
-        time: Keys that run along the clip's frames beside `lq` and `gt`, and no others do; None to tell by lengths.
+        time: Keys that run along the clip's frames beside `lq` and `gt`, and no others do; None to decide by lengths.
             A key inside another is written with a point, `meta.flow`.
-        space: Keys that show the pixels of `lq` or `gt`, likewise; None to tell by sizes.
+        space: Keys that show the pixels of `lq` or `gt`, likewise; None to decide by sizes.
         start: Which frames a shorter clip has: the first ones, or from a random one on.
     """
 

@@ -1,4 +1,4 @@
-"""Options that change training and not the plan, as they are recorded in checkpoints and compared on a resume."""
+"""Options that change training and not the plan: their record in checkpoints, compared on a resume."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mg_basicsr.schedule.record import shown_change
 
 SECTIONS = ('datasets.train', 'train')  # and each network
 NETWORK = 'network_'
-# options of these sections that change where clips lie and how fast they are read, or that the plan's record has
+# options of these sections that change where clips are stored and how fast they are read, or that the plan's record has
 PASSED_OVER = frozenset(
     {
         *('datasets.train.name', 'datasets.train.num_worker_per_gpu', 'datasets.train.prefetch_mode'),

@@ -13,10 +13,11 @@ def read_plain_file(path: Path) -> bytes:
     """Return the bytes of a regular file.
 
     Raises:
-        OSError: It cannot be read, is not a regular file (a folder, pipe, socket or device), or is too large; its
-            `strerror` says which.
+        IsADirectoryError: It is a folder.
+        OSError: It cannot be read, is another kind of file (pipe, socket, device), or is too large; `strerror` says
+            which.
     """
-    # without O_NONBLOCK, opening a pipe waits until somebody writes to it
+    # without O_NONBLOCK, opening a pipe waits until another process writes to it
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, 'rb') as file:
         status = os.fstat(descriptor)

@@ -45,7 +45,7 @@ def convert_numbers(options: Mapping[Any, Any]) -> None:
     {'name': '1e3', 'train': {'optim_g': {'type': 'Adam', 'weight_decay': 0.0001}}}
 
     Args:
-        options: The whole file. Names and paths stay as they are.
+        options: The whole file. Names and paths stay unchanged.
     """
     for name, section in options.items():
         if isinstance(name, str) and (name in SECTIONS or name.startswith(NETWORK)):

@@ -1,8 +1,8 @@
-"""YAML of strangers: read in bounded time and memory, with keys that stand twice in a section."""
+"""Untrusted YAML: read in bounded time and memory, with a list of the keys that a section repeats."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import yaml
 
@@ -14,7 +14,13 @@ MERGE = 'tag:yaml.org,2002:merge'
 
 
 class RepeatedKey(NamedTuple):
-    """A key that stands twice in one section: its dotted path, and the 1-based lines of the first and the second."""
+    """Key that occurs twice in one section.
+
+    Attributes:
+        path: Its dotted path.
+        first: Line of the first occurrence, from 1.
+        second: Line of the second.
+    """
 
     path: str
     first: int
@@ -22,7 +28,13 @@ class RepeatedKey(NamedTuple):
 
 
 class Document(NamedTuple):
-    """A YAML document: its value, keys that stand twice (of which the last counts), and whether it has merge keys."""
+    """YAML document.
+
+    Attributes:
+        value: Its value.
+        repeated: Keys that occur twice in a section; the last occurrence counts.
+        merges: Whether it has merge keys (`<<`).
+    """
 
     value: Any
     repeated: tuple[RepeatedKey, ...]
@@ -61,7 +73,7 @@ def parse_document(text: str) -> Document:
 
 
 class _Walk:
-    """What is found in the nodes of a document. Each is visited once, however many aliases it has."""
+    """Walk over the nodes of a document. Each is visited once, however many aliases it has."""
 
     def __init__(self) -> None:
         self.repeated: list[RepeatedKey] = []
@@ -80,22 +92,27 @@ class _Walk:
         if known is not None:
             return known
         if id(node) in self._open:
-            raise _error('an alias of a value within this value', node)
+            _refuse('an alias of a value within this value', node)
         if isinstance(node, yaml.ScalarNode):
             if '\0' in node.value:
-                raise _error('a NUL character in a text', node)
+                _refuse('a NUL character in a text', node)
             total = 1
         else:
             self._open.add(id(node))
             total = 1 + sum(self.size(child) for child in _children(node))
             self._open.remove(id(node))
         if total > MOST_VALUES:
-            raise _error(f'more than {MOST_VALUES:,} values, with every alias written out', node)
+            _refuse(f'more than {MOST_VALUES:,} values, with every alias written out', node)
         self._sizes[id(node)] = total
         return total
 
     def keys(self, node: Any, path: str) -> None:
-        """Note the keys that stand twice below a node, and merge keys."""
+        """Note repeated keys and merge keys below a node.
+
+        Args:
+            node: A node of the document.
+            path: Its dotted path; empty for the root.
+        """
         if id(node) in self._seen or isinstance(node, yaml.ScalarNode):
             return
         self._seen.add(id(node))
@@ -119,5 +136,5 @@ def _children(node: Any) -> list[Any]:
     return node.value if isinstance(node, yaml.SequenceNode) else [part for pair in node.value for part in pair]
 
 
-def _error(problem: str, node: Any) -> yaml.YAMLError:
-    return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+def _refuse(problem: str, node: Any) -> NoReturn:
+    raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)

@@ -1,4 +1,4 @@
-"""A collated mini-batch cut into equal parts, for a step that is taken in several passes.
+"""Cutting of a collated mini-batch into equal parts, for a step of several passes.
 
 `default_collate` keeps the structure of a sample and puts the clips of the batch at its leaves: tensors get a first
 axis, texts become lists of texts, and a list of k entries per clip becomes a list of k batches. So containers are
@@ -35,12 +35,13 @@ def split_batch(batch: Mapping[str, Any], parts: int) -> list[dict[str, Any]]:
         The parts, in the order of the clips; tensors are views.
 
     Raises:
-        TrainingError: an entry has neither one value per clip nor a single one; its key and shape are named.
+        TrainingError: The number of clips is not a multiple of `parts`, or an entry has neither one value per clip nor
+            a single one; its key and shape are named.
     """
     clips = _clips(batch)
     if clips is None or clips % parts:
-        told = 'no tensor' if clips is None else f'{clips} clips'
-        raise _refused('mini-batch', told, f'a number of clips that {parts} passes divide')
+        found = 'no tensor' if clips is None else f'{clips} clips'
+        raise TrainingError(_problem('mini-batch', found, f'a number of clips that {parts} passes divide'))
     size = clips // parts
     return [
         {key: _cut(value, clips, slice(n * size, (n + 1) * size), (str(key),)) for key, value in batch.items()}
@@ -49,7 +50,7 @@ def split_batch(batch: Mapping[str, Any], parts: int) -> list[dict[str, Any]]:
 
 
 def _clips(batch: Mapping[str, Any]) -> int | None:
-    """Number of clips: the first axis of `lq`, else of `gt`, else of the first tensor."""
+    """Return the number of clips: the first axis of `lq`, else of `gt`, else of the first tensor."""
     for value in (batch.get('lq'), batch.get('gt'), *batch.values()):
         if isinstance(value, (torch.Tensor, np.ndarray)) and value.ndim:
             return len(value)
@@ -61,20 +62,22 @@ def _cut(value: Any, clips: int, share: slice, key: Key) -> Any:
         return value
     if isinstance(value, (torch.Tensor, np.ndarray)):
         if value.ndim and len(value) != clips:
-            raise _refused('.'.join(key), f'shape {tuple(value.shape)} in a mini-batch of {clips} clips')
+            raise TrainingError(_problem('.'.join(key), f'shape {tuple(value.shape)} in a mini-batch of {clips} clips'))
         return value[share] if value.ndim else value
     if isinstance(value, Mapping):
         return _as(value, {name: _cut(item, clips, share, (*key, str(name))) for name, item in value.items()})
     if isinstance(value, (list, tuple)):
         return _as(value, _cut_sequence(value, clips, share, key))
-    raise _refused('.'.join(key), f'an object of type {type(value).__name__} in a mini-batch of {clips} clips')
+    raise TrainingError(
+        _problem('.'.join(key), f'an object of type {type(value).__name__} in a mini-batch of {clips} clips')
+    )
 
 
 def _cut_sequence(value: list[Any] | tuple[Any, ...], clips: int, share: slice, key: Key) -> list[Any]:
     named = hasattr(value, '_fields')  # a named tuple has fields of a clip, not clips
     if not named and value and all(isinstance(item, _SINGLE) for item in value):
         if len(value) != clips:
-            raise _refused('.'.join(key), f'{len(value)} entries in a mini-batch of {clips} clips')
+            raise TrainingError(_problem('.'.join(key), f'{len(value)} entries in a mini-batch of {clips} clips'))
         return list(value[share])
     try:
         return [_cut(item, clips, share, (*key, str(n))) for n, item in enumerate(value)]
@@ -85,7 +88,7 @@ def _cut_sequence(value: list[Any] | tuple[Any, ...], clips: int, share: slice, 
 
 
 def _as(original: Any, cut: Any) -> Any:
-    """Return what was cut in a container of the original's type; a plain one where that type cannot be made so."""
+    """Return the entries `cut` in a container of the original's type; in a plain one where that type takes none."""
     if type(original) in (dict, list):
         return cut
     if hasattr(original, '_fields'):
@@ -100,12 +103,10 @@ def _as(original: Any, cut: Any) -> Any:
         return dict(cut) if isinstance(original, Mapping) else list(cut)
 
 
-def _refused(key: str, what: str, allowed: str = '') -> TrainingError:
-    return TrainingError(
-        Problem(
-            f'datasets.train: {key}',
-            f'{what}: a step of several passes cannot cut it',
-            f'allowed: {allowed or "one entry per clip along the first axis, or one number or text for all"}',
-            'let the dataset deliver it per clip or leave it out, or raise multigrid.max_clips: steps of one pass',
-        )
+def _problem(key: str, what: str, allowed: str = '') -> Problem:
+    return Problem(
+        f'datasets.train: {key}',
+        f'{what}: a step of several passes cannot cut it',
+        f'allowed: {allowed or "one entry per clip along the first axis, or one number or text for all"}',
+        'let the dataset deliver it per clip or leave it out, or raise multigrid.max_clips: steps of one pass',
     )

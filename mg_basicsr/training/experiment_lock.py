@@ -1,7 +1,7 @@
-"""The lock of an experiment: one run at a time trains in a folder, and a new one archives only what nobody uses.
+"""Lock of an experiment: one run at a time trains in a folder, and a new run archives only folders not in use.
 
-It is a record lock on a file beside the folder, which BasicSR renames. The system drops such a lock with the process
-that has it, however that ends, and children do not inherit it: none is ever left over.
+It is a record lock on a file beside the folder, which BasicSR renames. The system drops such a lock when the
+process that has it ends, however it ends, and children do not inherit it: none is ever left over.
 """
 
 from __future__ import annotations

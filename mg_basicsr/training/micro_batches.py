@@ -90,7 +90,7 @@ class MicroBatches(Extension):
 
     @contextmanager
     def _pass(self, first: bool, last: bool) -> Iterator[None]:
-        """The model's state for one pass: what it may do to gradients, weights and moving average."""
+        """Limit what one pass does to gradients, weights and the moving average to its share of the step."""
         share = 1 / len(self._parts) if self.mean else 1.0
         with ExitStack() as stack:
             for optimizer in self.model.optimizers:
@@ -105,7 +105,7 @@ class MicroBatches(Extension):
             yield
 
     def _joined(self, logs: list[dict[str, Any]]) -> dict[str, Any]:
-        """The large batch's log: the mean over the passes, and the sum for losses that sum over the batch."""
+        """Return the log of the large batch: means over the passes, and sums of losses that sum over the batch."""
         divisor = {key: 1 if not self.mean and key.startswith('l_') else len(logs) for key in logs[0]}
         return {key: sum(log[key] for log in logs) / divisor[key] for key in logs[0]}
 
@@ -114,7 +114,7 @@ def refuse_indivisible(model: HostModel) -> None:
     """Check that a model's training step can be divided into passes with the same gradient.
 
     Raises:
-        TrainingError: it cannot, or that cannot be told.
+        TrainingError: It cannot, or that is unknown.
     """
     name = type(model).__name__
     reason = next((why for base in type(model).__mro__ if (why := NOT_DECOMPOSABLE.get(base.__name__))), None)
@@ -141,7 +141,7 @@ def known_reduction(model: HostModel) -> str:
 
 
 def _averaged_step(optimizer: torch.optim.Optimizer, share: float) -> Callable[..., Any]:
-    """`optimizer.step` on the mean of the passes' gradients instead of their sum."""
+    """Return a function that calls `optimizer.step` on the mean of the passes' gradients instead of their sum."""
     step = optimizer.step
 
     def averaged(*args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What is stateful in objects of training code: the one list that trials, skipped steps and seeding ask.
+"""State in objects of training code: the one list that trials, skipped steps and seeding use.
 
 `reachable` finds the objects, `held_by` says what each holds. `Statistics` are the part that a forward pass changes in
 networks and losses, `generators_in` the part that draws random numbers.
@@ -125,7 +125,7 @@ def twin(iterator: Any) -> Any:
 
 
 def position(generator: GeneratorType[Any, Any, Any]) -> Any:
-    """Return what tells whether a generator has been advanced."""
+    """Return a value that changes when a generator is advanced."""
     frame = generator.gi_frame
     return None if frame is None else (frame.f_lasti, [(name, id(item)) for name, item in frame.f_locals.items()])
 
@@ -145,9 +145,9 @@ def generator_state(value: Any) -> Callable[[], Any] | None:
 
 
 class Statistics:
-    """What networks and losses keep of passes beside their parameters: buffers, tensors and numbers as attributes.
+    """State that passes leave in networks and losses beside their parameters: buffers, tensors, numbers as attributes.
 
-    Those of the modules themselves, and of objects that stand in for their methods (sub-batch norm's forward). Large
+    Those of the modules themselves, and of objects that replace their methods (sub-batch norm's forward). Large
     buffers of integers are tables that no pass changes.
 
     Args:

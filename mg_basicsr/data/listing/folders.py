@@ -39,7 +39,7 @@ def list_images_below(root: str, option: str) -> Listing:
 
     Args:
         root: The folder.
-        option: What names it, for messages.
+        option: Option that names it, for messages.
     """
     listing = Listing()
     for name in _walk(root, '', option, listing, ()):
@@ -77,7 +77,7 @@ def _walk(root: str, below: str, option: str, listing: Listing, parents: tuple[s
 
 
 def is_system_file(name: str) -> bool:
-    """Return whether a file or folder of this name is hidden, or put beside data by a system: no part of a data set."""
+    """Return whether a name is that of a hidden file or folder, or of one that a system puts beside data."""
     return name.startswith('.') or name.lower() in SYSTEM_NAMES
 
 
@@ -88,7 +88,7 @@ def in_order(name: str) -> list[tuple[int, str]]:
 
 
 def gap(frames: Sequence[str]) -> str:
-    """Return what is wrong with the numbers of a clip's frames, in order; empty if they have one distance.
+    """Describe the first gap or repetition in the numbers of a clip's frames; empty if they have one distance.
 
     The number is the part of the name that varies. Where several parts vary, or none, nothing is said.
 

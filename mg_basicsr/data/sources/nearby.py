@@ -1,4 +1,4 @@
-"""Description of what is there in place of a frame that does not exist, and of what helps: for messages."""
+"""Description, for messages, of the files found in place of a missing frame, with the remedy."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ PREPARE = '`mg-basicsr prepare --gt GT --lq LQ -o STORE` takes frames of any nam
 
 
 class Nearby(NamedTuple):
-    """Description for a message, empty where a file has simply been lost.
+    """Description for a message; empty where only this file is missing.
 
     Attributes:
-        there: What is there.
-        remedy: What to do.
+        there: Files that were found.
+        remedy: What the user can do.
     """
 
     there: str = ''
@@ -29,7 +29,7 @@ def nearby(root: str, path: str, option: str, frames: int) -> Nearby:
     Args:
         root: Root of the side.
         path: The file that was looked for.
-        option: What names the root.
+        option: Option that names the root.
         frames: Frames that the clip is to have.
     """
     folder, name = os.path.split(path)

@@ -1,6 +1,6 @@
 """Record of what the clips of a store were made from, and its comparison with the frames that are there now.
 
-`origins.jsonl` lies beside the list of clips, which it does not change: stores without it can be read as before.
+`origins.jsonl` is stored beside the list of clips, which it does not change: stores without it can be read as before.
 """
 
 from __future__ import annotations

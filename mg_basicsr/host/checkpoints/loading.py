@@ -57,7 +57,12 @@ def load(run: Run, read: Callable[..., Any], file: Any, map_location: Any) -> An
 
 
 def option_of(run: Run, file: Any) -> str:
-    """Return the dotted path of the option that names a file; empty if none does, or several."""
+    """Return the dotted path of the option that names a file; empty if none does, or several.
+
+    Args:
+        run: The run, whose options are searched.
+        file: A path; the result is empty for a file object.
+    """
     if not isinstance(file, (str, os.PathLike)):
         return ''
     wanted = os.path.realpath(file)

@@ -36,8 +36,10 @@ def load_network(
 
     Raises:
         TrainingError: the file has no such weights, or they are those of another network.
+        AttributeError: the method fails for another reason.
         LookupError: not raised; it becomes a TrainingError.
-        RuntimeError: the method fails for another reason.
+        RuntimeError: as AttributeError.
+        TypeError: as AttributeError.
     """
     path = network_path(run, model, path)
     try:

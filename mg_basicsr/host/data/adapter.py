@@ -1,7 +1,7 @@
 """Adapter that makes any registered BasicSR dataset deliver the shape of a SampleRequest.
 
-A class that is not ours reads as it likes: it is given the crop's size where nearly all read it, and what it delivers
-is cut by the rules of `fit`.
+A class that is not ours gets the crop's size in `opt["gt_size"]`, which nearly all read, and its samples are cut by the
+rules of `fit`.
 """
 
 from __future__ import annotations

@@ -85,7 +85,11 @@ def planned_dataset(
 
 
 def _refuse_what_only_ours_can(settings: Settings, name: str, reason: str) -> None:
-    """Raise ConfigError for keys that only our datasets can follow, where a class is not their equal."""
+    """Check that no key is set that only our datasets can follow, where a class is not their equal.
+
+    Raises:
+        ConfigError: Some are; all are in one error.
+    """
     block, options = settings.block, settings.train_set.options
     asked = {
         'multigrid.store': block.store,

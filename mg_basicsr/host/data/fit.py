@@ -34,7 +34,7 @@ Edges = tuple[int, int]
 
 @dataclass(frozen=True)
 class Cut:
-    """Where samples of one shape are cut.
+    """Place at which samples of one shape are cut.
 
     Attributes:
         name: Name of the dataset, for messages.
@@ -64,7 +64,14 @@ class Cut:
         return any(window is not None for window in self.edges.values())
 
     def refused(self, kind: str, path: str, value: Any, why: str) -> DataError:
-        """Return the error of a value that cannot be placed; `kind` is the rule to set, time or space."""
+        """Return the error for a value that no rule covers.
+
+        Args:
+            kind: Rule to set, `time` or `space`.
+            path: Key of the value, after those around it.
+            value: The value, whose type and shape are named.
+            why: Reason, to follow the shape in the message.
+        """
         shape = f'{type(value).__name__} {tuple(value.shape)}' if _is_array(value) else _counted(value)
         cut = f'{self.frames} frames to {self.wanted}' if kind == 'time' else f'images of {[*self.edges]} to crops'
         return DataError(
@@ -108,7 +115,11 @@ def fit(
 def _cut_of(
     sample: Mapping[str, Any], request: SampleRequest, rules: AdapterRules, scale: int, name: str, mirrored: bool
 ) -> Cut:
-    """Return where a sample is cut, after checking its `lq` and `gt`."""
+    """Return the place where a sample is cut, after checks of its `lq` and `gt`; see `fit`.
+
+    Raises:
+        DataError: The sample is smaller than requested, or `lq` and `gt` do not fit each other.
+    """
     lq, gt = (_pixels(sample, key, name) for key in ('lq', 'gt'))
     lq_size, clip = request.gt_size // scale, lq.ndim == 4
     _check_large_enough(lq, request.frames, lq_size, f'{name}: lq', request)
@@ -149,11 +160,14 @@ def _fitted(cut: Cut, path: str, value: Any, is_pixels: bool, timed: bool) -> An
     """Return a value cut along time and space.
 
     Args:
-        cut: Where.
-        path: Its key, those around it before it.
+        cut: Place of the cut.
+        path: Key of the value, after those around it.
         value: Anything that a sample may hold.
         is_pixels: Whether it is `lq` or `gt`, which every rule holds for.
-        timed: Whether what it is in has been cut along time.
+        timed: Whether the container has been cut along time.
+
+    Raises:
+        DataError: It may run along time or space, and no rule says so.
     """
     if isinstance(value, Mapping):
         numbered = bool(value) and all(type(key) is int for key in value)
@@ -171,7 +185,7 @@ def _fitted(cut: Cut, path: str, value: Any, is_pixels: bool, timed: bool) -> An
     if not _is_array(value) or not value.ndim:
         return value
     part = None if timed or not cut.along_time else _entries(cut, path, value, is_pixels)
-    window = _window(cut, path, value, is_pixels)  # of the whole value, whose shape a message tells
+    window = _window(cut, path, value, is_pixels)  # of the whole value, whose shape messages name
     value = value[part] if part else value
     if window:
         top, left, height, width = window
@@ -183,7 +197,7 @@ def _entries(cut: Cut, path: str, value: Any, is_pixels: bool) -> slice | None:
     """Return the entries that are kept along time; None for all.
 
     Raises:
-        DataError: Whether it runs along time cannot be told.
+        DataError: It is unclear whether it runs along time.
     """
     if is_pixels:
         return _kept(cut, 1, 0) if _is_array(value) and value.ndim == 4 else None
@@ -249,12 +263,12 @@ def _window(cut: Cut, path: str, value: Any, is_pixels: bool) -> tuple[int, int,
     """
     if not cut.along_space or value.ndim < 2:
         return None
-    told = None if is_pixels else cut.rules.space
-    if told is not None and not _listed(path, told):
+    keys = None if is_pixels else cut.rules.space
+    if keys is not None and not _listed(path, keys):
         return None
     if _edges(value) in cut.edges:
         return cut.edges[_edges(value)]
-    if told is not None:
+    if keys is not None:
         raise cut.refused('space', path, value, 'has neither the edges of lq nor those of gt')
     if any(tuple(value.shape[n : n + 2]) in cut.edges for n in range(value.ndim - 2)):
         raise cut.refused('space', path, value, 'has the edges of lq or gt, but not as its last two')

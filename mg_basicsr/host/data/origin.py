@@ -50,7 +50,7 @@ def fingerprint(cls: type) -> str | None:
     """Return a hash of what a class does: its methods, and the functions of its package that they call.
 
     Formatting, comments and docstrings make no difference, nor does the version of Python. Methods that have been
-    replaced at run time are read as they are now.
+    replaced at run time are read in their present form.
 
     Args:
         cls: A class.
@@ -103,7 +103,7 @@ def _attributes(cls: type) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> str:
-    """Return what stands for a value that is no function of the package."""
+    """Return a text for a value that is no function of the package."""
     if isinstance(value, ModuleType):
         return value.__name__
     if isinstance(value, (FunctionType, type)) or callable(value):

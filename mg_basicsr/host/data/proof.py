@@ -1,6 +1,6 @@
-"""Whether a dataset of the host's delivers what ours would: only then does ours take its place.
+"""Comparison of the host's datasets with ours, which replace only those that deliver the same samples.
 
-A repository may register a class of its own under one of BasicSR's names. A class of a released BasicSR is recognised
+A repository may register its own class under one of BasicSR's names. A class of a released BasicSR is recognised
 by its source; any other, copies included, is compared with ours sample by sample under the same seeds.
 """
 
@@ -23,7 +23,7 @@ SEEDS = 4  # samples compared: with all augmentations, each of their draws comes
 def difference(host: Any, ours: ClipDataset) -> str | None:
     """Return how a dataset of the host's differs from ours; None where they are equal.
 
-    The host's dataset is not read: a copy of it is, so that it opens no file here that its workers would inherit.
+    A copy of the host's dataset is read, so that the dataset itself opens no file here that its workers would inherit.
 
     Args:
         host: The host's dataset.

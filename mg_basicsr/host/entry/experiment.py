@@ -1,4 +1,4 @@
-"""The folder of the experiment that a run trains in: locked before the host archives it or writes to it."""
+"""Folder of the experiment that a run trains in: locked before the host archives it or writes to it."""
 
 from __future__ import annotations
 
@@ -32,6 +32,11 @@ def make_folder(run: Run, original: Callable[[Any], None], folder: Any) -> None:
     """Lock the folder of an experiment, then make it with BasicSR's function, which renames one that exists.
 
     BasicSR makes the folder of TensorBoard's files in the same way, after the experiment's.
+
+    Args:
+        run: The run.
+        original: BasicSR's function.
+        folder: Path of the folder.
 
     Raises:
         ConfigError: another process trains in it, or it cannot be made.

@@ -1,6 +1,6 @@
-"""The processes that a launcher has started, against what `--launcher` says.
+"""Check of `--launcher` against the launcher that has started the processes.
 
-With a launcher and without the flag, each process would train a run of its own in the same experiment.
+With a launcher and without the flag, each process would train its own run in the same experiment.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 
 from mg_basicsr.errors import ConfigError, Problem
 
-# What launchers tell each process of the number of all: torchrun, srun, mpirun of Open MPI, mpirun of MPICH and Intel.
+# Variables in which launchers give each process the number of all: torchrun, srun, mpirun of Open MPI, mpirun of
+# MPICH and Intel.
 # Slurm's SLURM_NTASKS is that of the job, within which a single process may be started.
 SIZES = {
     'WORLD_SIZE': 'pytorch',
@@ -50,7 +51,7 @@ def check_environment(launcher: str) -> None:
     """Check that the launcher that `--launcher` names has started this process.
 
     Raises:
-        ConfigError: what it tells its processes is missing.
+        ConfigError: Variables that it sets for its processes are missing.
     """
     missing = [variable for variable in NEEDED.get(launcher, ()) if not os.environ.get(variable)]
     if missing:

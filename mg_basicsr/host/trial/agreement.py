@@ -1,4 +1,4 @@
-"""Ranks that end together where one of them cannot go on."""
+"""Agreement of the ranks on an error, so that all end when one fails."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def agree(run: Run, error: MultigridError | None) -> None:
 
     Args:
         run: The run.
-        error: This rank's.
+        error: Error of this rank; None if it has none.
 
     Raises:
         MultigridError: this rank's error, or one that names the rank that has failed.

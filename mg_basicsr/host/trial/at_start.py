@@ -63,8 +63,8 @@ def try_every_shape(run: Run, call: TrainStep, arguments: Arguments, *kept: Any)
     Args:
         run: The run, its model and loader made.
         call: The training step.
-        arguments: Those of the step.
-        kept: What they consist of, to be put back as well.
+        arguments: Arguments of the training step.
+        kept: Objects in these arguments, to be restored as well.
 
     Raises:
         TrainingError: a shape fails, on this rank or on another.

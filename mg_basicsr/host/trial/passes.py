@@ -18,7 +18,7 @@ from mg_basicsr.training.trial.snapshot import on_trial
 
 
 class PassesAtStart(Extension):
-    """Measure before the first step of a process. `check: false` does not leave this out: nothing else would show it.
+    """Measure before the first step of a process, with `check: false` too: nothing else would show the difference.
 
     Args:
         run: The run, which has `MicroBatches`.
@@ -57,9 +57,9 @@ def check_passes(run: Run, dataset: Any, arguments: Arguments, *kept: Any) -> No
 
     Args:
         run: The run, its model built.
-        dataset: Gives the clips.
-        arguments: Those of the training step.
-        kept: What they consist of, to be put back as well.
+        dataset: Dataset of the clips.
+        arguments: Arguments of the training step.
+        kept: Objects in these arguments, to be restored as well.
 
     Raises:
         TrainingError: the gradients differ, or it cannot be known how to put them together.

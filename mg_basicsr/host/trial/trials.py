@@ -46,7 +46,7 @@ def warn_of_traces(trial: Snapshot) -> None:
         kinds = ', '.join(sorted(trial.lost))
         logger().warning(
             f'multigrid: steps on trial have changed what cannot be put back ({kinds} among the objects of the model): '
-            'training begins with it as it is now. multigrid.check: false leaves out the trial of shapes'
+            'training begins with it in its present state. multigrid.check: false leaves out the trial of shapes'
         )
 
 
@@ -108,7 +108,13 @@ class Trials:
         return step
 
     def clips(self, count: int, frames: int, size: int) -> list[dict[str, Any]]:
-        """Return samples of a shape, from different places of the set."""
+        """Return samples of a shape, from different places of the set.
+
+        Args:
+            count: Number of samples, >= 1.
+            frames: Frames of a clip.
+            size: Edge of the GT crop in pixels.
+        """
         return [self._read(frames, size, position) for position in range(count)]
 
     def takes(self, clips: int, frames: int, size: int) -> bool:

@@ -1,4 +1,4 @@
-"""What a file is that torch.load has refused: said by its contents, not by the class of torch's error."""
+"""Kinds of files that torch.load refuses, recognised by contents instead of by the class of torch's error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from typing import BinaryIO, NamedTuple
 
 
 class Kind(NamedTuple):
-    """What a file is in place of a checkpoint, and what to do."""
+    """Kind of a file that is no checkpoint.
+
+    Attributes:
+        name: Description for messages, to follow "it is".
+        remedy: What the user can do.
+    """
 
     name: str
     remedy: str

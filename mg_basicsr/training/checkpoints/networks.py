@@ -92,6 +92,10 @@ def reads_option(model: HostModel, option: str) -> bool:
     """Return whether a model's class, or a base class, names an option of `train` in its source.
 
     Without the source of the class, an option that the file has is taken to be read.
+
+    Args:
+        model: The model.
+        option: Name of an option of the section `train`.
     """
     sources = []
     for base in type(model).__mro__[:-1]:
@@ -104,7 +108,7 @@ def reads_option(model: HostModel, option: str) -> bool:
 
 
 def _phases(network: nn.Module) -> dict[str, list[str]]:
-    """What each of BasicSR's phases freezes in a network that has the parts that it is about, by option."""
+    """Return the parameters that each of BasicSR's phases freezes, by option; phases for other networks left out."""
     found: dict[str, list[str]] = {}
     for option, parts, with_them in PHASES:
         matching = {name: any(part in name for part in parts) for name, _ in network.named_parameters()}
@@ -130,7 +134,12 @@ def load_weights(network: nn.Module, weights: Mapping[str, Any]) -> bool:
 
 
 def fits(network: nn.Module, weights: Mapping[str, Any]) -> bool:
-    """Return whether saved weights have the names and shapes of a network's."""
+    """Return whether saved weights have the names and shapes of a network's.
+
+    Args:
+        network: The network.
+        weights: A state dictionary.
+    """
     own = network.state_dict()
     return own.keys() == weights.keys() and all(own[key].shape == weights[key].shape for key in own)
 

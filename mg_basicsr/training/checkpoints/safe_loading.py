@@ -18,10 +18,11 @@ from mg_basicsr.training.checkpoints.file_kinds import COPY, FOLDER, kind_of, sp
 
 
 class DamagedError(Exception):
-    """A file that cannot be read as a checkpoint. The message is the reason, in a few words.
+    """Error for a file that cannot be read as a checkpoint. Its message is the reason, in a few words.
 
-    Attributes:
-        remedy: What to do.
+    Args:
+        reason: The message.
+        remedy: What the user can do; kept as an attribute.
     """
 
     def __init__(self, reason: str, remedy: str = COPY) -> None:
@@ -66,7 +67,13 @@ def load_safely(file: Any, read: Callable[[], Any]) -> Any:
 
 
 def refuse_special(path: Path) -> None:
-    """Raise DamagedError for a pipe, a socket or a device; OSError for what does not exist or is a folder."""
+    """Check that a path names a regular file.
+
+    Raises:
+        DamagedError: It is a pipe, a socket or a device.
+        IsADirectoryError: It is a folder.
+        OSError: It does not exist.
+    """
     kind = special_kind(path)
     if kind == FOLDER:
         raise IsADirectoryError(21, 'Is a directory', str(path))

@@ -38,7 +38,7 @@ Gradients = list[list[list[torch.Tensor | None]]]
 
 
 class Measured(NamedTuple):
-    """What was measured.
+    """Result of a measurement.
 
     Attributes:
         mean: The passes' gradients are to be averaged; else added up.
@@ -69,7 +69,10 @@ def measure_passes(
         clips: An even number of samples, as different as possible.
         as_fed: From a collated batch and a number of parts to the batch that is fed.
         make: From an iteration (1-based) to its training step, without a mini-batch, through `micro` alone.
-        last: The last iteration; the steps measured are those before it, as many as it takes to see all optimisers.
+        last: The last iteration measured, 1-based; earlier ones follow until every optimiser has stepped.
+
+    Returns:
+        The result; `unknown` where the step cannot be measured.
     """
     found = Measured()
     for dtype in (torch.float64, torch.float32):
@@ -164,7 +167,7 @@ def _noting(optimizer: torch.optim.Optimizer, steps: list[list[torch.Tensor | No
 
 
 def _difference(one: list[list[torch.Tensor | None]], other: list[list[torch.Tensor | None]], share: float) -> float:
-    """Norm of one - share * other, relative to the norm of one; the largest of all steps of an optimiser."""
+    """Return the norm of one - share * other, relative to the norm of one; the largest of all steps of an optimiser."""
     if len(one) != len(other):
         return math.inf
     worst = 0.0
@@ -216,7 +219,7 @@ def _set_aside(model: HostModel, micro: MicroBatches) -> Iterator[None]:
 
 @contextmanager
 def _with_forward(module: nn.Module, forward: Any) -> Iterator[None]:
-    """The module with a forward of its own, or with its class's for None."""
+    """Give a module another `forward`, or its class's for None, and restore it at the end."""
     now = vars(module).pop('forward', None)
     if forward is not None:
         module.forward = forward

@@ -1,4 +1,4 @@
-"""Logs that keep still while steps are made on trial: such steps never were."""
+"""Logs that are silent during trial steps, which leave no trace."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WRITERS = (
 def silent_logs() -> Iterator[None]:
     """Return a context in which nothing is written to loggers, TensorBoard and wandb.
 
-    Loggers of torch are left alone: what its compiler has to say, it says once. So are errors.
+    Loggers of torch are left alone: its compiler logs each message only once. So are errors.
     """
     handle = logging.Logger.handle
 

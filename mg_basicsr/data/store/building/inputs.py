@@ -40,7 +40,7 @@ class Making(NamedTuple):
 
 @dataclass
 class Findings:
-    """What a listing has left out.
+    """Entries that a listing has left out.
 
     Attributes:
         allow_missing: Take clips whose frame numbers have gaps, and videos that break off.
@@ -53,26 +53,47 @@ class Findings:
     skipped: list[str] = field(default_factory=list)
 
     def add(self, option: str, what: str, allowed: str, remedy: str) -> None:
-        """Add a problem, which does not keep the other clips from being made."""
+        """Add a problem, which does not keep the other clips from being made.
+
+        Args:
+            option: See `Problem`, as for the others.
+            what: What is wrong with which clip.
+            allowed: What is allowed or needed.
+            remedy: What the user can do, beside passing --allow-missing.
+        """
         self.problems.append(Problem(option, what, allowed, f'{remedy}, or pass --allow-missing'))
 
     def raise_unless(self, found: object) -> None:
-        """Raise DataError with the problems if no clip was found."""
+        """Check that there are clips in spite of the problems.
+
+        Args:
+            found: Anything true if there are clips.
+
+        Raises:
+            DataError: There are none; the problems are named.
+        """
         if self.problems and not found:
             raise DataError(*first_of(self.problems, 'of this kind'))
 
 
 @dataclass(frozen=True)
 class ListedFrames:
-    """Frames by the names of their files."""
+    """Frames by the names of their files, as a `FrameNames`.
+
+    Attributes:
+        gt_names: Names of the GT frames, in order.
+        lq_names: Names of the LQ frames, in order.
+    """
 
     gt_names: tuple[str, ...]
     lq_names: tuple[str, ...]
 
     def lq(self, sequence: str, frame: int) -> str:
+        """See `FrameNames.lq`."""
         return self.lq_names[frame]
 
     def gt(self, sequence: str, frame: int) -> str:
+        """See `FrameNames.gt`."""
         return self.gt_names[frame]
 
 
