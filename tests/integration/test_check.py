@@ -179,7 +179,9 @@ def large_frames(project: Project) -> None:
 
 
 def test_a_memory_limit(trainer: Trainer, small: NewProject) -> None:
-    """Real memory that runs out: the process may map 550 MiB more than it has when the check begins.
+    """Real memory that runs out: the process may map 700 MiB more than it has when the check begins.
+
+    How many clips fit into that depends on how the process's memory lies; all eight never do.
 
     It is killed if that takes a minute of a processor.
     """
@@ -190,15 +192,15 @@ def test_a_memory_limit(trainer: Trainer, small: NewProject) -> None:
     limit = (
         'import resource\n'
         'size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()\n'
-        'resource.setrlimit(resource.RLIMIT_AS, (size + (550 << 20), -1))\n'
+        'resource.setrlimit(resource.RLIMIT_AS, (size + (700 << 20), -1))\n'
         'resource.setrlimit(resource.RLIMIT_CPU, (60, 60))\n'
     )
     output = trainer(project, before=limit, script=CHECK, code=2)
     message = told(output)
     assert message[0].startswith('stage 2: 8 clips x 5 frames x 256 px (LQ 64) on one rank: ')
     assert "can't allocate memory" in message[0]
-    assert message[1] in ('  out of memory; 2 of these clips fit', '  out of memory; 1 of these clips fit')
     clips = message[1].split()[3]
+    assert message[1] == f'  out of memory; {clips} of these clips fit' and clips in ('4', '2', '1')
     assert message[2] == f'  set multigrid.max_clips: {clips} (the same batch in more passes)'
     assert not project.experiment.exists()
 
