@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
+
+SIGNALS = {signal.SIGINT, signal.SIGTERM}  # what a terminal or a scheduler sends to all processes of a job
 
 
 def start_worker(worker: int) -> None:
@@ -19,6 +23,19 @@ def start_worker(worker: int) -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     leave_signals_to_parent()
+
+
+@contextmanager
+def signals_held_back() -> Iterator[None]:
+    """Block the signals while workers are started, which inherit that: one may come before `start_worker` does.
+
+    The process that starts them handles its own as ever, at the end of the block at the latest.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def leave_signals_to_parent() -> None:

@@ -15,7 +15,7 @@ from mg_basicsr.data.loading.batch_dataset import BAD_CLIPS, Guarded
 from mg_basicsr.data.loading.batches import as_delivered, pixels_to_float
 from mg_basicsr.data.loading.shared_ring import Ring, RingBatch
 from mg_basicsr.data.loading.side_stream import SideStream
-from mg_basicsr.data.loading.workers import start_worker
+from mg_basicsr.data.loading.workers import signals_held_back, start_worker
 from mg_basicsr.data.sampling.sampler import MultigridSampler
 from mg_basicsr.errors import DataError, MultigridError, Problem
 from mg_basicsr.host.data.adapter import AdaptedDataset
@@ -152,7 +152,8 @@ class PlannedLoader:
         if self._batches is None or last is None or iteration != last + 1:
             self._batches = None  # ends the workers, before others write to the ring
             self.sampler.start = iteration
-            self._batches = iter(self.loader)
+            with signals_held_back():
+                self._batches = iter(self.loader)
         batch = next(self._batches)
         if isinstance(batch, DataError):
             raise DataError(*batch.problems, self._how_to_go_on())
