@@ -37,7 +37,7 @@ VALUES: list[Any] = [
 ]
 # fmt: on
 OPTIONS = Path(__file__).parents[3] / 'options'
-PLACE = re.compile(r'-opt \S+\.yml|\w+(\..+)?: ')  # the file, or the option's dotted path
+PLACE = re.compile(r'-opt [^\n]+\.yml|\w+(\..+)?: ')  # the file, or the option's dotted path
 NAMES = [
     'x',
     '',
