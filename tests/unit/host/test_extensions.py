@@ -163,6 +163,7 @@ def test_a_trial_leaves_no_trace(names: tuple[str, ...]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings('ignore:The .grad attribute of a Tensor:UserWarning')  # of torch's own compiler
 def test_compiled_parts_resume_to_the_bit() -> None:
     whole = [CompiledParts(3)]
     undisturbed = extended(*whole)
