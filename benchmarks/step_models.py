@@ -18,7 +18,12 @@ from mg_basicsr.host.run import Run, Specification, activate
 from mg_basicsr.parsing.options_file import OptionsFile
 
 SCALE = 4
-RECURRENT = {'type': 'REDSRecurrentDataset', 'num_frame': 15, 'gt_size': 256, 'batch_size_per_gpu': 4}
+RECURRENT = {
+    'type': 'REDSRecurrentDataset', 'num_frame': 15, 'gt_size': 256, 'batch_size_per_gpu': 4,
+    # never read: mini-batches are made here
+    'dataroot_gt': 'none', 'dataroot_lq': 'none', 'meta_info_file': 'none', 'val_partition': 'REDS4',
+    'io_backend': {'type': 'disk'}, 'use_hflip': True, 'use_rot': True,
+}  # fmt: skip
 # Networks, clips and shapes of the published recipes (options/); the demo's are those of mg_basicsr/demo/demo.yml.
 NETWORKS: dict[str, dict[str, Any]] = {
     'demo': {
@@ -66,15 +71,22 @@ class Arm:
         options = _options(network, device)
         self.name, self.device, self.iteration = name, device, 0
         self.run = None
+        self.dataset = None  # as the loader of a run has one
         if name != 'basicsr':
             block = {'preset': 'lin2022', 'check': False, **NETWORKS[network].get('block', {})}
             if name != 'ours':
                 block[name] = True
             file = OptionsFile(Path('step.yml'), (), {**options, 'multigrid': block})
             self.run = Run(Specification(file, resolve(file, 1)))
+            self.run.deliver_with(self)
         activate(self.run)
         torch.manual_seed(0)
         self.model = build_model(copy.deepcopy(options))
+
+    @property
+    def delivered(self) -> int:
+        """The 0-based iteration of the mini-batch, as the loader of a run says it."""
+        return self.iteration - 1
 
     def step(self, batch: dict[str, torch.Tensor]) -> None:
         """One iteration as the train loop has it, data and logging aside; returns when the device has done it."""
