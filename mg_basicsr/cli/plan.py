@@ -75,7 +75,7 @@ def grid_lines(settings: Settings) -> list[str]:
     if settings.train_set.options is None:  # the host's own dataset, adapted, has no grid
         return []
     grid = wanted_grid(settings.block, settings.baseline)
-    limits = [grid.limits(shape) for stage in settings.plan.stages for shape in stage.spec.shapes]
+    limits = [grid.limits(shape) for shape in settings.plan.shapes]
     stride, span = (max(limit) for limit in zip(*limits, strict=True))
     block = settings.block
     known = '' if block.spatial_stride or block.degradation else ', if it is known how LQ was made'

@@ -141,5 +141,5 @@ def _sub_batch_norm(block: Block, plan: Plan, per_rank: int) -> int:
     """
     if block.sub_batch_norm is not None:
         return block.sub_batch_norm
-    clips = {shape.clips for stage in plan.stages for shape in stage.spec.shapes}
+    clips = {shape.clips for shape in plan.shapes}
     return min(SUB_BATCH, per_rank) if len(clips) > 1 else 0

@@ -10,7 +10,6 @@ from mg_basicsr.host.log import logger
 from mg_basicsr.host.run import Run
 from mg_basicsr.host.trial.at_start import ShapesAtStart
 from mg_basicsr.host.trial.passes import PassesAtStart
-from mg_basicsr.schedule.plan import RankBatch
 from mg_basicsr.training.acceleration import ChannelsLast, CompiledParts, KernelChoice, OptimizerForm
 from mg_basicsr.training.allocator import FreedMemory
 from mg_basicsr.training.batch_norm.planned import PlannedNorm
@@ -27,7 +26,7 @@ def extensions_of(run: Run) -> list[Extension]:
 
 
 def _micro_batches(run: Run) -> Extension | None:
-    return MicroBatches() if any(batch.accumulate > 1 for batch in _batches(run)) else None
+    return MicroBatches() if any(batch.accumulate > 1 for batch in run.plan.batches) else None
 
 
 def _reduced_precision(run: Run) -> Extension | None:
@@ -59,7 +58,7 @@ def _channels_last(run: Run) -> Extension | None:
 
 
 def _compiled_parts(run: Run) -> Extension | None:
-    shapes = {(batch.clips_per_rank, batch.shape) for batch in _batches(run)}
+    shapes = {(batch.clips_per_rank, batch.shape) for batch in run.plan.batches}
     return CompiledParts(len(shapes)) if run.settings.block.compile else None
 
 
@@ -69,10 +68,6 @@ def _passes_at_start(run: Run) -> Extension | None:
 
 def _shapes_at_start(run: Run) -> Extension | None:
     return ShapesAtStart(run) if run.specification.in_loop and run.settings.block.check else None
-
-
-def _batches(run: Run) -> set[RankBatch]:
-    return {batch for stage in run.plan.stages for batch in stage.batches}
 
 
 EXTENSIONS: list[Callable[[Run], Extension | None]] = [

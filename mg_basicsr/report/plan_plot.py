@@ -45,7 +45,7 @@ def plot_plan(plan: Plan, base: Baseline, path: Path) -> None:
     panels: list[tuple[str, str, Value]] = [('LQ crop\n(pixels)', SECOND, lambda shape: shape.size // base.scale)]
     if base.frames > 1:
         panels.append(('frames', SECOND, lambda shape: shape.frames))
-    clips = {shape.clips for stage in plan.stages for shape in stage.spec.shapes}
+    clips = {shape.clips for shape in plan.shapes}
     if len(clips) > 1:
         panels.append(('clips\n(all ranks)', SECOND, lambda shape: shape.clips))
     panels.append(('work of a step\n(baseline = 1)', ACCENT, lambda shape: shape.pixels / base.shape.pixels))

@@ -172,6 +172,16 @@ class Plan:
         """Clips drawn by all ranks in the whole run."""
         return self.position(self.total_iter)
 
+    @property
+    def batches(self) -> tuple[RankBatch, ...]:
+        """Every shape divided among the ranks, once, in the order in which the run meets them."""
+        return tuple(dict.fromkeys(batch for stage in self.stages for batch in stage.batches))
+
+    @property
+    def shapes(self) -> tuple[BatchShape, ...]:
+        """Every shape once, in the order in which the run meets them."""
+        return tuple(dict.fromkeys(batch.shape for batch in self.batches))
+
     @cached_property  # a plan is asked several times per iteration, and a run may have dozens of stages
     def _starts(self) -> list[int]:
         return [stage.start for stage in self.stages]

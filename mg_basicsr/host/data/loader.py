@@ -218,7 +218,7 @@ def largest_batch(plan: Plan, dataset: ClipDataset) -> int:
         dataset: The dataset, for the shapes of its samples.
     """
     sizes = []
-    for batch in {batch for stage in plan.stages for batch in stage.batches}:
+    for batch in plan.batches:
         shapes = dataset.shapes(batch.shape.frames, batch.shape.size)
         sizes.append(batch.clips_per_rank * batch.accumulate * sum(map(prod, shapes.values())))
     return max(sizes)

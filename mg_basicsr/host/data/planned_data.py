@@ -64,7 +64,7 @@ def check_data(dataset: ClipDataset, settings: Settings, sequences: int = CHECKE
         ConfigError: a shape does not fit a sequence.
         DataError: frames are missing.
     """
-    shapes = {(shape.frames, shape.size) for stage in settings.plan.stages for shape in stage.spec.shapes}
+    shapes = {(shape.frames, shape.size) for shape in settings.plan.shapes}
     for frames, size in sorted(shapes, reverse=True):
         dataset.check(frames, size)
     dataset.check_files(sequences, tolerant=settings.block.on_bad_frame == 'skip_clip')

@@ -67,7 +67,7 @@ def check_passes(run: Run, dataset: Any, arguments: Arguments, *kept: Any) -> No
     micro = next((extension for extension in run.extensions if isinstance(extension, MicroBatches)), None)
     if micro is None:
         return
-    batches = [batch for stage in run.plan.stages for batch in stage.batches]
+    batches = run.plan.batches
     shape = min((batch.shape for batch in batches), key=lambda shape: shape.pixels // shape.clips)
     # no fewer than a pass has, so that a network without a batch of one is served
     clips = 2 * min(2, *(batch.clips_per_rank for batch in batches if batch.accumulate > 1))

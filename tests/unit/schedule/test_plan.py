@@ -124,3 +124,11 @@ def test_divisors(n: int) -> None:
 )
 def test_divide(total: int, parts: int, expected: list[int]) -> None:
     assert divide(total, parts) == expected
+
+
+@given(PLANS)
+def test_shapes_and_batches_are_those_of_the_iterations_each_once(plan: Plan) -> None:
+    met = [plan(iteration) for iteration in range(plan.total_iter)]
+    assert len(set(plan.batches)) == len(plan.batches) and len(set(plan.shapes)) == len(plan.shapes)
+    assert {step.batch for step in met} <= set(plan.batches)  # a stage may end before its short cycle does
+    assert plan.shapes == tuple(batch.shape for batch in plan.batches)
