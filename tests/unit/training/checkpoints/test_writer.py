@@ -87,7 +87,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
         pwrite = os.pwrite
 
         def write(descriptor: int, data: Any, offset: int) -> int:
-            if name in os.readlink(f'/proc/self/fd/{descriptor}') and offset + len(data) > size:
+            if name in os.path.basename(os.readlink(f'/proc/self/fd/{descriptor}')) and offset + len(data) > size:
                 if offset >= size:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 data = data[: size - offset]
