@@ -3,6 +3,7 @@
 # make test           run the tests, in JOBS processes (2)
 # make test-unit      run the unit tests alone
 # make test-one       run one file, folder or test: make test-one T=tests/unit/schedule/test_lr.py
+# make docs           build the documents as a site, in site/
 # make docs-check     check that the documents name what there is: modules, keys, commands, options files
 # make examples       run the examples
 # make coverage       run the tests, and report the lines and branches that they run
@@ -11,7 +12,8 @@
 # make types          check the types
 # make hooks          let git check each commit (lint) and each push (types)
 # make pictures       draw the pictures of the documents again
-# make dist           build wheel and sdist in dist/
+# make dist           build wheel and sdist in dist/, and check them
+# make release        make a release: make release V=0.2.0
 # make clean          remove builds and caches
 #
 # The environment is made in .venv, or in $MG_VENV, by scripts/setup_env.sh, and only when the requirements have changed.
@@ -21,7 +23,8 @@ MG_VENV ?= .venv
 BIN := $(MG_VENV)/bin
 JOBS ?= 2
 
-.PHONY: help env demo test test-unit test-one docs-check examples coverage lint format types hooks pictures dist clean
+.PHONY: help env demo test test-unit test-one docs docs-check examples coverage lint format types hooks
+.PHONY: pictures dist release clean
 .DEFAULT_GOAL := help
 
 help:
@@ -45,9 +48,13 @@ test-unit: env
 test-one: env
 	"$(BIN)/python" -m pytest $(or $(T),$(error say which: make test-one T=tests/unit/schedule)) $(ARGS)
 
+docs: env
+	NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs build --strict
+
 docs-check: env
 	"$(BIN)/python" -m pytest tests/unit/test_contributing.py tests/unit/test_documents.py \
-	    tests/unit/test_docstrings.py tests/unit/test_options_files.py tests/unit/config/test_options_document.py $(ARGS)
+	    tests/unit/test_docstrings.py tests/unit/test_options_files.py tests/unit/config/test_options_document.py \
+	    tests/unit/test_site.py tests/unit/test_snippets.py $(ARGS)
 
 examples: env
 	"$(BIN)/python" -m pytest tests/integration/test_examples.py tests/unit/config/presets/test_outside_presets.py $(ARGS)
@@ -82,6 +89,11 @@ pictures: env
 dist: env
 	rm -rf build dist
 	"$(BIN)/python" -m build --no-isolation
+	"$(BIN)/python" -m twine check --strict dist/*
+	"$(BIN)/pyroma" --min=8 --quiet .
+
+release: env
+	"$(BIN)/python" scripts/release.py $(or $(V),$(error say which: make release V=0.2.0))
 
 clean:
-	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .coverage *.egg-info
+	rm -rf build dist site .pytest_cache .mypy_cache .ruff_cache .coverage *.egg-info

@@ -72,8 +72,8 @@ install_all() {
     say "$BASICSR, built without isolation: an isolated build downloads a second torch"
     "${pip[@]}" --quiet "${BASICSR_BUILD[@]}"
     "${pip[@]}" --quiet --no-build-isolation "$BASICSR"
-    say 'mg-basicsr, with what its demo, tests, linter and type checker need'
-    "${pip[@]}" --quiet --no-build-isolation -e "$REPO[dev,demo]"
+    say 'mg-basicsr, with what its demo, tests, linter, type checker and documents need'
+    "${pip[@]}" --quiet --no-build-isolation -e "$REPO[dev,demo,docs]"
 }
 
 check() {
