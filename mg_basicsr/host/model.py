@@ -11,6 +11,7 @@ from mg_basicsr.data.sampling.permutation import mix
 from mg_basicsr.host.announcing import announce_plan, stage_line
 from mg_basicsr.host.extensions import extensions_of
 from mg_basicsr.host.log import logger
+from mg_basicsr.host.pair_pool import refuse_pool
 from mg_basicsr.host.run import Run
 from mg_basicsr.host.schedulers import check_schedulers
 from mg_basicsr.training.extension import extend
@@ -32,6 +33,7 @@ def adopt(run: Run, model: HostModel) -> None:
             this model, or not on this machine.
     """
     check_schedulers(run, model)
+    refuse_pool(model)
     extensions = extensions_of(run)
     extend(model, extensions, lambda line: logger().info(f'multigrid: {line}'))
     run.adopt(model, extensions)
