@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from mg_basicsr.config.block import Block
 from mg_basicsr.config.presets.preset import ClipsOption
 from mg_basicsr.config.presets.table import preset_of
+from mg_basicsr.errors import Problem
 from mg_basicsr.parsing.problems import Problems, shown
 from mg_basicsr.parsing.values import MOST_CLIPS
 from mg_basicsr.schedule.baseline import Baseline
@@ -15,7 +16,7 @@ from mg_basicsr.schedule.plan import StageSpec
 from mg_basicsr.schedule.shape import BatchShape
 
 # Models with a degradation pool, which holds batches of the first shape, and which crop GT by the top-level gt_size.
-FROZEN_SHAPE_MODELS = ('RealESRGANModel', 'RealESRNetModel', 'LDLModel')
+POOL_MODELS = ('RealESRGANModel', 'RealESRNetModel', 'LDLModel')
 
 # Keys of schedules of shapes that repositories built on BasicSR have themselves.
 SCHEDULE_KEYS = ('gt_sizes', 'mini_batch_sizes')
@@ -24,11 +25,27 @@ SCHEDULE_KEYS = ('gt_sizes', 'mini_batch_sizes')
 FROZEN_PHASES = ('fix_flow', 'tsa_iter')
 
 
-def check_supported(options: Mapping[str, Any], problems: Problems) -> None:
+def pool_problem(option: str, model: str) -> Problem:
+    """Return the problem of a model with a degradation pool.
+
+    Args:
+        option: Dotted path of the option that names it.
+        model: The model.
+    """
+    return Problem(
+        option,
+        f'{model} keeps a pool of degraded pairs of the first shape that it sees',
+        'allowed: models that take each batch as it comes',
+        'train it without the multigrid block',
+    )
+
+
+def check_supported(options: Mapping[str, Any], problems: Problems, pool_models: Collection[str] = POOL_MODELS) -> None:
     """Add a problem for a name, a model or a schedule that cannot be trained under a plan.
 
     Args:
         options: Content of the options file.
+        pool_models: Names of models with a degradation pool.
         problems: Collection to which problems are added.
     """
     name = options.get('name')
@@ -41,13 +58,8 @@ def check_supported(options: Mapping[str, Any], problems: Problems) -> None:
         )
     key = 'base_model' if options.get('model_type') == 'MultigridModel' else 'model_type'
     model = options.get(key)
-    if model in FROZEN_SHAPE_MODELS:
-        problems.add(
-            key,
-            f'{model} keeps a pool of degraded pairs of the first shape that it sees',
-            'allowed: models that take each batch as it comes',
-            'train it without the multigrid block',
-        )
+    if isinstance(model, str) and model in pool_models:
+        problems.add(*pool_problem(key, model))
     if key == 'base_model' and not isinstance(model, str):
         problems.add(
             'base_model', 'missing', 'needed: the model class to wrap', 'write for example VideoRecurrentModel'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from mg_basicsr.config.presets.table import preset_of
 from mg_basicsr.config.read_block import read_block
 from mg_basicsr.config.refusals import (
     FROZEN_PHASES,
+    POOL_MODELS,
     check_frozen_phases,
     check_lengths,
     check_most_clips,
@@ -76,12 +77,13 @@ def running_world_size() -> int:
     return int(value) if value.isdigit() and int(value) > 0 else 1
 
 
-def resolve(file: OptionsFile, world_size: int | None = None) -> Settings:
+def resolve(file: OptionsFile, world_size: int | None = None, pool_models: Collection[str] = POOL_MODELS) -> Settings:
     """Read the block of an options file, check it against the file, and plan the run.
 
     Args:
         file: The options file.
         world_size: Number of ranks; by default an integer `num_gpu`, else 1.
+        pool_models: Names of models that are refused for their pool, where the classes behind the names are known.
 
     Raises:
         ConfigError: the file cannot be planned; it holds all problems found.
@@ -97,7 +99,7 @@ def resolve(file: OptionsFile, world_size: int | None = None) -> Settings:
         )
         problems.raise_if_any()
     block = read_block(options['multigrid'], problems)
-    check_supported(options, problems)
+    check_supported(options, problems, pool_models)
     before = len(problems.found)
     root = Section('', options, problems)
     train_set, train = read_train_set(root), root.section('train')

@@ -11,7 +11,9 @@ from mg_basicsr.data.sampling.permutation import mix
 from mg_basicsr.host.announcing import announce_plan, stage_line
 from mg_basicsr.host.extensions import extensions_of
 from mg_basicsr.host.log import logger
+from mg_basicsr.host.pair_pool import refuse_pool
 from mg_basicsr.host.run import Run
+from mg_basicsr.host.schedulers import check_schedulers
 from mg_basicsr.training.extension import extend
 from mg_basicsr.training.host_model import HostModel
 from mg_basicsr.training.seeding import seed_everything
@@ -27,8 +29,11 @@ def adopt(run: Run, model: HostModel) -> None:
         model: BasicSR's model.
 
     Raises:
-        TrainingError: an extension cannot be attached to this model, or not on this machine.
+        TrainingError: the schedulers are not those that the plan was made from, or an extension cannot be attached to
+            this model, or not on this machine.
     """
+    check_schedulers(run, model)
+    refuse_pool(model)
     extensions = extensions_of(run)
     extend(model, extensions, lambda line: logger().info(f'multigrid: {line}'))
     run.adopt(model, extensions)

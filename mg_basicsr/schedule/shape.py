@@ -40,8 +40,8 @@ class BatchShape:
         return self.clips * self.frames * self.size**2
 
 
-def fraction_of(fraction: float, full: int) -> int:
-    """Return `fraction * full`, rounded down.
+def exact_fraction_of(fraction: float, full: int) -> Fraction:
+    """Return `fraction * full` without rounding.
 
     The fraction is taken as the decimal number that was written (0.58 of 50 is 29, though 0.58 * 50 < 29 in binary).
 
@@ -49,7 +49,22 @@ def fraction_of(fraction: float, full: int) -> int:
         fraction: Fraction of the full value, > 0.
         full: Frames or pixels of the full shape.
     """
-    return int(Fraction(str(fraction)) * full)
+    return Fraction(str(fraction)) * full
+
+
+def fraction_of(fraction: float, full: int, nearest: bool = False) -> int:
+    """Return `fraction * full`, rounded down, or to the nearest whole number with ties to even.
+
+    >>> fraction_of(0.25, 15), fraction_of(0.25, 15, nearest=True), fraction_of(0.5, 5, nearest=True)
+    (3, 4, 2)
+
+    Args:
+        fraction: Fraction of the full value, > 0.
+        full: Frames or pixels of the full shape.
+        nearest: Whether to round to the nearest; else down.
+    """
+    exact = exact_fraction_of(fraction, full)
+    return round(exact) if nearest else int(exact)
 
 
 def round_size(gt_size: float, full: int, scale: int, multiple: int, minimum: int) -> int:

@@ -26,11 +26,12 @@ from mg_basicsr.training.extension import Extension, TrainStep
 from mg_basicsr.training.gradient_handling import gradient_handling
 from mg_basicsr.training.host_model import HostModel, trained_networks, wrapped_networks
 
-# What no sum over passes gives, and a measurement (training/trial/passes.py) does not see: that is made at a few
-# iterations, and with layers that normalise over the batch set aside.
+# BasicSR's own classes, by their origin: what no sum over passes gives, and a measurement (training/trial/passes.py)
+# does not see, as it is made with layers that normalise over the batch set aside. A class of a repository's own under
+# one of these names is measured like any other.
 NOT_DECOMPOSABLE = {
-    'StyleGAN2Model': 'its regularisers count iterations and mix clips of the batch',
-    'HiFaceGANModel': 'its networks normalise over the batch',
+    'basicsr.models.stylegan2_model.StyleGAN2Model': 'its regularisers count iterations and mix clips of the batch',
+    'basicsr.models.hifacegan_model.HiFaceGANModel': 'its networks normalise over the batch',
 }
 REMEDY = 'raise multigrid.max_clips to what a rank takes per step, use more ranks, or a smaller batch_size'
 
@@ -117,7 +118,8 @@ def refuse_indivisible(model: HostModel) -> None:
         TrainingError: It cannot, or that is unknown.
     """
     name = type(model).__name__
-    reason = next((why for base in type(model).__mro__ if (why := NOT_DECOMPOSABLE.get(base.__name__))), None)
+    bases = [f'{base.__module__}.{base.__qualname__}' for base in type(model).__mro__]
+    reason = next((NOT_DECOMPOSABLE[base] for base in bases if base in NOT_DECOMPOSABLE), None)
     reason = gradient_handling(model) or reason
     if reason:
         raise TrainingError(
@@ -130,12 +132,17 @@ def refuse_indivisible(model: HostModel) -> None:
         )
 
 
+def losses_of(model: HostModel) -> dict[str, nn.Module]:
+    """Return a model's losses, by attribute: BasicSR names them cri_..."""
+    return {name: loss for name, loss in vars(model).items() if name.startswith('cri_') and isinstance(loss, nn.Module)}
+
+
 def known_reduction(model: HostModel) -> str:
-    """Return how all of a model's losses (BasicSR names them cri_...) reduce over the batch: 'mean' or 'sum'.
+    """Return how all of a model's losses say that they reduce over the batch: 'mean' or 'sum'.
 
     '' where a loss does not say, or losses differ.
     """
-    losses = [value for name, value in vars(model).items() if name.startswith('cri_') and isinstance(value, nn.Module)]
+    losses = losses_of(model).values()
     found = [{getattr(module, 'reduction', None) for module in loss.modules()} & {'mean', 'sum'} for loss in losses]
     return str(*found[0]) if found and all(each == found[0] and len(each) == 1 for each in found) else ''
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from mg_basicsr.config.block import Block
 from mg_basicsr.config.keys import CLIPS, COUNT, key
@@ -25,7 +25,11 @@ class CycleBlock(Block):
         lq_multiple: Number to a multiple of which LQ sizes are rounded down.
         min_lq_size: Smallest LQ crop in pixels.
         min_frames: Shortest clip.
+        nearest: Whether fractions give the nearest number of frames and pixels, as each preset's paper has it; else the
+            one below. No key: the same for all blocks of a preset.
     """
+
+    nearest: ClassVar[bool] = False
 
     batch_size: int | None = key(CLIPS, None)
     lr_scaling: str = key(choice('linear', 'sqrt', 'none'), 'linear')
@@ -94,7 +98,7 @@ def planned_size(
         problems: Collection to which problems are added.
         larger: Remedy if the value is above the full size.
     """
-    gt_size = value if isinstance(value, int) else fraction_of(value, base.size)
+    gt_size = value if isinstance(value, int) else fraction_of(value, base.size, block.nearest)
     if gt_size > base.size:
         problems.add(
             path,
@@ -113,15 +117,16 @@ def planned_size(
     return round_size(gt_size, base.size, base.scale, block.lq_multiple, block.min_lq_size)
 
 
-def frames_asked(value: float | int, base: Baseline) -> int:
+def frames_asked(value: float | int, block: CycleBlock, base: Baseline) -> int:
     """Return the requested frames, as the network sees them, before rounding.
 
     Args:
         value: A fraction (float, at most 1) of the frames before mirroring, or frames (int).
+        block: The block, for its way of rounding.
         base: The run that the file describes.
     """
     half = 2 if base.mirrored else 1
-    return value if isinstance(value, int) else half * fraction_of(value, base.frames // half)
+    return value if isinstance(value, int) else half * fraction_of(value, base.frames // half, block.nearest)
 
 
 def planned_frames(
@@ -137,7 +142,7 @@ def planned_frames(
         problems: Collection to which problems are added.
         longer: Remedy if the value is above the full length.
     """
-    frames = frames_asked(value, base)
+    frames = frames_asked(value, block, base)
     if frames > base.frames or (base.mirrored and frames % 2):
         problems.add(
             path,

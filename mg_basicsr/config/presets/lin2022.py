@@ -253,7 +253,7 @@ def _sizes(block: Lin2022Block, base: Baseline, problems: Problems) -> list[int]
 def _frames(block: Lin2022Block, base: Baseline, problems: Problems) -> list[int]:
     """Return the clip lengths of the temporal cycle as the network sees them."""
     values = block.temporal or ((1.0,) if base.fixed_frames else TEMPORAL_CYCLE)
-    if base.fixed_frames and {frames_asked(value, base) for value in values} != {base.frames}:
+    if base.fixed_frames and {frames_asked(value, block, base) for value in values} != {base.frames}:
         problems.add(
             'multigrid.temporal',
             f'{list(values)}, but this dataset gives {base.frames} frames for one GT frame',

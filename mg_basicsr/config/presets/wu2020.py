@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from math import sqrt
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from mg_basicsr.config.keys import COUNTS, FRACTIONS, key, section_key
 from mg_basicsr.config.presets.cycles import (
@@ -32,7 +32,7 @@ from mg_basicsr.schedule.baseline import Baseline
 from mg_basicsr.schedule.grid import Grid
 from mg_basicsr.schedule.lr import Constant, Curve, MultiStep, StepDown, batch_lr_scale
 from mg_basicsr.schedule.plan import StageSpec, rounded
-from mg_basicsr.schedule.shape import BatchShape, distinct
+from mg_basicsr.schedule.shape import BatchShape, distinct, exact_fraction_of
 
 # (time, size) of the paper in order; for a fixed number of frames the time is always 1.
 LONG_SHAPES: tuple[tuple[float, float], ...] = ((0.25, sqrt(0.5)), (0.5, sqrt(0.5)), (0.5, 1.0), (1.0, 1.0))
@@ -93,7 +93,10 @@ class Wu2020Block(CycleBlock):
         finetune: Whether the last learning-rate step is one stage at the full shape.
         lr_steps: Learning-rate steps.
         lr_schedule: steps; there is no other.
+        nearest: True, as in the official code.
     """
+
+    nearest: ClassVar[bool] = True
 
     long_cycle: tuple[tuple[float | int, float | int], ...] | None = key(LONG_CYCLE, None)
     short_cycle: tuple[float | int, ...] = key(SHORT_CYCLE, (0.5, sqrt(0.5)))
@@ -114,7 +117,7 @@ class Wu2020(CyclePreset[Wu2020Block]):
         """Return the stages of a block; see `Preset.specs`."""
         clips = planned_clips(block, base, problems)
         long = _long_cycle(block, base, problems)
-        short = [planned_size('multigrid.short_cycle', size, block, base, problems) for size in block.short_cycle]
+        short = [_short_size(size, block, base, problems) for size in block.short_cycle]
         steps = _lr_steps(block, base, problems)
         cycles = Cycles(
             long=long,
@@ -152,13 +155,25 @@ class LrStep:
     factor: float
 
 
+class ShortSize(NamedTuple):
+    """Size of the short cycle.
+
+    Attributes:
+        size: GT pixels, rounded to a size that networks accept.
+        exact: GT pixels as asked for.
+    """
+
+    size: int
+    exact: Fraction
+
+
 @dataclass(frozen=True)
 class Cycles:
     """Cycles of a block, with every fraction resolved.
 
     Attributes:
         long: (frames, GT size) in order, without equal neighbours; the last is the baseline's.
-        short: GT sizes before the long shape, in turn; empty for no short cycle.
+        short: Sizes before the long shape, in turn; empty for no short cycle.
         steps: Learning-rate steps in order, the first at 0; at least two if there is fine-tuning.
         clips: Clips per optimiser step of the full shape, all ranks together.
         lr_scale: Factor on the rate for `clips` other than the baseline's.
@@ -168,7 +183,7 @@ class Cycles:
     """
 
     long: Sequence[tuple[int, int]]
-    short: Sequence[int]
+    short: Sequence[ShortSize]
     steps: Sequence[LrStep]
     clips: int
     lr_scale: float = 1.0
@@ -183,10 +198,14 @@ def wu2020_stages(base: Baseline, cycles: Cycles) -> list[StageSpec]:
     With the file's I iterations and its steps s_0 = 0 < s_1 < ... < s_last, and a_l the mean batch of long shape l over
     its short cycle, relative to the full shape's:
 
-    - every shape of step k gets x * (s_{k+1} - s_k) / sum(a) iterations: the step's samples are x times the file's;
-    - fine-tuning gets x * (I - s_last) / saving, with saving = sum(a) / (number of long shapes), the factor by which
-      the other steps have fewer iterations than in the file;
+    - shape l of step k gets x * (s_{k+1} - s_k) * a_l / sum(a) of the file's iterations in samples, that is equally
+      many iterations as the others: the step's samples are x times the file's;
+    - fine-tuning gets x * (I - s_last) / saving iterations, with saving = sum(a) / (number of long shapes), the factor
+      by which the other steps have fewer iterations than in the file;
     - x makes the samples epoch_factor times the file's. A batch m times larger divides all lengths by m.
+
+    The official code shares out the samples by a_l of batches that may differ by rounding from those that it draws
+    (`_scheduled_batch`). Where they do, its samples are kept, and iterations are equal only approximately.
 
     Fine-tuning's first half keeps the rate of the step before, its second half has its own.
 
@@ -204,16 +223,18 @@ def wu2020_stages(base: Baseline, cycles: Cycles) -> list[StageSpec]:
     """
     shapes = [_in_turn(base, cycles, frames, size) for frames, size in cycles.long]
     growth = [Fraction(sum(shape.clips for shape in turn), len(turn) * cycles.clips) for turn in shapes]
+    scheduled = [_scheduled_batch(base, cycles, turn) for turn in shapes]
     ends = [step.start for step in cycles.steps[1:]] + [base.total_iter]
     spans = [end - step.start for step, end in zip(cycles.steps, ends, strict=True)]
     cycled = spans[:-1] if cycles.finetune else spans
-    whole = sum(growth, Fraction())
+    whole = sum(scheduled, Fraction())
     tuning = (base.total_iter - sum(cycled)) * len(shapes) / whole
-    x = cycles.epoch_factor * base.total_iter / (sum(cycled) + tuning * growth[-1])
-    unit = x * base.clips / cycles.clips
+    x = cycles.epoch_factor * base.total_iter / (sum(cycled) + tuning * scheduled[-1])
+    # iterations of the shapes for each of the file's that the schedule counts: their samples by the batches drawn
+    units = [x * base.clips / cycles.clips * a / drawn for a, drawn in zip(scheduled, growth, strict=True)]
 
-    each = [unit * span / whole for span in cycled for _ in shapes]
-    lengths = rounded([*each, unit * tuning] if cycles.finetune else each)
+    each = [unit * span / whole for span in cycled for unit in units]
+    lengths = rounded([*each, units[-1] * tuning] if cycles.finetune else each)
     stages = [(turn, step.factor) for step, _ in zip(cycles.steps, cycled, strict=False) for turn in shapes]
     specs = [
         _spec(base, cycles, iters, turn, factor, Constant())
@@ -233,9 +254,24 @@ def _in_turn(base: Baseline, cycles: Cycles, frames: int, size: int) -> tuple[Ba
     multiples of B, so that ranks which divide B divide them all. Ties are rounded to even, as in the official code.
     """
     long = cycles.clips * round(Fraction(base.frames * base.size**2, frames * size**2))
-    sizes = [*(min(short, size) for short in cycles.short), size]
+    sizes = [*(min(short.size, size) for short in cycles.short), size]
     shapes = tuple(BatchShape(long * round(Fraction(size**2, short**2)), frames, short) for short in sizes)
     return shapes if len(set(shapes)) > 1 else shapes[-1:]
+
+
+def _scheduled_batch(base: Baseline, cycles: Cycles, turn: tuple[BatchShape, ...]) -> Fraction:
+    """Return the mean of round(T * S^2 / (t * s^2)) over a turn, by which the official schedule shares out samples.
+
+    It takes the sizes of the short cycle before they are rounded to pixels (here: of the LQ crop). Where
+    `lq_multiple` or `min_lq_size` changes one by more, the changed size counts.
+    """
+    sizes = [
+        short.exact if shape.size == short.size and abs(short.exact - short.size) < base.scale else shape.size
+        for shape, short in zip(turn[:-1], cycles.short, strict=False)  # a turn of equal shapes has only its last
+    ]
+    full = base.frames * base.size**2
+    batches = [round(Fraction(full) / (turn[-1].frames * size**2)) for size in (*sizes, turn[-1].size)]
+    return Fraction(sum(batches), len(batches))
 
 
 def _spec(
@@ -249,6 +285,11 @@ def _spec(
     return StageSpec(iters, shapes, first, 0.0, curve)
 
 
+def _short_size(value: float | int, block: Wu2020Block, base: Baseline, problems: Problems) -> ShortSize:
+    size = planned_size('multigrid.short_cycle', value, block, base, problems)
+    return ShortSize(size, Fraction(value) if isinstance(value, int) else exact_fraction_of(value, base.size))
+
+
 def _long_cycle(block: Wu2020Block, base: Baseline, problems: Problems) -> list[tuple[int, int]]:
     """Return the (frames, GT size) of the long shapes, without equal neighbours, which rounding can produce."""
     asked: tuple[tuple[float | int, float | int], ...] = LONG_SHAPES if block.long_cycle is None else block.long_cycle
@@ -257,7 +298,7 @@ def _long_cycle(block: Wu2020Block, base: Baseline, problems: Problems) -> list[
     shapes: list[tuple[int, int]] = []
     for n, (time, size) in enumerate(asked):
         path = f'multigrid.long_cycle[{n}]'
-        if base.fixed_frames and frames_asked(time, base) != base.frames:
+        if base.fixed_frames and frames_asked(time, block, base) != base.frames:
             problems.add(
                 path,
                 f'{time} of the frames, but this dataset gives {base.frames} frames and no other number',

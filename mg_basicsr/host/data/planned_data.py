@@ -9,6 +9,7 @@ from mg_basicsr.data.datasets.clip_dataset import ClipDataset
 from mg_basicsr.errors import ConfigError, MultigridError, Problem
 from mg_basicsr.host.data.datasets import our_dataset
 from mg_basicsr.host.data.grids import run_grid
+from mg_basicsr.host.pair_pool import pool_models
 from mg_basicsr.parsing.options_file import OptionsFile
 from mg_basicsr.schedule.grid import Grid
 from mg_basicsr.train_set import train_set_of
@@ -42,7 +43,7 @@ def resolve_with_data(file: OptionsFile, world_size: int) -> PlannedData:
         DataError: the data is missing, damaged, or does not fit the shapes.
     """
     try:
-        settings = resolve(file, world_size)
+        settings = resolve(file, world_size, pool_models())
     except ConfigError as error:
         raise ConfigError(*error.problems, *_problems_of_data(file)) from None
     dataset = our_dataset(settings.train_set, settings.block.store, settings.block.degradation)

@@ -12,7 +12,8 @@ from mg_basicsr.host.run import Run
 from mg_basicsr.host.trial.agreement import agree
 from mg_basicsr.host.trial.trials import Arguments, Trials, arguments_as_called, in_trial, warn_of_traces
 from mg_basicsr.training.extension import Extension, TrainStep
-from mg_basicsr.training.micro_batches import REMEDY, MicroBatches, known_reduction
+from mg_basicsr.training.micro_batches import REMEDY, MicroBatches, known_reduction, losses_of
+from mg_basicsr.training.trial.loss_reduction import unlike_reduction
 from mg_basicsr.training.trial.passes import Measured, measure_passes
 from mg_basicsr.training.trial.snapshot import on_trial
 
@@ -87,24 +88,46 @@ def check_passes(run: Run, dataset: Any, arguments: Arguments, *kept: Any) -> No
             run.plan.total_iter,
         )
     warn_of_traces(trial)
-    _judge(run, micro, found)
+    judge(run, micro, found)
 
 
-def _judge(run: Run, micro: MicroBatches, found: Measured) -> None:
+def judge(run: Run, micro: MicroBatches, found: Measured) -> None:
+    """Set how passes are put together, as measured; or as all losses say and were tried to do, with a warning.
+
+    Args:
+        run: The run, its model built.
+        micro: The model's extension for several passes.
+        found: The measurement.
+
+    Raises:
+        TrainingError: steps in several passes are not exact, or not known to be.
+    """
     name = type(run.model).__name__
+    if found.changed:
+        raise TrainingError(
+            Problem(
+                'model_type',
+                f'{name} cannot take a step in several passes: its step changes gradients between the backward pass '
+                'and the optimiser, as clipping does, in each pass by itself',
+                'allowed: one pass per step for this model',
+                REMEDY,
+            )
+        )
     if found.unknown:
         read = known_reduction(run.model)
-        if read:
+        with on_trial(run.model, run.parts):
+            unlike = unlike_reduction(losses_of(run.model), read, run.model.device) if read else ''
+        if read and not unlike:
             logger().warning(
                 f'multigrid: steps in several passes could not be compared with one pass ({found.unknown}); all losses '
-                f'take the {read} over the batch'
+                f'take the {read} over the batch, as was tried'
             )
             return
         raise TrainingError(
             Problem(
                 'model_type',
                 f'{name}: a step in several passes is not known to be exact: it could not be compared with one pass '
-                f'({found.unknown}), and its losses do not say how they reduce over the batch',
+                f'({found.unknown}), and {unlike or "its losses do not say how they reduce over the batch"}',
                 'allowed: one pass per step for this model',
                 REMEDY,
             )

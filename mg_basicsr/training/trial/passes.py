@@ -6,6 +6,8 @@ gradients are to be averaged or added up is found in the same way.
 It is made in float64 where the networks can be cast. What is known to see the passes and not the batch is set aside:
 layers with statistics (batch norm, spectral norm) and random layers are in evaluation mode. So are reduced precision,
 compiled parts and sub-batch norm, by the networks' own forward passes.
+
+A step that counts iterations (`current_iter % 16 == 0`) is measured at each of ITERATIONS whose gradient is another.
 """
 
 from __future__ import annotations
@@ -13,17 +15,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import product
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import _SpectralNorm
+from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.utils.data import default_collate
 
 from mg_basicsr.patching import replaced
+from mg_basicsr.training.gradient_handling import counts_iterations
 from mg_basicsr.training.host_model import HostModel, held_modules
 from mg_basicsr.training.micro_batches import Batch, MicroBatches
 from mg_basicsr.training.precision.reduced import converted
 from mg_basicsr.training.seeding import seed_everything
+from mg_basicsr.training.trial.gradient_watch import GradientWatch
 from mg_basicsr.training.trial.snapshot import Snapshot
 from mg_basicsr.training.trial.steps import attempt
 
@@ -31,7 +38,7 @@ from mg_basicsr.training.trial.steps import attempt
 ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-3}
 MOST_NOISE = 1e-3  # more between one pass and its repetition: the step draws random numbers
 NOISE_FACTOR = 30  # passes differ from one by at most so much more than one differs from its repetition
-ITERATIONS = 16  # at most, to see every optimiser step: GANs leave some out
+ITERATIONS = 16  # at most, to see every optimiser step: GANs leave some out; and the period of most regularisers
 
 # By optimiser, by step, by parameter; None for a parameter without a gradient
 Gradients = list[list[list[torch.Tensor | None]]]
@@ -45,12 +52,16 @@ class Measured(NamedTuple):
         difference: Of the gradient in two passes, relative to one pass: the optimiser's with the largest.
         tolerance: What rounding explains.
         unknown: Why there is no result; '' if there is one.
+        random: Whether that is because the step draws random numbers.
+        changed: Whether the step changes gradients between the backward pass and the optimiser, as clipping does.
     """
 
     mean: bool = True
     difference: float = 0.0
     tolerance: float = 0.0
     unknown: str = ''
+    random: bool = False
+    changed: bool = False
 
 
 def measure_passes(
@@ -75,20 +86,27 @@ def measure_passes(
         The result; `unknown` where the step cannot be measured.
     """
     found = Measured()
-    for dtype in (torch.float64, torch.float32):
+    names = (
+        ('', 'drop')
+        if any('drop' in _kind(module) for root in held_modules(model) for module in root.modules())
+        else ('',)
+    )
+    for dtype, random_name in product((torch.float64, torch.float32), names):
         before = Snapshot(model)
         results: list[Measured] = []
 
-        def compare(dtype: torch.dtype = dtype, results: list[Measured] = results) -> None:
-            with _set_aside(model, micro), _computing_in(model, dtype):
+        def compare(
+            dtype: torch.dtype = dtype, random_name: str = random_name, results: list[Measured] = results
+        ) -> None:
+            with _set_aside(model, micro, random_name), _computing_in(model, dtype):
                 results.append(_compare(model, clips, as_fed, make, last, dtype))
 
         failure = attempt(compare, torch.device(model.device))
         before.restore()
-        if not failure:
+        if not failure and (not results[0].random or random_name == names[-1]):
             return results[0]
-        found = Measured(unknown=failure.message)
-        if failure.final:
+        found = Measured(unknown=failure.message) if failure else results[0]
+        if failure and failure.final:
             break
     return found
 
@@ -111,15 +129,20 @@ def _compare(
         start.restore()
         seed_everything(seed)
         fed = as_fed(cast(samples), parts)  # before the default type changes anything
-        return _gradients(model, fed, make(iteration))
+        return _gradients(model, fed, make(iteration), watch)
 
+    watch, counts = GradientWatch(model), counts_iterations(model)
     missing = set(range(len(model.optimizers)))
     noise, as_mean, as_sum = 0.0, 0.0, 0.0
+    seen: list[Gradients] = []
     for iteration in range(last, max(last - ITERATIONS, 0), -1):
         whole = gradients(clips, 1, iteration)
-        stepped = [n for n in missing if whole[n]]
-        if not stepped:
+        if watch.changed:
+            return Measured(changed=True)
+        stepped = [n for n in (range(len(whole)) if counts else missing) if whole[n]]
+        if not stepped or any(_same(whole, earlier) for earlier in seen):
             continue
+        seen.append(whole)
         other = gradients(clips[::-1], 1, iteration, seed=1)
         divided = gradients(clips, 2, iteration)
         for n in stepped:
@@ -127,15 +150,16 @@ def _compare(
             as_mean = max(as_mean, _difference(whole[n], divided[n], 0.5))
             as_sum = max(as_sum, _difference(whole[n], divided[n], 1.0))
         missing -= set(stepped)
-        if not missing:
+        if not missing and not counts:
             break
     if not math.isfinite(noise) or noise > MOST_NOISE:
-        return Measured(unknown=f'repeated with other random numbers, one pass differs by {noise:.1e}')
+        what = f'repeated with other random numbers, one pass differs by {noise:.1e}'
+        return Measured(unknown=what, random=True)
     tolerance = max(ROUNDING[dtype], NOISE_FACTOR * noise)
     return Measured(as_mean <= as_sum, min(as_mean, as_sum), tolerance)
 
 
-def _gradients(model: HostModel, batch: Batch, step: Callable[[], Any]) -> Gradients:
+def _gradients(model: HostModel, batch: Batch, step: Callable[[], Any], watch: GradientWatch) -> Gradients:
     """Return the gradients that reach the optimisers, the sum of all passes. Weights move as an optimiser moves them.
 
     They move since a model may use what one optimiser has changed in the loss of the next.
@@ -145,18 +169,22 @@ def _gradients(model: HostModel, batch: Batch, step: Callable[[], Any]) -> Gradi
         if hasattr(model, 'model_ema'):
             stack.enter_context(replaced(model, 'model_ema', lambda *args, **kwargs: None))
         for optimizer, steps in zip(model.optimizers, noted, strict=True):
-            stack.enter_context(replaced(optimizer, 'step', _noting(optimizer, steps)))
+            stack.enter_context(replaced(optimizer, 'step', _noting(optimizer, steps, watch)))
+        stack.enter_context(watch)
         model.feed_data(batch)
         step()
     return noted
 
 
-def _noting(optimizer: torch.optim.Optimizer, steps: list[list[torch.Tensor | None]]) -> Callable[..., None]:
+def _noting(
+    optimizer: torch.optim.Optimizer, steps: list[list[torch.Tensor | None]], watch: GradientWatch
+) -> Callable[..., None]:
     @torch.no_grad()
     def step(*args: Any, **kwargs: Any) -> None:
         gradients: list[torch.Tensor | None] = []
         for group in optimizer.param_groups:
             for parameter in group['params']:
+                watch.compare(parameter)
                 gradient = parameter.grad
                 gradients.append(None if gradient is None else gradient.detach().clone())
                 if gradient is not None and (largest := float(gradient.abs().max())) > 0:
@@ -164,6 +192,11 @@ def _noting(optimizer: torch.optim.Optimizer, steps: list[list[torch.Tensor | No
         steps.append(gradients)
 
     return step
+
+
+def _same(one: Gradients, other: Gradients) -> bool:
+    """Return whether two steps have the same gradients, up to rounding."""
+    return all(_difference(mine, theirs, 1.0) < 1e-12 for mine, theirs in zip(one, other, strict=True))
 
 
 def _difference(one: list[list[torch.Tensor | None]], other: list[list[torch.Tensor | None]], share: float) -> float:
@@ -202,8 +235,14 @@ def _computing_in(model: HostModel, dtype: torch.dtype) -> Iterator[None]:
 
 
 @contextmanager
-def _set_aside(model: HostModel, micro: MicroBatches) -> Iterator[None]:
-    """Switch off what depends on the division by design, and what computes with less precision."""
+def _set_aside(model: HostModel, micro: MicroBatches, random_name: str) -> Iterator[None]:
+    """Switch off what depends on the division by design, and what computes with less precision.
+
+    Args:
+        model: The model.
+        micro: Its extension for several passes.
+        random_name: Part of the class names of layers that are to be taken for random ones; '' for none.
+    """
     with ExitStack() as stack:
         stack.enter_context(replaced(micro, 'mean', False))  # the sum of the passes is compared
         for module, forward in micro.plain_forwards:
@@ -211,7 +250,7 @@ def _set_aside(model: HostModel, micro: MicroBatches) -> Iterator[None]:
                 stack.enter_context(_with_forward(module, forward))
         for root in held_modules(model):
             for module in root.modules():
-                if _sees_passes(module):
+                if _sees_passes(module) or (random_name and random_name in _kind(module)):
                     module.eval()
                     stack.enter_context(replaced(module, 'train', lambda mode=True, module=module: module))
         yield
@@ -232,8 +271,17 @@ def _with_forward(module: nn.Module, forward: Any) -> Iterator[None]:
 
 
 def _sees_passes(module: nn.Module) -> bool:
-    """Whether a layer keeps statistics of what passes through it, or draws random numbers."""
-    hooks = (type(hook).__name__ for hook in module._forward_pre_hooks.values())
-    name = type(module).__name__.lower()
-    statistics = isinstance(module, nn.modules.batchnorm._NormBase) or 'spectralnorm' in name
-    return statistics or 'drop' in name or 'SpectralNorm' in hooks
+    """Whether a layer keeps statistics of what passes through it, or is one of torch's random layers.
+
+    A spectral norm of a repository's own is taken by its name, if it keeps a state that no optimiser trains.
+    """
+    if isinstance(module, (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd, _SpectralNorm)):
+        return True
+    if any(isinstance(hook, SpectralNorm) for hook in module._forward_pre_hooks.values()):
+        return True
+    state = [*module.buffers(), *(parameter for parameter in module.parameters() if not parameter.requires_grad)]
+    return 'spectralnorm' in _kind(module) and bool(state)
+
+
+def _kind(module: nn.Module) -> str:
+    return type(module).__name__.lower()

@@ -87,9 +87,9 @@ def test_the_table_of_a_short_cycle(tmp_path: Path, capsys: pytest.CaptureFixtur
     plan('-opt', write(tmp_path, stock(block={'preset': 'wu2020'})))
     _, _, *rows = capsys.readouterr().out.splitlines()
     stage = [row.split() for row in rows[6:9]]
-    assert stage[0] == ['3', '19,287', '28,928', '128', '1', '7', '128', '32', '4.0e-04', '4.0e-04', '0.93']
-    assert stage[1] == ['64', '1', '7', '176', '44', '0.88']
-    assert stage[2] == ['32', '1', '7', '256', '64', '0.93']
+    assert stage[0] == ['3', '20,508', '30,761', '128', '2', '8', '128', '32', '4.0e-04', '4.0e-04', '1.07']
+    assert stage[1] == ['64', '2', '8', '176', '44', '1.01']
+    assert stage[2] == ['32', '2', '8', '256', '64', '1.07']
     assert 'a short cycle, one shape per iteration, in turn' in ' '.join(rows[39:])
 
 

@@ -52,6 +52,56 @@ def test_the_papers_kinetics_run() -> None:
     assert 239 * EPOCH / plan['total_iter'] == pytest.approx(3.4, abs=0.05)
 
 
+@pytest.mark.parametrize('scale', [1, 4])
+def test_the_official_schedule_for_a_clip_length_that_four_does_not_divide(scale: int) -> None:
+    """B8 T15 S256, steps 60 and 90 of 100 epochs: the ends are what SlowFast's MultigridSchedule prints for it."""
+    changes = K400 | {
+        'scale': scale,
+        'datasets.train.num_frame': 15,
+        'datasets.train.gt_size': 256,
+        'datasets.train.batch_size_per_gpu': 8,
+        'num_gpu': 1,
+        'train.total_iter': 100 * EPOCH,
+        'train.scheduler': {'type': 'MultiStepLR', 'milestones': [60 * EPOCH, 90 * EPOCH], 'gamma': 0.1},
+    }
+    stages = stages_of(block=UNROUNDED, changes=changes)
+    assert [stage['frames'] for stage in stages] == 2 * [4, 8, 8, 15] + [15]
+    assert [stage['clips'] / 8 for stage in stages] == 2 * [8, 4, 2, 1] + [1]
+    published = [43, 66, 86, 96, 117, 128, 138, 143, 150]
+    assert [round(end) for end in ends_in_epochs(stages, clips=8)] == published
+
+
+@pytest.mark.parametrize(
+    ('frames', 'rounded'),
+    [
+        (6, (2, 3, 6)),
+        (7, (2, 4, 7)),
+        (9, (2, 4, 9)),
+        (10, (2, 5, 10)),
+        (14, (4, 7, 14)),
+        (15, (4, 8, 15)),
+        (30, (8, 15, 30)),
+    ],
+)
+def test_frames_are_rounded_to_the_nearest_and_ties_to_even(frames: int, rounded: tuple[int, ...]) -> None:
+    """A quarter and a half of the frames; lin2022 rounds the same fractions down."""
+    stages = stages_of(block=UNROUNDED | {'finetune': False}, changes=K400 | {'datasets.train.num_frame': frames})
+    assert tuple(dict.fromkeys(stage['frames'] for stage in stages)) == rounded
+    block = {'preset': 'lin2022', 'min_frames': 1, 'temporal': [0.25, 0.5, 1.0]}
+    below = [stage['frames'] for stage in stages_of(block=block, changes={'datasets.train.num_frame': frames})[:3]]
+    assert below == [frames // 4, frames // 2, frames]
+
+
+@pytest.mark.parametrize(
+    ('size', 'long', 'short'), [(225, 159, 112), (227, 161, 114), (233, 165, 116), (256, 181, 128)]
+)
+def test_sizes_are_rounded_to_the_nearest_and_ties_to_even(size: int, long: int, short: int) -> None:
+    """sqrt(1/2) and half of the size; half of an odd one is a tie."""
+    stage = stages_of(block=UNROUNDED, changes=K400 | {'datasets.train.gt_size': size})[0]
+    assert stage['gt_size'] == long
+    assert [shape[2] for shape in stage['short_cycle']] == [short, long, long]
+
+
 def test_the_short_cycle_of_the_papers_kinetics_run() -> None:
     """Sizes 0.5, sqrt(0.5) and the long one, in turn; clips times 2, 1, 1 below the full size and 4, 2, 1 at it."""
     stages = stages_of(block=UNROUNDED, changes=K400)
@@ -140,10 +190,10 @@ def test_epoch_factor(factor: float, epochs: float) -> None:
 
 
 def test_shapes_are_rounded_to_what_the_network_takes_and_clips_follow() -> None:
-    """BasicVSR on REDS: LQ 45 becomes 44 and 3 frames 6; 15 * 64^2 / (6 * 44^2) = 5.3, / (7 * 44^2) = 4.5 -> 5."""
+    """BasicVSR on REDS: LQ 45 becomes 44 and 4 frames 6; 15 * 64^2 / (6 * 44^2) = 5.3, / (8 * 44^2) = 3.97 -> 4."""
     stages = stages_of()[:4]
     assert [(s['lq_size'], s['frames'], s['clips'] / 16) for s in stages] == [
-        (44, 6, 5), (44, 7, 5), (64, 7, 2), (64, 15, 1)
+        (44, 6, 5), (44, 8, 4), (64, 8, 2), (64, 15, 1)
     ]  # fmt: skip
     assert stages[0]['short_cycle'] == [[160, 6, 128], [80, 6, 176], [80, 6, 176]]
 
@@ -156,8 +206,8 @@ def test_a_fixed_number_of_frames_merges_the_temporal_steps() -> None:
 
 
 def test_mirrored_clips_stay_even() -> None:
-    """3 of 7 frames, mirrored, for both halves of the time: two of the four long shapes are one."""
-    assert [(s['lq_size'], s['frames']) for s in stages_of('vimeo')[:3]] == [(44, 6), (64, 6), (64, 14)]
+    """1.75 of 7 frames are 2, below min_frames, and 3.5 are 4 (a tie goes to the even one); mirrored, 6 and 8."""
+    assert [(s['lq_size'], s['frames']) for s in stages_of('vimeo')[:4]] == [(44, 6), (44, 8), (64, 8), (64, 14)]
 
 
 def test_a_network_without_room_below_the_full_size_has_no_short_cycle() -> None:

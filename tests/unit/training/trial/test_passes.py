@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils import clip_grad_norm_ as limit
 
 from mg_basicsr.training.extension import extend
 from mg_basicsr.training.micro_batches import MicroBatches
@@ -108,6 +109,57 @@ class OverBatch(nn.Module):
         return x * x.abs().mean()
 
 
+class Regularised(SmallModel):
+    """Adds a loss over the batch at every sixteenth iteration, as a discriminator's gradient penalty is added."""
+
+    def optimize_parameters(self, current_iter: int) -> None:
+        self.optimizers[0].zero_grad()
+        output = self.net_g(self.lq)
+        loss = self.cri_pix(output, self.gt)
+        if self.is_due(current_iter):
+            loss = loss + torch.norm(output)
+        loss.backward()
+        self.optimizers[0].step()
+        self.log_dict = {}
+
+    def is_due(self, current_iter: int) -> bool:
+        return current_iter % 16 == 0
+
+
+class ChangesGradients(SmallModel):
+    """Does something to its gradients by a function of another name.
+
+    Args:
+        change: What is done to the parameters.
+    """
+
+    def __init__(self, change: Callable[[list[nn.Parameter]], Any]) -> None:
+        super().__init__()
+        self.change = change
+
+    def optimize_parameters(self, current_iter: int) -> None:
+        self.optimizers[0].zero_grad()
+        self.cri_pix(self.net_g(self.lq), self.gt).backward()
+        self.change(list(self.net_g.parameters()))
+        self.optimizers[0].step()
+        self.log_dict = {}
+
+
+class RaindropRemoval(OverBatch):
+    """Is not random, though its name has "drop" in it."""
+
+
+class OwnDropPath(nn.Module):
+    """A random layer of a repository's own."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * torch.rand(len(x), 1, 1, 1, dtype=x.dtype) if self.training else x
+
+
+class SpectralNormFree(OverBatch):
+    """Has no state, though its name is that of a layer with one."""
+
+
 def hinge(answer: torch.Tensor) -> torch.Tensor:
     return F.relu(1 + answer).mean()
 
@@ -152,6 +204,7 @@ EXACT = {
     'batch norm, dropout': (lambda: with_network(nn.BatchNorm2d(3), nn.Dropout(0.5)), True),
     'spectral norm': (lambda: with_network(nn.utils.spectral_norm(nn.Conv2d(3, 3, 3, padding=1))), True),
     'float32 inside': (lambda: with_network(Float32Inside()), True),
+    'a random layer of its own': (lambda: with_network(OwnDropPath()), True),
 }
 
 
@@ -159,7 +212,7 @@ EXACT = {
 def test_exact_steps_pass_with_the_share_of_each_pass(kind: str) -> None:
     make, mean = EXACT[kind]
     found = measure(make())
-    assert not found.unknown
+    assert not found.unknown and not found.changed
     assert found.mean is mean and found.difference <= found.tolerance
     assert found.tolerance < (1e-2 if kind == 'float32 inside' else 1e-5)
 
@@ -171,6 +224,9 @@ INEXACT = {
     'norm of the whole batch': (lambda: with_loss(frobenius), 1e-2),
     'network over the batch': (lambda: with_network(OverBatch()), 1e-4),
     'generator now and then': (lambda: Adversarial('sum', hinge, every=7), 1e-4),
+    'a regulariser now and then': (Regularised, 1e-2),
+    'a layer called as if it were random': (lambda: with_network(RaindropRemoval()), 1e-4),
+    'a layer called as if it kept statistics': (lambda: with_network(SpectralNormFree()), 1e-4),
     'gradients left in another network': (lambda: LeavesGradients('mean', hinge), 1e-2),
     'loss on what another optimiser has changed': (lambda: FirstTheOther('mean', hinge), 1e-5),
 }
@@ -180,8 +236,28 @@ INEXACT = {
 def test_steps_that_differ_are_found(kind: str) -> None:
     make, least = INEXACT[kind]
     found = measure(make())
-    assert not found.unknown
+    assert not found.unknown and not found.changed
     assert found.difference > max(found.tolerance, least)
+
+
+def halved(parameters: list[nn.Parameter]) -> None:
+    for parameter in parameters:
+        assert parameter.grad is not None
+        parameter.grad = parameter.grad / 2
+
+
+CHANGES = {
+    'clipped, far below the limit': lambda parameters: limit(parameters, 1e9),
+    'clamped': lambda parameters: [parameter.grad.clamp_(-1e9, 1e9) for parameter in parameters],
+    'replaced': halved,
+}
+
+
+@pytest.mark.parametrize('kind', CHANGES)
+def test_gradients_that_the_step_changes_are_seen_whatever_does_it(kind: str) -> None:
+    """Where it changes no value here, it may later."""
+    assert measure(ChangesGradients(CHANGES[kind])).changed
+    assert not measure(ChangesGradients(lambda parameters: None)).changed
 
 
 @pytest.mark.parametrize('layer', [Noise, Scale])
