@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from torch.nn.parallel import DistributedDataParallel
 
@@ -63,10 +64,8 @@ def within(seconds: float, part: Callable[[], object]) -> bool:
     """
 
     def call() -> None:
-        try:
+        with suppress(Exception):  # such as an error of the device, which has been reported already
             part()
-        except Exception:  # such as an error of the device, which has been reported already
-            pass
 
     thread = threading.Thread(target=call, daemon=True)
     try:
