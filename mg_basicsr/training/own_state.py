@@ -16,6 +16,7 @@ from mg_basicsr.training.seeding import OwnGenerators
 
 _OF_MODULES = frozenset(vars(nn.Module()))  # attributes that every module has
 _OF_MODELS = ('opt', 'log_dict', 'optimizers', 'schedulers', 'best_metric_results', 'is_train', 'save_dir')
+_BUFFERS = '(buffers)'  # in the place of a module's buffer
 _MOST_NUMBERS = 2**20  # of a tensor: a larger one is a table or a result
 _MOST_ENTRIES = 10_000  # of a list or a dictionary
 _MOST_DEPTH = 4
@@ -80,7 +81,7 @@ class OwnState(Extension):
             if isinstance(now, torch.Tensor) and isinstance(value, torch.Tensor) and now.shape == value.shape:
                 with torch.no_grad():
                     now.copy_(value)
-            elif attribute:
+            elif attribute and not name.endswith(f'{_BUFFERS}.{attribute}'):  # whose shapes are those of the network
                 holder[attribute] = _restored(value, now, self._model.device)
 
     def _place(self, name: str) -> Place:
@@ -98,7 +99,7 @@ class OwnState(Extension):
                 if id(module) not in known:
                     known.add(id(module))
                     path = f'{attribute}.{name}' if name else attribute
-                    found[path], found[f'{path}.(buffers)'] = vars(module), module._buffers
+                    found[path], found[f'{path}.{_BUFFERS}'] = vars(module), module._buffers
         return found
 
     def _values(self) -> Iterator[tuple[str, Any, Place]]:
