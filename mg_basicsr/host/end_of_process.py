@@ -1,4 +1,4 @@
-"""End of a training process: what a run has begun is ended in order, whatever its exit code.
+"""End of a training process: workers, threads and the process group of a run end in order, at every exit code.
 
 Left to the interpreter, threads of a process group are still running while its static objects are destroyed, which ends
 a run that had finished with SIGABRT now and then, and events of TensorBoard that are not on the disk yet are lost. No
@@ -56,7 +56,7 @@ def end_in_order(run: Run) -> None:
 
 
 def within(seconds: float, part: Callable[[], object]) -> bool:
-    """Call a function in a thread of its own, and return whether it came to its end in time. Errors are dropped.
+    """Call a function in a separate thread, and return whether it came to its end in time. Errors are dropped.
 
     Args:
         seconds: Time limit in seconds.
@@ -88,7 +88,7 @@ def _write_events() -> None:
 
 
 def _release(wrappers: Iterable[DistributedDataParallel]) -> None:
-    """Delete what holds on to the process group: the wrappers' parts, and what an error that ended the process keeps.
+    """Delete references to the process group: those of the wrappers, and of the frames of an error.
 
     A script may still refer to the wrappers themselves.
     """

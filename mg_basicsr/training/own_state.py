@@ -44,7 +44,7 @@ class OwnState(Extension):
         self._looks = _LOOKS
 
     def attach(self, model: HostModel) -> list[str]:
-        """Note what there is; see `Extension.attach`."""
+        """Record the values at the start; see `Extension.attach`."""
         self._model = model
         self._generators: OwnGenerators | None = None
         self._first: dict[str, Any] = {}

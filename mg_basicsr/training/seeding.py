@@ -16,6 +16,8 @@ import torch
 
 from mg_basicsr.training.state import bits_of, generator_state, generators_in
 
+MOST_LOOKS = 8  # for generators that were made since, of which each takes a walk through all objects
+
 
 def seed_everything(seed: int) -> None:
     """Seed Python's, NumPy's and torch's generators (CPU and every device) with a 64-bit number."""
@@ -65,8 +67,8 @@ def _seed_opencv(seed: int) -> None:
 class OwnGenerators:
     """Random generators that objects hold, beside the global ones: a dataset's, a loss's, those of their modules.
 
-    They are looked for once, and again when the attributes of the objects have changed: some are made at their first
-    use.
+    They are looked for once, and a few times again when the attributes of the objects have changed: some are made at
+    their first use.
 
     Args:
         roots: The objects.
@@ -76,6 +78,7 @@ class OwnGenerators:
         self._roots = roots
         self._found = generators_in(*roots)
         self._attributes = self._ids()
+        self._looks = MOST_LOOKS
 
     def seed(self, seed: int) -> None:
         """Seed all of them with a 64-bit number, each with another one that follows from it."""
@@ -101,8 +104,9 @@ class OwnGenerators:
             thoroughly: Look also where the objects' own attributes are the same as before.
         """
         attributes = self._ids()
-        if attributes == self._attributes and not thoroughly:
+        if not self._looks or (attributes == self._attributes and not thoroughly):
             return False
+        self._looks -= 1  # attributes may change at every use
         known, self._attributes = set(map(id, self._found)), attributes
         self._found = generators_in(*self._roots)
         return any(id(generator) not in known for generator in self._found)

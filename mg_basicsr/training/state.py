@@ -175,7 +175,7 @@ def generator_state(value: Any) -> Callable[[], Any] | None:
 
 
 def bits_of(value: np.random.Generator | np.random.BitGenerator) -> np.random.BitGenerator:
-    """Return what holds the state of one of NumPy's generators."""
+    """Return the bit generator, which has the state, of one of NumPy's generators."""
     return value.bit_generator if isinstance(value, np.random.Generator) else value
 
 

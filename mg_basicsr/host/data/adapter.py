@@ -23,7 +23,6 @@ from mg_basicsr.patching import replaced
 from mg_basicsr.training.seeding import OwnGenerators, isolated_seed
 from mg_basicsr.training.state import reachable
 
-_MOST_REPEATED = 3  # samples that are read again since a generator was made meanwhile, in one process
 _SHARED = 2**16  # bytes of an array from which on copies of a dataset share it
 
 
@@ -47,7 +46,6 @@ class AdaptedDataset(Dataset[Any]):
         self.rules = rules or AdapterRules()
         self.mirrored = mirrored
         self._own: OwnGenerators | None = None  # of this process
-        self._repeated = 0
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), '_own': None}  # a copy has other generators
@@ -94,9 +92,9 @@ class AdaptedDataset(Dataset[Any]):
                 replaced(worker, '_worker_info', None),
             ):
                 sample = self.base[request.index]
-            if not self._own.look_again() or self._repeated == _MOST_REPEATED:
+            if not self._own.look_again():
                 return sample
-            self._repeated += 1  # a generator that was made at its first use has not been seeded for this sample
+            # once more: a generator that was made at its first use has not been seeded for this sample
 
 
 def _bytes_of(value: Any) -> int:
