@@ -44,15 +44,20 @@ class OwnState(Extension):
         self._looks = _LOOKS
 
     def attach(self, model: HostModel) -> list[str]:
-        """Record the values at the start; see `Extension.attach`."""
+        """Keep the model; see `Extension.attach`."""
         self._model = model
         self._generators: OwnGenerators | None = None
-        self._first: dict[str, Any] = {}
-        self._first = {name: _mark(value) for name, value, _ in self._values()}
+        self._first: dict[str, Any] | None = None
         return []
+
+    def _begin(self) -> None:
+        """Record the values at the start: not before, since a model's constructor goes on after `attach`."""
+        if self._first is None:
+            self._first = {name: _mark(value) for name, value, _ in self._values()}
 
     def before_step(self, step: Step) -> None:
         """Seed the model's own generators."""
+        self._begin()
         if self._generators is None:
             self._generators = OwnGenerators(self._model)
         elif self._looks:
@@ -66,14 +71,18 @@ class OwnState(Extension):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the values that have changed, by place; an empty dictionary for most models."""
+        first = self._first
+        if first is None:
+            return {}
         return {
             name: _copied(value)
             for name, value, _ in self._values()
-            if name not in self._first or self._first[name] != _mark(value)
+            if name not in first or first[name] != _mark(value)
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Put the values of another run in their places; one that has no place any more is left out."""
+        self._begin()
         places = {name: place for name, _, place in self._values()}
         for name, value in state.items():
             holder, attribute = places.get(name) or self._place(name)
