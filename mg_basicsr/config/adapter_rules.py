@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mg_basicsr.parsing.problems import Problems, read_section, reads
-from mg_basicsr.parsing.values import choice, list_of, text
+from mg_basicsr.parsing.values import boolean, choice, list_of, text
 
 KEYS = list_of(text, 'a list of keys of the samples, such as [flow], or []', empty=True)
 
@@ -20,18 +20,25 @@ class AdapterRules:
             A key inside another is written with a point, `meta.flow`.
         space: Keys that show the pixels of `lq` or `gt`, likewise; None to decide by sizes.
         start: Which frames a shorter clip has: the first ones, or from a random one on.
+        repeatable: Whether a dataset is refused whose samples depend on what was read before; otherwise it is logged.
     """
 
     time: tuple[str, ...] | None = None
     space: tuple[str, ...] | None = None
     start: str = 'first'
+    repeatable: bool = True
 
 
-ADAPTER_KEYS = {'time': reads(KEYS), 'space': reads(KEYS), 'start': reads(choice('first', 'random'))}
+ADAPTER_KEYS = {
+    'time': reads(KEYS),
+    'space': reads(KEYS),
+    'start': reads(choice('first', 'random')),
+    'repeatable': reads(boolean),
+}
 
 
 def read_adapter(path: str, value: Any, problems: Problems) -> AdapterRules | None:
-    """Read `{time, space, start}`, each of them optional.
+    """Read `{time, space, start, repeatable}`, each of them optional.
 
     Args:
         path: Dotted path of the section.

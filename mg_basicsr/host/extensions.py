@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mg_basicsr.data.sampling.permutation import mix
 from mg_basicsr.host.clean_end import CleanEnd
 from mg_basicsr.host.data.delivery import DeliveredBatches
 from mg_basicsr.host.log import logger
@@ -15,9 +16,12 @@ from mg_basicsr.training.allocator import FreedMemory
 from mg_basicsr.training.batch_norm.planned import PlannedNorm
 from mg_basicsr.training.extension import Extension
 from mg_basicsr.training.micro_batches import MicroBatches
+from mg_basicsr.training.own_state import OwnState
 from mg_basicsr.training.precision.gradient_guard import GradientGuard
 from mg_basicsr.training.precision.reduced import ReducedPrecision
 from mg_basicsr.training.rates import PlannedRates
+
+_OWN = 7  # stream of random numbers of generators that a model holds itself
 
 
 def extensions_of(run: Run) -> list[Extension]:
@@ -40,6 +44,13 @@ def _gradient_guard(run: Run) -> Extension | None:
 
     precision = run.settings.block.precision
     return GradientGuard(precision, report) if precision != 'float32' else None
+
+
+def _own_state(run: Run) -> Extension:
+    def report(line: str) -> None:
+        logger().warning(f'multigrid: iteration {run.iteration:,}: {line}')
+
+    return OwnState(lambda iteration: mix(run.settings.seed, _OWN, iteration), report)
 
 
 def _planned_norm(run: Run) -> Extension | None:
@@ -91,6 +102,8 @@ EXTENSIONS: list[Callable[[Run], Extension | None]] = [
     _shapes_at_start,
     # Around it: shapes are tried only with passes that are known to be exact.
     _passes_at_start,
+    # It changes nothing of a step. In a list that others read it is after what has a state of its own.
+    _own_state,
     # Outside of the trial steps: memory is kept only after them.
     lambda run: FreedMemory(),
     # Outside of the trial steps too, whose batches are not the plan's. Not optional: it holds for every run.

@@ -31,6 +31,9 @@ class Delivery(Protocol):
     dataset: Any
     delivered: int | None
 
+    def end(self) -> None:
+        """End the workers."""
+
 
 @dataclass(frozen=True)
 class Specification:
@@ -184,6 +187,12 @@ class Run:
     def deliver_with(self, loader: Delivery) -> None:
         """Set the loader that a prefetcher iterates over."""
         self._loader = loader
+
+    def end(self) -> None:
+        """End the workers, and release the model and its extensions."""
+        if self._loader is not None:
+            self._loader.end()
+        self._model, self._loader, self.extensions = None, None, []
 
     def resume_from(self, point: ResumePoint, specification: Specification, notes: list[str]) -> None:
         """Record the checkpoint that the host has loaded, and continue with its global batch.

@@ -55,7 +55,7 @@ def trained_networks(model: HostModel) -> dict[str, nn.Module]:
     updated = {id(parameter) for parameter in _optimised(model)}
     return {
         name: network
-        for name, network in _modules(model)
+        for name, network in named_modules(model)
         if any(id(parameter) in updated for parameter in network.parameters())
     }
 
@@ -82,7 +82,7 @@ def moving_averages(model: HostModel) -> list[Average]:
     """
     trained = trained_networks(model)
     found: list[Average] = []
-    for name, network in _modules(model):
+    for name, network in named_modules(model):
         originals = [] if name in trained else [other for other in trained if _is_copy(network, trained[other])]
         if originals:
             named_after = [other for other in originals if name.startswith(other)]
@@ -97,7 +97,7 @@ def networks_of(model: HostModel) -> dict[str, nn.Module]:
 
 def held_modules(model: HostModel) -> list[nn.Module]:
     """Return every network and loss that a model holds, without wrappers: moving averages and fixed networks too."""
-    return [module for _, module in _modules(model)]
+    return [module for _, module in named_modules(model)]
 
 
 def wrapped_networks(model: HostModel) -> list[DistributedDataParallel]:
@@ -111,7 +111,7 @@ def _optimised(model: HostModel) -> Iterator[torch.Tensor]:
             yield from group['params']
 
 
-def _modules(model: HostModel) -> Iterator[tuple[str, nn.Module]]:
+def named_modules(model: HostModel) -> Iterator[tuple[str, nn.Module]]:
     """Yield every module that the model holds, once, under its first name, without wrappers."""
     seen: set[int] = set()
     for name, value in _attributes(model):

@@ -1,34 +1,35 @@
-"""State in objects of training code: the one list that trials, skipped steps and seeding use.
+"""State in objects of training code: the one list that trials, skipped steps, seeding and checkpoints use.
 
-`reachable` finds the objects, `held_by` says what each holds. `Statistics` are the part that a forward pass changes in
-networks and losses, `generators_in` the part that draws random numbers.
+`reachable` finds the objects, `held_by` says what each holds, `modules_of` in which modules of the repository they are
+defined. `generators_in` are those that draw random numbers.
 """
 
 from __future__ import annotations
 
+import array
 import random
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from functools import partial
-from types import CellType, FunctionType, GeneratorType, MethodType, ModuleType, SimpleNamespace
+from types import BuiltinMethodType, CellType, FunctionType, GeneratorType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 _ATOMS = (type(None), bool, int, float, complex, str, bytes, ModuleType, torch.device, torch.dtype)
 _LIBRARIES = ('torch', 'torchvision', 'numpy', 'mg_basicsr')  # their functions and classes keep no state of a model
 _ITERATORS = ('builtins', 'itertools')
-_OF_MODULES = frozenset(vars(nn.Module()))  # attributes that every module has
+_PLAIN = ('types', 'argparse', 'collections', 'queue')  # modules of the standard library whose objects only hold others
+_INSTALLED = ('site-packages', 'dist-packages')
 
 
 def reachable(*roots: Any) -> Iterator[Any]:
     """Yield every object that may have a state and can be reached from some others, each once.
 
     Followed are containers, attributes, slots, bound methods, and what functions and classes of the repository keep.
-    Not followed are modules of Python, and objects of the standard library other than its containers.
+    Not followed are modules, and objects of the standard library other than its containers.
     """
     seen: dict[int, Any] = {}  # keeps what was seen alive, so that no other object gets its id
     waiting: list[Any] = list(roots)
@@ -48,7 +49,7 @@ def held_by(value: Any) -> Iterable[Any]:
         return [*value, *value.values(), getattr(value, '__dict__', None)]
     if isinstance(value, (list, deque, set, tuple, frozenset)):
         return [*value, getattr(value, '__dict__', None)]
-    if isinstance(value, MethodType):
+    if isinstance(value, (MethodType, BuiltinMethodType)):
         return (value.__self__,)
     if isinstance(value, partial):
         return (value.func, value.args, value.keywords)
@@ -62,8 +63,35 @@ def held_by(value: Any) -> Iterable[Any]:
         return () if _is_library(value.__module__) else [*data_of_class(value).values(), *value.__bases__]
     module = type(value).__module__
     if module in sys.stdlib_module_names or module.partition('.')[0] in sys.stdlib_module_names:
-        return (vars(value),) if type(value) is SimpleNamespace else ()
+        return (vars(value),) if module in _PLAIN and hasattr(value, '__dict__') else ()
     return [getattr(value, '__dict__', None), *slots_of(value).values(), type(value)]
+
+
+def modules_of(values: Iterable[Any]) -> dict[str, ModuleType]:
+    """Return the modules of the repository that define the classes or functions of some objects, by name."""
+    found: dict[str, ModuleType] = {}
+    for value in values:
+        name = getattr(value if isinstance(value, (type, FunctionType)) else type(value), '__module__', None)
+        if isinstance(name, str) and name not in found and name in sys.modules and not _is_library(name):
+            module = sys.modules[name]
+            if not any(part in (getattr(module, '__file__', None) or '') for part in _INSTALLED):
+                found[name] = module
+    return found
+
+
+def data_of_module(module: ModuleType) -> dict[str, Any]:
+    """Return the variables of a module that are neither functions, classes, nor modules."""
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if not name.startswith('__') and not isinstance(value, (FunctionType, type, ModuleType))
+    }
+
+
+def holds_state(value: Any) -> bool:
+    """Whether an object is of a kind that holds a state by itself: a container, a tensor, an iterator, a generator."""
+    kinds = (list, dict, set, deque, bytearray, array.array, np.ndarray, torch.Tensor, GeneratorType)
+    return isinstance(value, kinds) or is_iterator(value) or generator_state(value) is not None
 
 
 def data_of_class(cls: type) -> dict[str, Any]:
@@ -132,60 +160,57 @@ def position(generator: GeneratorType[Any, Any, Any]) -> Any:
 
 def generator_state(value: Any) -> Callable[[], Any] | None:
     """Return what puts a generator of random numbers back to where it is now; None for any other object."""
+    if isinstance(value, random.SystemRandom):  # it has none
+        return None
     if isinstance(value, random.Random):
         return partial(value.setstate, value.getstate())
     if isinstance(value, np.random.RandomState):
         return partial(value.set_state, value.get_state())
-    if isinstance(value, np.random.Generator):
-        bits, state = value.bit_generator, value.bit_generator.state
-        return partial(setattr, bits, 'state', state)
+    if isinstance(value, (np.random.Generator, np.random.BitGenerator)):
+        bits = bits_of(value)
+        return partial(setattr, bits, 'state', bits.state)
     if isinstance(value, torch.Generator):
         return partial(value.set_state, value.get_state())
     return None
 
 
-class Statistics:
-    """State that passes leave in networks and losses beside their parameters: buffers, tensors, numbers as attributes.
+def bits_of(value: np.random.Generator | np.random.BitGenerator) -> np.random.BitGenerator:
+    """Return the bit generator, which has the state, of one of NumPy's generators."""
+    return value.bit_generator if isinstance(value, np.random.Generator) else value
 
-    Those of the modules themselves, and of objects that replace their methods (sub-batch norm's forward). Large
-    buffers of integers are tables that no pass changes.
 
-    Args:
-        modules: Networks and losses, their parts included.
+def generators_in(*roots: Any) -> list[Any]:
+    """Return the generators of random numbers that objects hold, in an order that only depends on how they are built.
+
+    Those of modules that define the objects' classes are among them, and those of modules whose functions these use.
+    The global generators of Python, NumPy and torch are not.
     """
+    found: list[Any] = []
+    seen = {id(value) for value in _global_generators()}
+    modules: dict[str, ModuleType] = {}
+    waiting: list[Any] = list(roots)
+    while waiting:
+        values = list(reachable(*waiting))
+        for value in values:
+            if id(value) not in seen and generator_state(value) is not None:
+                seen.add(id(value))
+                found.append(value)
+        new = {name: module for name, module in modules_of(values).items() if name not in modules}
+        modules |= new
+        waiting = [value for _, module in sorted(new.items()) for value in vars(module).values()]
+    return found
 
-    def __init__(self, modules: Iterable[nn.Module]) -> None:
-        self._holders: list[dict[str, Any]] = []
-        for module in {id(part): part for root in modules for part in root.modules()}.values():
-            self._holders += [module._buffers, vars(module)]
-            for name, value in vars(module).items():
-                owner = value.__self__ if isinstance(value, MethodType) else value
-                plain = name not in _OF_MODULES and not isinstance(owner, (nn.Module, type, FunctionType, *_ATOMS))
-                if plain and hasattr(owner, '__dict__') and not isinstance(owner, torch.Tensor):
-                    self._holders.append(vars(owner))
 
-    def kept(self) -> list[tuple[dict[str, Any], str, Any, Any]]:
-        """Return copies, for `put_back`."""
-        found: list[tuple[dict[str, Any], str, Any, Any]] = []
-        for holder in self._holders:
-            for name, value in holder.items():
-                if isinstance(value, torch.Tensor):
-                    is_small = value.is_floating_point() or value.numel() == 1
-                    if is_small and value.grad_fn is None and not isinstance(value, nn.Parameter):
-                        found.append((holder, name, value, value.detach().clone()))
-                elif isinstance(value, (int, float)):
-                    found.append((holder, name, value, value))
-        return found
-
-    @staticmethod
-    @torch.no_grad()
-    def put_back(kept: list[tuple[dict[str, Any], str, Any, Any]]) -> None:
-        """Restore what `kept` returned."""
-        for holder, name, value, copied in kept:
-            if isinstance(value, torch.Tensor):
-                value.detach().copy_(copied)
-            if holder.get(name) is not value:
-                holder[name] = value
+def _global_generators() -> list[Any]:
+    python = getattr(random, '_inst', None)
+    numpy = getattr(np.random.mtrand, '_rand', None)
+    return [
+        python,
+        numpy,
+        getattr(numpy, '_bit_generator', None),
+        torch.default_generator,
+        *torch.cuda.default_generators,
+    ]
 
 
 def not_a_number(*roots: Any) -> int:

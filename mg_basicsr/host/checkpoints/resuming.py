@@ -204,6 +204,6 @@ def _restore_parts(run: Run, saved: Mapping[str, Any]) -> None:
     for name in sorted(parts.keys() | saved.keys()):
         if name in parts and name in saved:
             parts[name].load_state_dict(saved[name])
-        else:
+        elif name in saved or parts[name].state_dict():  # an empty state is not saved
             where = 'the checkpoint' if name in parts else 'this run'
             logger().warning(f'multigrid: {name}: {where} has none; nothing is restored')

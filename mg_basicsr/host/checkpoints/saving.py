@@ -103,7 +103,7 @@ def record_of(run: Run, hashes: Mapping[str, str]) -> dict[str, Any]:
         'networks': dict(hashes),
         'frozen': networks.frozen_parameters(run.model),
         'best_metrics': best_metrics(run.model),
-        'parts': {name: part.state_dict() for name, part in run.parts.items()},
+        'parts': {name: state for name, part in run.parts.items() if (state := part.state_dict())},
     }
 
 

@@ -6,23 +6,32 @@ rules of `fit`.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+import torch
 from torch.utils.data import Dataset
+from torch.utils.data._utils import worker
 
 from mg_basicsr.config.adapter_rules import AdapterRules
 from mg_basicsr.data.sampling.request import SampleRequest
 from mg_basicsr.host.data.fit import fit
-from mg_basicsr.training.seeding import isolated_seed
+from mg_basicsr.patching import replaced
+from mg_basicsr.training.seeding import OwnGenerators, isolated_seed
+from mg_basicsr.training.state import reachable
+
+_SHARED = 2**16  # bytes of an array from which on copies of a dataset share it
 
 
 class AdaptedDataset(Dataset[Any]):
     """BasicSR dataset under a plan.
 
-    Its random choices follow from the request's seed: Python's, NumPy's and torch's generators are seeded for the
-    sample and restored afterwards.
+    Its random choices follow from the request's seed, in every worker: Python's, NumPy's and torch's generators are
+    seeded for the sample and restored afterwards, and so are those that the dataset holds itself (`default_rng` on
+    self, those of albumentations) or that its modules keep.
 
     Args:
         base: The dataset, with its options in `base.opt` if it has any.
@@ -36,6 +45,10 @@ class AdaptedDataset(Dataset[Any]):
         self.scale = scale
         self.rules = rules or AdapterRules()
         self.mirrored = mirrored
+        self._own: OwnGenerators | None = None  # of this process
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), '_own': None}  # a copy has other generators
 
     def __len__(self) -> int:
         return len(self.base)
@@ -52,10 +65,40 @@ class AdaptedDataset(Dataset[Any]):
         """
         if not isinstance(request, SampleRequest):
             return dict(self.base[request])
-        with isolated_seed(request.seed), gt_size_of(self.base, request.gt_size):
-            sample = self.base[request.index]
+        sample = self._read(request)
         name = type(self.base).__name__
         return fit(sample, request, self.rules, scale=self.scale, name=name, mirrored=self.mirrored)
+
+    def copied(self) -> AdaptedDataset:
+        """Return a copy that can be read without changing this one; itself if it cannot be copied.
+
+        Large arrays are shared: a dataset may hold all of its images.
+        """
+        large = [value for value in reachable(self.base) if _bytes_of(value) >= _SHARED]
+        try:
+            return copy.deepcopy(self, {id(value): value for value in large})
+        except Exception:  # such as of an open file, a lock, a generator
+            return self
+
+    def _read(self, request: SampleRequest) -> Any:
+        if self._own is None:
+            self._own = OwnGenerators(self.base)
+        while True:
+            # Without the number of its worker: a sample must not depend on which one reads it.
+            with (
+                isolated_seed(request.seed),
+                self._own.seeded(request.seed),
+                gt_size_of(self.base, request.gt_size),
+                replaced(worker, '_worker_info', None),
+            ):
+                sample = self.base[request.index]
+            if not self._own.look_again():
+                return sample
+            # once more: a generator that was made at its first use has not been seeded for this sample
+
+
+def _bytes_of(value: Any) -> int:
+    return value.nbytes if isinstance(value, (np.ndarray, torch.Tensor)) else 0
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.host.data.adapter import AdaptedDataset
 from mg_basicsr.host.data.grids import known_degradation
 from mg_basicsr.host.data.proof import difference
+from mg_basicsr.host.data.repeatable import check_repeatable
 from mg_basicsr.host.log import logger
 from mg_basicsr.parsing.problems import shown
 from mg_basicsr.train_set import TrainSet, train_set_of
@@ -63,7 +64,8 @@ def planned_dataset(
         settings: The run's.
 
     Raises:
-        ConfigError: The block asks for what the dataset cannot follow.
+        ConfigError: The block asks for what the dataset cannot follow, or samples of the host's dataset depend on what
+            was read before.
     """
     name, rules = settings.train_set.name, settings.block.adapter
     # of our own registered types; the one that was prepared has the block's store as well
@@ -81,7 +83,9 @@ def planned_dataset(
         module = type(host_dataset).__module__
         logger().warning(f"multigrid: {name} of {module} is not BasicSR's, and goes through the adapter: {reason}")
     base = host_dataset.base if isinstance(host_dataset, AdaptedDataset) else host_dataset
-    return AdaptedDataset(base, settings.baseline.scale, rules, settings.baseline.mirrored)
+    adapted = AdaptedDataset(base, settings.baseline.scale, rules, settings.baseline.mirrored)
+    check_repeatable(adapted, settings.baseline.frames, settings.baseline.size)
+    return adapted
 
 
 def _refuse_what_only_ours_can(settings: Settings, name: str, reason: str) -> None:

@@ -133,9 +133,16 @@ class PlannedLoader:
             self.side.hand_over(batch, batch.copied)
 
     def end(self) -> None:
-        """End the workers, after the train loop has received the empty mapping, and log the bad clips."""
+        """End the workers and the copies under way, and log the bad clips. Can be called again.
+
+        Called after the train loop has received the empty mapping, or where the process ends without it.
+        """
+        if self._ended:
+            return
         self._ended = True
-        self._batches = self._last = None
+        self._end_workers()
+        if self.side:
+            self.side.stream.synchronize()
         if self._bad_clips:
             names = ', '.join(sorted(self._bad_clips))
             logger().error(f'multigrid: {len(self._bad_clips)} bad clips were skipped: {names}')
@@ -150,7 +157,7 @@ class PlannedLoader:
         if iteration == last:  # delivered before a reset(), but not trained on
             return batch
         if self._batches is None or last is None or iteration != last + 1:
-            self._batches = None  # ends the workers, before others write to the ring
+            self._end_workers()  # before others write to the ring
             self.sampler.start = iteration
             with signals_held_back():
                 self._batches = iter(self.loader)
@@ -165,6 +172,12 @@ class PlannedLoader:
         batch = to_device(batch, self.device)
         self._last = (iteration, batch)
         return batch
+
+    def _end_workers(self) -> None:
+        end = getattr(self._batches, '_shutdown_workers', None)  # the iterator's own way, when it is deleted
+        if end is not None:  # not left to that: the frames of an error may keep the iterator alive
+            end()
+        self._batches = self._last = None
 
     def _skipped_errors(self) -> tuple[type[Exception], ...]:
         """Return the exceptions that mark a bad clip: DataError of this package's datasets, any of an adapted one."""

@@ -6,6 +6,7 @@ import os
 
 from mg_basicsr.config.resolve import default_world_size, running_world_size
 from mg_basicsr.errors import ConfigError, Problem
+from mg_basicsr.host.end_of_process import end_in_order_at_exit
 from mg_basicsr.host.entry.command_line import CommandLine
 from mg_basicsr.host.entry.launcher import check_environment, check_one_process
 from mg_basicsr.host.run import Run, Specification, activate
@@ -41,6 +42,7 @@ def start_run(command: CommandLine) -> Run | None:
     rank = int(os.environ.get('RANK') or os.environ.get('SLURM_PROCID') or 0) if distributed else 0
     run = Run(Specification(file, settings, dataset, rank, grid, command.auto_resume))
     activate(run)
+    end_in_order_at_exit(run)
     return run
 
 

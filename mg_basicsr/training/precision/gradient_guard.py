@@ -22,7 +22,8 @@ from mg_basicsr.errors import Problem, TrainingError
 from mg_basicsr.patching import replace, replaced
 from mg_basicsr.training.extension import Extension, TrainStep
 from mg_basicsr.training.host_model import HostModel, held_modules, moving_averages
-from mg_basicsr.training.state import Statistics, not_a_number
+from mg_basicsr.training.state import not_a_number
+from mg_basicsr.training.statistics import Statistics
 
 # Those of torch.amp.GradScaler.
 FIRST_SCALE = 2.0**16
@@ -66,6 +67,7 @@ class GradientGuard(Extension):
         """Guard the steps of all optimisers, and the moving average; see `Extension.attach`."""
         averages = {id(average.network) for average in moving_averages(model)}
         self._modules = [module for module in held_modules(model) if id(module) not in averages]
+        self._attributes = vars(model)
         self._statistics: Statistics | None = None
         for optimizer in model.optimizers:
             replace(optimizer, 'step', self._guarded_step(optimizer), 'steps on finite gradients only')
@@ -83,7 +85,7 @@ class GradientGuard(Extension):
         def step(*args: Any, **kwargs: Any) -> Any:
             self._skipping = False
             if self._statistics is None:  # not before every extension is attached
-                self._statistics = Statistics(self._modules)
+                self._statistics = Statistics(self._modules, self._attributes)
             before = self._statistics.kept()
             with scaled_losses(self.scale):
                 result = call(*args, **kwargs)

@@ -29,7 +29,7 @@ from mg_basicsr.training.gradient_handling import counts_iterations
 from mg_basicsr.training.host_model import HostModel, held_modules
 from mg_basicsr.training.micro_batches import Batch, MicroBatches
 from mg_basicsr.training.precision.reduced import converted
-from mg_basicsr.training.seeding import seed_everything
+from mg_basicsr.training.seeding import OwnGenerators, seed_everything
 from mg_basicsr.training.trial.gradient_watch import GradientWatch
 from mg_basicsr.training.trial.snapshot import Snapshot
 from mg_basicsr.training.trial.steps import attempt
@@ -123,11 +123,12 @@ def _compare(
         batch = default_collate(list(samples))
         return converted(batch, lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
 
-    start = Snapshot(model)
+    start, own = Snapshot(model), OwnGenerators(model)
 
     def gradients(samples: Sequence[dict[str, Any]], parts: int, iteration: int, seed: int = 0) -> Gradients:
         start.restore()
         seed_everything(seed)
+        own.seed(seed)
         fed = as_fed(cast(samples), parts)  # before the default type changes anything
         return _gradients(model, fed, make(iteration), watch)
 

@@ -8,6 +8,8 @@ model's own objects are used, and restored.
 from __future__ import annotations
 
 import array
+import io
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
@@ -24,15 +26,18 @@ from torch.nn.parallel import DistributedDataParallel
 from mg_basicsr.training.seeding import untouched_generators
 from mg_basicsr.training.state import (
     data_of_class,
+    data_of_module,
     generator_state,
+    holds_state,
     is_iterator,
+    modules_of,
     position,
     reachable,
     slot_names,
     slots_of,
     twin,
 )
-from mg_basicsr.training.trial.silence import silent_logs
+from mg_basicsr.training.trial.silence import noted_files, silent_logs
 
 Undo = Callable[[], object]
 
@@ -42,7 +47,8 @@ class Snapshot:
 
     Tensors are copied to main memory. Each storage is copied once, whole, so that views and shared weights are restored
     correctly. Gradients, `requires_grad` and the identity of every attribute are kept too, but for iterators: others at
-    the same position take their places. What is followed is in mg_basicsr/training/state.py.
+    the same position take their places. What is followed is in mg_basicsr/training/state.py; variables of the modules
+    that define the objects are kept as well. Files that are open for writing get their lengths back.
 
     Args:
         roots: Objects to start from.
@@ -58,9 +64,18 @@ class Snapshot:
         self._spares: dict[int, tuple[Any, Any]] = {}  # iterators, and twins of them that nobody advances
         self._twins: dict[int, Any] = {}
         self._kept_alive = []
-        for value in reachable(*roots):
+        found = list(reachable(*roots))
+        modules = modules_of(found)
+        # what the modules keep beside the objects: counters, lists, generators
+        states = [
+            value for module in modules.values() for value in data_of_module(module).values() if holds_state(value)
+        ]
+        known = set(map(id, found))
+        for value in [*found, *(value for value in reachable(*states) if id(value) not in known)]:
             self._kept_alive.append(value)
             self._record(value)
+        for module in modules.values():
+            self._record_numbers(vars(module))
 
     @torch.no_grad()
     def restore(self) -> None:
@@ -85,6 +100,10 @@ class Snapshot:
             self._undo.append(partial(self._compare, value, position(value)))
         elif is_iterator(value):
             self._record_iterator(value)
+        elif isinstance(value, (io.BytesIO, io.StringIO)):
+            self._undo.append(partial(_rewrite, value, value.getvalue(), value.tell()))
+        elif isinstance(value, io.IOBase):
+            self._record_file(value)
         elif undo := generator_state(value):
             self._undo.append(undo)
         elif isinstance(value, CellType):
@@ -100,6 +119,39 @@ class Snapshot:
             self._spares[id(value)] = value, twin(value)
         except (TypeError, AttributeError):
             self.lost.add(type(value).__name__)
+
+    def _record_file(self, value: Any) -> None:
+        """Record the length of a file that is open for writing, and the position in any."""
+        try:
+            if value.fileno() <= 2:  # the streams of the process may be shared with others
+                return
+            if value.writable():
+                value.flush()
+            position, length = value.tell(), os.fstat(value.fileno()).st_size
+        except (OSError, ValueError):  # closed, a pipe or a terminal
+            return
+
+        def undo() -> None:
+            if value.closed:
+                self.lost.add('file that was closed')
+                return
+            if value.writable():
+                value.flush()
+                os.ftruncate(value.fileno(), length)
+            value.seek(position)
+
+        self._undo.append(undo)
+
+    def _record_numbers(self, variables: dict[str, Any]) -> None:
+        """Record numbers among a module's variables: others, such as flags, may belong to what was made meanwhile."""
+        kept = {name: value for name, value in variables.items() if type(value) in (int, float)}
+
+        def undo() -> None:
+            for name, value in kept.items():
+                if type(variables.get(name)) in (int, float):
+                    variables[name] = value
+
+        self._undo.append(undo)
 
     def _compare(self, value: Any, then: Any) -> None:
         if position(value) != then:
@@ -163,6 +215,13 @@ class Snapshot:
         self._undo.append(undo)
 
 
+def _rewrite(value: Any, content: Any, position: int) -> None:
+    value.seek(0)
+    value.truncate()
+    value.write(content)
+    value.seek(position)
+
+
 @contextmanager
 def on_trial(model: Any, *others: Any) -> Iterator[Snapshot]:
     """Undo, after the body of the context, all changes by training steps of a model: weights, gradients, statistics.
@@ -182,13 +241,14 @@ def on_trial(model: Any, *others: Any) -> Iterator[Snapshot]:
         The snapshot. After the body, its `lost` names what could not be restored.
     """
     snapshot = Snapshot(model, *others)
-    with untouched_generators(), silent_logs():
+    with untouched_generators(), silent_logs(), noted_files() as written:
         _leave_ranks(model)
         for optimizer in model.optimizers:
             for group in optimizer.param_groups:
                 group['lr'] = 0.0
         yield snapshot
         snapshot.restore()
+    snapshot.lost |= {f'file {path}' for path in written}
 
 
 def _leave_ranks(model: Any) -> None:

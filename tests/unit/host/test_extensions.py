@@ -28,6 +28,7 @@ from mg_basicsr.training.batch_norm.planned import PlannedNorm
 from mg_basicsr.training.extension import Extension, extend, stateful
 from mg_basicsr.training.host_model import trained_networks
 from mg_basicsr.training.micro_batches import MicroBatches
+from mg_basicsr.training.own_state import OwnState
 from mg_basicsr.training.precision.gradient_guard import GradientGuard
 from mg_basicsr.training.precision.reduced import ReducedPrecision
 from mg_basicsr.training.rates import PlannedRates
@@ -71,6 +72,7 @@ MAKE: dict[str, Callable[[], Extension]] = {
     'channels_last': ChannelsLast,
     'fused': lambda: OptimizerForm(fused=True),
     'unfused': lambda: OptimizerForm(fused=False),
+    'own_state': lambda: OwnState(lambda iteration: iteration),
     'freed_memory': FreedMemory,
     'delivered': lambda: DeliveredBatches(run()),
     'clean_end': CleanEnd,
@@ -104,7 +106,7 @@ def test_every_extension_of_the_package_is_tried_here() -> None:
 
 def test_what_is_off_is_not_there() -> None:
     names = [extension.name for extension in extensions_of(run())]
-    always = ['rates', 'micro_batches', 'fused_optimizer', 'passes_at_start', 'freed_memory']
+    always = ['rates', 'micro_batches', 'fused_optimizer', 'passes_at_start', 'own_state', 'freed_memory']
     assert names == [*always, 'delivered_batches', 'clean_end']
     outside_a_loop = run()
     outside_a_loop.specification.in_loop = False
@@ -235,4 +237,4 @@ def test_a_new_extension_is_a_class_and_a_line(monkeypatch: pytest.MonkeyPatch) 
     model: Any = SmallModel()
     extend(model, extensions, log.append)
     train(model, extensions, 0, 2)
-    assert 'net_g: gradients clipped' in log and list(stateful(extensions)) == ['clipped']
+    assert 'net_g: gradients clipped' in log and list(stateful(extensions)) == ['own_state', 'clipped']

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import array
 import copy
+import io
 import itertools
 import logging
+import queue
 import random
-from collections import OrderedDict, deque
+from collections import OrderedDict, UserList, deque
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -242,6 +245,76 @@ def test_counters_of_every_kind_are_put_back(used: int) -> None:
         snapshot.restore()
     assert [kept.values() for _ in range(4)] == expected
     assert not snapshot.lost
+
+
+CALLS, HISTORY, MODULE_RNG = 0, [0], random.Random(3)
+
+
+class OfItsModule:
+    """Keeps what it counts in variables of the module."""
+
+    def use(self) -> list[Any]:
+        global CALLS
+        CALLS += 1
+        HISTORY.append(CALLS)
+        return [CALLS, list(HISTORY), MODULE_RNG.random()]
+
+
+def test_variables_of_the_module_are_put_back() -> None:
+    counting = OfItsModule()
+    snapshot = Snapshot({'loss': counting})
+    first = counting.use()
+    snapshot.restore()
+    assert counting.use() == first
+    snapshot.restore()
+
+
+class Held:
+    """State in objects of the standard library."""
+
+    def __init__(self, path: Path) -> None:
+        self.queue: queue.Queue[int] = queue.Queue()
+        self.users, self.options = UserList([1]), argparse.Namespace(step=0)
+        self.text, self.bytes = io.StringIO(), io.BytesIO(b'abc')
+        self.uniform, self.system = np.random.default_rng(4).uniform, random.SystemRandom()
+        self.log, self.table = path.open('w'), path.with_suffix('.csv').open('ab')
+
+    def use(self) -> list[Any]:
+        self.queue.put(1)
+        self.users.append(2)
+        self.options.step += 1
+        self.text.write('x')
+        self.bytes.write(b'12345')
+        self.log.write('step\n')
+        self.table.write(b'1,2\n')
+        self.table.flush()
+        values = [self.queue.qsize(), list(self.users), self.options.step, self.text.getvalue(), self.bytes.getvalue()]
+        return [*values, self.uniform()]
+
+
+def test_objects_of_the_standard_library_are_put_back(tmp_path: Path) -> None:
+    held = Held(tmp_path / 'loss.log')
+    held.log.write('before\n')
+    snapshot = Snapshot(held)
+    first = held.use()
+    for _ in range(2):
+        held.use()
+        snapshot.restore()
+    assert held.use() == first and not snapshot.lost
+    held.log.close()
+    held.table.close()
+    assert (tmp_path / 'loss.log').read_text() == 'before\nstep\n'
+    assert (tmp_path / 'loss.csv').read_text() == '1,2\n'
+
+
+def test_files_that_a_step_writes_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('mg_basicsr.training.trial.silence.tempfile.gettempdir', lambda: '/nowhere')
+    with on_trial(Model(False)) as trial:
+        with open(tmp_path / 'losses.csv', 'a') as file:
+            file.write('1')
+        with open(tmp_path / 'losses.csv') as file:
+            file.read()
+    assert trial.lost == {f'file {tmp_path / "losses.csv"}'}
 
 
 def test_what_cannot_be_put_back_is_named() -> None:

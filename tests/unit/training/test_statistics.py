@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -11,7 +13,8 @@ from torch import nn
 from mg_basicsr.training.batch_norm.sub_batches import SubBatchNorm
 from mg_basicsr.training.extension import extend
 from mg_basicsr.training.precision.gradient_guard import GradientGuard
-from mg_basicsr.training.state import Statistics, not_a_number
+from mg_basicsr.training.state import not_a_number
+from mg_basicsr.training.statistics import Statistics
 from tests.helpers.small_model import SmallModel, extended, saved
 
 
@@ -30,15 +33,35 @@ class Means(nn.Module):
         return x
 
 
-class Hidden(nn.Module):
-    """Statistics in a list, where nobody looks."""
+class InContainers(nn.Module):
+    """Statistics in lists, dictionaries and arrays."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.means = [torch.zeros(())]
+        self.means, self.recent = [torch.zeros(())], deque([0.0], maxlen=2)
+        self.by_name = {'level': 0.0, 'sums': [torch.zeros(1)]}
+        self.array = np.zeros(3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.means[0] = self.means[0] + x.detach().mean()
+        mean = x.detach().mean()
+        self.means[0] = self.means[0] + mean
+        self.recent.append(float(mean))
+        self.by_name['level'] = float(mean)
+        self.by_name['sums'][0] += mean
+        self.array += float(mean)
+        return x
+
+
+class Hidden(nn.Module):
+    """Statistics in the closure of a function, where nobody looks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        mean = torch.zeros(())
+        self.update = lambda x: mean.add_(x.detach().mean())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.update(x)
         return x
 
 
@@ -48,6 +71,7 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     'spectral norm': lambda: nn.utils.spectral_norm(nn.Conv2d(3, 3, 1)),
     'spectral norm as a parametrisation': lambda: nn.utils.parametrizations.spectral_norm(nn.Conv2d(3, 3, 1)),
     'plain attributes': Means,
+    'containers': InContainers,
 }
 
 
@@ -57,7 +81,8 @@ def step(model: SmallModel, value: float) -> None:
 
 
 def kept_by(layer: nn.Module) -> str:
-    own = [getattr(layer, name, None) for name in ('mean', 'level', 'passes')]
+    names = ('mean', 'level', 'passes', 'means', 'recent', 'by_name', 'array')
+    own = [getattr(layer, name, None) for name in names]
     return repr([layer.state_dict(), own])
 
 
@@ -118,5 +143,23 @@ def test_tables_of_integers_are_not_copied() -> None:
     network = nn.Linear(1, 1)
     network.register_buffer('table', torch.arange(100))
     network.register_buffer('mean', torch.zeros(3))
-    names = [name for _, name, value, _ in Statistics([network]).kept() if torch.is_tensor(value)]
-    assert names == ['mean']
+    kept = [holder for holder, _ in Statistics([network]).kept() if torch.is_tensor(holder)]
+    assert len(kept) == 1 and kept[0] is network.mean
+
+
+def test_averages_of_the_model_forget_a_skipped_step() -> None:
+    class Averaging(SmallModel):
+        level, means = 0.0, {}
+
+        def optimize_parameters(self, current_iter: int) -> None:
+            super().optimize_parameters(current_iter)
+            self.level = 0.9 * self.level + 0.1 * self.log_dict['l_pix']
+            self.means = {**self.means, 'l_pix': self.level}
+
+    model = Averaging()
+    model.means = {'l_pix': 0.0}
+    extend(model, [GradientGuard('bfloat16')])  # type: ignore[arg-type]
+    step(model, 1.0)
+    before = model.level, model.means
+    step(model, float('nan'))
+    assert (model.level, model.means) == before and before[0] > 0
