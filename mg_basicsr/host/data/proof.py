@@ -86,7 +86,7 @@ def _difference_of_samples(host: Any, ours: ClipDataset) -> str | None:
         if changed := [name for name, value in _kept(theirs).items() if kept.get(name) != value]:
             return f'it keeps {", ".join(changed)} from sample to sample'
         if generator := _own_generator(theirs):
-            return f'it has a random generator of its own ({generator})'
+            return f'it has a separate random generator ({generator})'
     return None
 
 
