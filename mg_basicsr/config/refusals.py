@@ -56,6 +56,14 @@ def check_supported(options: Mapping[str, Any], problems: Problems, pool_models:
             'allowed: the name of the experiment, as text (YAML reads 001 as the number 1)',
             "put it in quotes: name: '001'",
         )
+    elif name is not None and ('/' in name or name in ('.', '..') or not name.isprintable()):
+        # BasicSR joins it to `experiments`, moves away what is there, and puts it into the name of the log
+        problems.add(
+            'name',
+            f'{shown(name)} is not the name of one folder',
+            'allowed: a name without slashes and control characters, of a folder in experiments',
+            'rename the experiment',
+        )
     key = 'base_model' if options.get('model_type') == 'MultigridModel' else 'model_type'
     model = options.get(key)
     if isinstance(model, str) and model in pool_models:

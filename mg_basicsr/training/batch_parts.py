@@ -60,6 +60,8 @@ def _clips(batch: Mapping[str, Any]) -> int | None:
 def _cut(value: Any, clips: int, share: slice, key: Key) -> Any:
     if isinstance(value, _SINGLE):
         return value
+    if isinstance(value, torch.Tensor) and (value.is_nested or value.layout is not torch.strided):
+        raise TrainingError(_problem('.'.join(key), 'a nested or sparse tensor'))
     if isinstance(value, (torch.Tensor, np.ndarray)):
         if value.ndim and len(value) != clips:
             raise TrainingError(_problem('.'.join(key), f'shape {tuple(value.shape)} in a mini-batch of {clips} clips'))

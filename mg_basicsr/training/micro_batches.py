@@ -58,7 +58,7 @@ class MicroBatches(Extension):
             for network in trained_networks(model).values()
             for module in network.modules()
         ]
-        self._feed = model.feed_data
+        self.feed = model.feed_data
         self._parts: list[dict[str, Any]] = []
         replace(model, 'feed_data', self.feed_data, 'mini-batches in several passes')
         return [f'{", ".join(trained_networks(model))}: gradients of several passes per step']
@@ -67,7 +67,7 @@ class MicroBatches(Extension):
         """Feed a batch that comes in one part; keep one that comes in several, and feed the first."""
         parts = getattr(data, 'parts', 1)
         self._parts = split_batch(data, parts) if parts > 1 else []
-        self._feed(self._parts[0] if self._parts else data)
+        self.feed(self._parts[0] if self._parts else data)
 
     def around(self, call: TrainStep) -> TrainStep:
         """Make the training step once per part."""
@@ -79,7 +79,7 @@ class MicroBatches(Extension):
             logs = []
             for n, part in enumerate(self._parts):
                 if n:
-                    self._feed(part)
+                    self.feed(part)
                 with self._pass(first=n == 0, last=n == len(self._parts) - 1):
                     result = call(*args, **kwargs)
                 logs.append(dict(self.model.log_dict))

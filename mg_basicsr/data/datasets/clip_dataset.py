@@ -125,8 +125,12 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
     ) -> tuple[list[int], int]:
         """Draw the frames of a clip, and its center, from a sequence of `length` frames, for the key at `frame`."""
 
-    def draw(self, request: SampleRequest) -> Draw:
+    def draw(self, request: SampleRequest, rng: random.Random | None = None) -> Draw:
         """Draw everything random about a sample: a pure function of the request, the options and the key list.
+
+        Args:
+            request: The sample.
+            rng: Generator in the state of the request's seed, for callers who want to see what has been drawn.
 
         Raises:
             ConfigError: this kind of set has no clips of that many frames or crops of that size, or spans are asked
@@ -141,7 +145,7 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
             raise DataError(problem)
         scale = self.options.scale
         # Numbers are drawn in BasicSR's order (frames, place, flips). Any other order would give other samples.
-        rng = random.Random(request.seed)
+        rng = rng or random.Random(request.seed)
         frames, center = self._choose_frames(rng, sequence.frames, frame, request.frames, request.max_stride)
         span = draw_span(rng, (sequence.height, sequence.width), request.gt_size, request.max_span, scale)
         window = draw_window(rng, sequence.height // scale, sequence.width // scale, span // scale)

@@ -7,13 +7,14 @@ A sample's `lq` says how many frames T the clip has, and `lq` and `gt` how large
 - along space, every tensor whose last two edges are those of `lq` or `gt`.
 
 What looks as if it followed the clip, without one of these rules, is refused by its key and shape: left whole, it would
-belong to another clip. `multigrid.adapter` says what it is.
+belong to another clip. So are images of some frames only, and one value per pixel in a row. `multigrid.adapter` says
+what they are.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +28,8 @@ from mg_basicsr.errors import DataError, Problem
 
 _CUT = 4  # the stream of random numbers for cutting, beside the dataset's own
 _CHANNELS = (1, 3, 4)  # of images: (3, h, w) may be an image, or three masks
-_LEVELS = (0.25, 0.5, 2.0, 4.0)  # of pyramids, relative to `lq` and `gt`
+_LEVELS = (0.125, 0.25, 0.5, 2.0, 4.0, 8.0)  # of pyramids, relative to `lq` and `gt`
+_NEAR = 7  # from so many frames on, T - 2 and T + 1 entries are no chance: second differences, limits of frames
 
 Edges = tuple[int, int]
 
@@ -170,12 +172,13 @@ def _fitted(cut: Cut, path: str, value: Any, is_pixels: bool, timed: bool) -> An
         DataError: It may run along time or space, and no rule says so.
     """
     if isinstance(value, Mapping):
-        numbered = bool(value) and all(type(key) is int for key in value)
+        numbered = bool(value) and all(any(map(str.isdigit, str(key))) for key in value)
         automatic = cut.along_time and not timed and cut.rules.time is None
         if automatic and numbered and _multiples(cut, len(value)):
             raise cut.refused('time', path, value, 'has as many entries as the clip')
         return {key: _fitted(cut, f'{path}.{key}', entry, False, timed) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        value = value if isinstance(value, (list, tuple)) else list(value)
         part = None if timed or not cut.along_time else _entries(cut, path, value, is_pixels)
         entries = [
             _fitted(cut, path, entry, is_pixels, timed or part is not None)
@@ -184,6 +187,8 @@ def _fitted(cut: Cut, path: str, value: Any, is_pixels: bool, timed: bool) -> An
         return type(value)(*entries) if hasattr(value, '_fields') else type(value)(entries)
     if not _is_array(value) or not value.ndim:
         return value
+    if torch.is_tensor(value) and value.layout is not torch.strided:
+        raise cut.refused('time', path, value, 'is sparse')
     part = None if timed or not cut.along_time else _entries(cut, path, value, is_pixels)
     window = _window(cut, path, value, is_pixels)  # of the whole value, whose shape messages name
     value = value[part] if part else value
@@ -211,6 +216,8 @@ def _entries(cut: Cut, path: str, value: Any, is_pixels: bool) -> slice | None:
             raise cut.refused('time', path, value, 'has neither T nor T - 1 entries, nor a multiple of these')
         return _kept(cut, *found[0])
     if not found:
+        if len(value) in (cut.frames - 2, cut.frames + 1) and cut.frames >= _NEAR:
+            raise cut.refused('time', path, value, 'has nearly as many entries as the clip')
         if _is_array(value):
             _refuse_other_axes(cut, path, value)
         return None
@@ -229,8 +236,8 @@ def _refuse_ambiguous(cut: Cut, path: str, value: Any, found: list[tuple[int, in
     images = _is_array(value) and value.ndim >= 3 and _edges(value) in cut.edges
     if images and value.ndim == 3 and len(value) in _CHANNELS:
         raise cut.refused('time', path, value, 'may have channels or frames in its first axis')
-    if _is_array(value) and value.ndim == 2 and _edges(value) not in cut.edges and value.shape[1] in lengths:
-        raise cut.refused('time', path, value, 'has as many entries as the clip in both axes')
+    if _is_array(value) and any(length > 1 and length in lengths for length in _inner(cut, value)):
+        raise cut.refused('time', path, value, 'has as many entries as the clip in several axes')
     if lacking and cut.frames == 2:
         raise cut.refused('time', path, value, 'may belong to the one pair of frames, or to the whole clip')
     if times > 2 and (not images or value.ndim < 4 or len(found) > 1):
@@ -238,11 +245,20 @@ def _refuse_ambiguous(cut: Cut, path: str, value: Any, found: list[tuple[int, in
 
 
 def _refuse_other_axes(cut: Cut, path: str, value: Any) -> None:
-    """Raise DataError for a tensor that has as many entries as the clip in another axis than its first."""
-    images = value.ndim >= 2 and _edges(value) in cut.edges
-    inner = value.shape[1:-2] if images else value.shape[1:]
-    if any(length > 1 and length in (cut.frames, cut.frames - 1) for length in inner):
+    """Raise DataError for a tensor that runs along the clip in another axis than its first, or shows some frames."""
+    inner = _inner(cut, value)
+    if any(length > 1 and length in (k * n for k in (1, 2) for n in (cut.frames, cut.frames - 1)) for length in inner):
         raise cut.refused('time', path, value, 'has as many entries as the clip, but not in its first axis')
+    if inner and {*value.shape[:-1]} == {1} and _multiples(cut, value.shape[-1]):
+        raise cut.refused('time', path, value, 'has a multiple of the entries of the clip, but not in its first axis')
+    if value.ndim >= 3 and _edges(value) in cut.edges:
+        raise cut.refused('time', path, value, 'shows images, but not one per frame')
+
+
+def _inner(cut: Cut, value: Any) -> tuple[int, ...]:
+    """Return the lengths of all axes but the first and those of images."""
+    images = value.ndim >= 2 and _edges(value) in cut.edges
+    return tuple(value.shape[1:-2] if images else value.shape[1:])
 
 
 def _multiples(cut: Cut, length: int) -> list[tuple[int, int]]:
@@ -261,7 +277,7 @@ def _window(cut: Cut, path: str, value: Any, is_pixels: bool) -> tuple[int, int,
     Raises:
         DataError: It seems to show images of the sample, but not in its last two edges, or of another size.
     """
-    if not cut.along_space or value.ndim < 2:
+    if not cut.along_space:
         return None
     keys = None if is_pixels else cut.rules.space
     if keys is not None and not _listed(path, keys):
@@ -275,6 +291,10 @@ def _window(cut: Cut, path: str, value: Any, is_pixels: bool) -> tuple[int, int,
     levels = {(h * level, w * level) for h, w in cut.edges for level in _LEVELS}
     if value.ndim > 2 and _edges(value) in levels:
         raise cut.refused('space', path, value, 'has the edges of lq or gt times a power of two')
+    if value.ndim == 4 and value.shape[1] in (2, 3, 4) and min(_edges(value)) * 2 >= min(map(min, cut.edges)):
+        raise cut.refused('space', path, value, 'shows images, but not of the size of lq or gt')
+    if any(length == h * w for h, w in cut.edges for length in value.shape):
+        raise cut.refused('space', path, value, 'has as many entries as lq or gt has pixels')
     return None
 
 

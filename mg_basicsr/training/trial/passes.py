@@ -5,7 +5,8 @@ gradients are to be averaged or added up is found in the same way.
 
 It is made in float64 where the networks can be cast. What is known to see the passes and not the batch is set aside:
 layers with statistics (batch norm, spectral norm) and random layers are in evaluation mode. So are reduced precision,
-compiled parts and sub-batch norm, by the networks' own forward passes.
+compiled parts and sub-batch norm, by the networks' own forward passes. What else draws random numbers draws the
+same for every clip: tensors of one number, and numbers from generators that are seeded alike before each pass.
 
 A step that counts iterations (`current_iter % 16 == 0`) is measured at each of ITERATIONS whose gradient is another.
 """
@@ -22,6 +23,7 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import default_collate
 
 from mg_basicsr.patching import replaced
@@ -36,9 +38,23 @@ from mg_basicsr.training.trial.steps import attempt
 
 # Relative difference of gradients that rounding may cause: it was about 1e-13 and 5e-5 with BasicSR's networks.
 ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-3}
-MOST_NOISE = 1e-3  # more between one pass and its repetition: the step draws random numbers
+MOST_NOISE = 1e-3  # more between one pass and its repetition: the step draws random numbers that differ by clip
 NOISE_FACTOR = 30  # passes differ from one by at most so much more than one differs from its repetition
 ITERATIONS = 16  # at most, to see every optimiser step: GANs leave some out; and the period of most regularisers
+
+# Operators of torch whose results are drawn element by element
+DRAWS = (
+    'rand_like',
+    'randn',
+    'rand.',
+    'uniform',
+    'normal',
+    'bernoulli',
+    'exponential',
+    'cauchy',
+    'log_normal',
+    'poisson',
+)
 
 # By optimiser, by step, by parameter; None for a parameter without a gradient
 Gradients = list[list[list[torch.Tensor | None]]]
@@ -80,7 +96,8 @@ def measure_passes(
         clips: An even number of samples, as different as possible.
         as_fed: From a collated batch and a number of parts to the batch that is fed.
         make: From an iteration (1-based) to its training step, without a mini-batch, through `micro` alone.
-        last: The last iteration measured, 1-based; earlier ones follow until every optimiser has stepped.
+        last: The last iteration measured, 1-based; earlier ones follow until every optimiser has stepped, and then the
+            first, which may have other losses.
 
     Returns:
         The result; `unknown` where the step cannot be measured.
@@ -98,8 +115,9 @@ def measure_passes(
         def compare(
             dtype: torch.dtype = dtype, random_name: str = random_name, results: list[Measured] = results
         ) -> None:
-            with _set_aside(model, micro, random_name), _computing_in(model, dtype):
-                results.append(_compare(model, clips, as_fed, make, last, dtype))
+            draws = EqualDraws()  # type: ignore[no-untyped-call]
+            with _set_aside(model, micro, random_name), _computing_in(model, dtype), draws:
+                results.append(_compare(model, micro, clips, as_fed, make, last, dtype))
 
         failure = attempt(compare, torch.device(model.device))
         before.restore()
@@ -111,8 +129,24 @@ def measure_passes(
     return found
 
 
+class EqualDraws(TorchDispatchMode):
+    """Give every element of a tensor of random numbers the same value, so that it does not depend on the pass."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        name = func.overloadpacket.__name__
+        if name.startswith(DRAWS) and isinstance(result, torch.Tensor) and result.is_floating_point():
+            result.fill_(1.0 if name.startswith('bernoulli') else 0.375)
+        if name.startswith('_foreach_') and name.endswith('_'):
+            # Below a dispatch mode, torch does not count these changes, which GradientWatch looks for.
+            for tensor in args[0]:
+                torch.autograd.graph.increment_version(tensor)
+        return result
+
+
 def _compare(
     model: HostModel,
+    micro: MicroBatches,
     clips: Sequence[dict[str, Any]],
     as_fed: Callable[[Any, int], Batch],
     make: Callable[[int], Callable[[], Any]],
@@ -130,17 +164,28 @@ def _compare(
         seed_everything(seed)
         own.seed(seed)
         fed = as_fed(cast(samples), parts)  # before the default type changes anything
-        return _gradients(model, fed, make(iteration), watch)
+        feed = micro.feed
+
+        def feed_seeded(part: Any) -> None:
+            seed_everything(seed)
+            own.seed(seed)
+            feed(part)
+
+        with replaced(micro, 'feed', feed_seeded):
+            return _gradients(model, fed, make(iteration), watch)
 
     watch, counts = GradientWatch(model), counts_iterations(model)
     missing = set(range(len(model.optimizers)))
     noise, as_mean, as_sum = 0.0, 0.0, 0.0
     seen: list[Gradients] = []
-    for iteration in range(last, max(last - ITERATIONS, 0), -1):
+    for iteration in (*range(last, max(last - ITERATIONS, 1), -1), 1):
+        if not missing and not counts and iteration > 1:
+            continue
         whole = gradients(clips, 1, iteration)
         if watch.changed:
             return Measured(changed=True)
-        stepped = [n for n in (range(len(whole)) if counts else missing) if whole[n]]
+        every = counts or iteration == 1
+        stepped = [n for n, steps in enumerate(whole) if steps and (every or n in missing)]
         if not stepped or any(_same(whole, earlier) for earlier in seen):
             continue
         seen.append(whole)
@@ -151,13 +196,12 @@ def _compare(
             as_mean = max(as_mean, _difference(whole[n], divided[n], 0.5))
             as_sum = max(as_sum, _difference(whole[n], divided[n], 1.0))
         missing -= set(stepped)
-        if not missing and not counts:
-            break
-    if not math.isfinite(noise) or noise > MOST_NOISE:
-        what = f'repeated with other random numbers, one pass differs by {noise:.1e}'
-        return Measured(unknown=what, random=True)
-    tolerance = max(ROUNDING[dtype], NOISE_FACTOR * noise)
-    return Measured(as_mean <= as_sum, min(as_mean, as_sum), tolerance)
+    found = Measured(as_mean <= as_sum, min(as_mean, as_sum), ROUNDING[dtype])
+    if math.isfinite(noise) and noise <= MOST_NOISE:
+        return found._replace(tolerance=max(ROUNDING[dtype], NOISE_FACTOR * noise))
+    if math.isfinite(noise) and found.difference <= found.tolerance:
+        return found
+    return Measured(unknown=f'repeated with other random numbers, one pass differs by {noise:.1e}', random=True)
 
 
 def _gradients(model: HostModel, batch: Batch, step: Callable[[], Any], watch: GradientWatch) -> Gradients:

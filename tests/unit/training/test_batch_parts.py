@@ -94,6 +94,7 @@ def test_a_list_that_was_not_collated_is_cut_by_its_length() -> None:
         ({'kernel': [torch.zeros(7)]}, r'extra\.kernel\.0: shape \(7,\)'),
         (['a', 'b', 'c'], 'extra: 3 entries'),
         ({1, 2, 3, 4}, 'extra: an object of type set'),
+        (torch.eye(CLIPS).to_sparse(), 'extra: a nested or sparse tensor'),
     ],
 )
 def test_what_is_neither_is_refused_by_key_and_shape(value: Any, told: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,6 +79,7 @@ FOLLOWS = {
     'five images per frame': (numbered(75, 1, 16, 16), lambda v: first(v) == list(range(35))),
     'list of names': ([f'{n}.png' for n in range(15)], lambda v: v == [f'{n}.png' for n in range(7)]),
     'tuple per pair': (tuple(range(14)), lambda v: v == tuple(range(6))),
+    'queue': (deque(range(15)), lambda v: list(v) == list(range(7))),
     'array': (np.arange(14.0), lambda v: isinstance(v, np.ndarray) and first(v) == [0, 1, 2, 3, 4, 5]),
     'voxel grids': (  # of as many bins as there are frames: only the list runs along time
         [numbered(15, 16, 16) for _ in range(14)], lambda v: len(v) == 6 and v[0].shape == (15, 16, 16)
@@ -136,8 +138,18 @@ def test_nothing_is_cut_nor_refused_where_the_shape_is_the_samples_own() -> None
         (2, torch.zeros(1, 2)),
         (4, dict.fromkeys(range(4), 'name')),
         (4, {'deep': torch.zeros(2, 3, 16, 16)}),
+        (4, {f'{frame:04d}': torch.zeros(2) for frame in range(4)}),
+        (4, dict.fromkeys(['0_1', '1_2', '2_3'], 0.5)),
+        (15, torch.zeros(16)),  # times at the limits of frames
+        (15, ['name'] * 13),
+        (15, torch.zeros(13, 3, 16, 16)),  # second differences
+        (15, torch.zeros(8, 3, 16, 16)),  # every other frame
+        (15, torch.zeros(5, 16, 16)),  # events of the whole clip
+        (15, torch.zeros(3, 32, 32)),  # the frame in the middle
+        (15, torch.zeros(15, 15, 16, 16)),
+        (15, torch.zeros(1, 24000)),  # sound
     ],
-    ids=str,
+    ids=lambda value: str(value).replace('\n', '')[:40],
 )
 def test_what_cannot_be_placed_in_time_is_refused_by_key_and_shape(frames: int, value: Any) -> None:
     sample = {**images(frames), 'odd': value}
@@ -149,10 +161,20 @@ def test_what_cannot_be_placed_in_time_is_refused_by_key_and_shape(frames: int, 
 
 
 @pytest.mark.parametrize(
-    'value', [torch.zeros(16, 16, 3), torch.zeros(3, 8, 8), torch.zeros(3, 64, 64), np.zeros((32, 32, 1))], ids=np.shape
+    'value',
+    [
+        torch.zeros(16, 16, 3),
+        torch.zeros(3, 8, 8),
+        torch.zeros(3, 64, 64),
+        np.zeros((32, 32, 1)),
+        torch.zeros(256, 2, 1),  # a coordinate per pixel
+        torch.zeros(5, 3, 20, 20),  # padded
+        torch.zeros(5, 64, 2, 2),  # coefficients of blocks
+    ],
+    ids=np.shape,
 )
 def test_what_cannot_be_placed_in_space_is_refused_by_key_and_shape(value: Any) -> None:
-    with pytest.raises(DataError, match=r'^Theirs: odd: .*\(\d+, \d+, \d+\) (?s:.)*multigrid\.adapter\.space'):
+    with pytest.raises(DataError, match=r'^Theirs: odd: .*\(\d+, \d+, [\d, ]+\) (?s:.)*multigrid\.adapter\.space'):
         fitted({**images(5), 'odd': value}, 5, 8)
     assert fitted({**images(5), 'odd': value}, 5, 8, space=())['odd'].shape == value.shape
 

@@ -98,6 +98,12 @@ CHANGES = {
     'another order of draws': (('interval = random.choice', 'random.random(); interval = random.choice'),),
     'flipped gt': (('img_gts = torch.stack', 'img_gts = -torch.stack'),),
     'half of the clips': (('return len(self.keys)', 'return len(self.keys) // 2'),),
+    'noise now and then': (("return {'lq': img_lqs", "random.random(); return {'lq': img_lqs"),),
+    "noise of NumPy's": (("return {'lq': img_lqs", "np.random.rand(); return {'lq': img_lqs"),),
+    "noise of torch's": (("return {'lq': img_lqs", "torch.rand(1); return {'lq': img_lqs"),),
+    'a generator of its own': (('self.opt = opt', 'self.opt, self.rng = opt, np.random.default_rng(0)'),),
+    'a generator of its module': (('import torch', 'import torch\nRNG = random.Random(0)'),),
+    'a count of samples': (("gt_size = self.opt['gt_size']", "gt_size = self.opt['gt_size']; self.n = index"),),
     'a failure': (('scale = self.opt', "scale = self.opt['nothing']; scale = self.opt"),),
 }
 
@@ -123,6 +129,15 @@ def test_another_class_goes_through_the_adapter_with_a_reason(
     found = datasets.planned_dataset(theirs, data.dataset, data.settings)
     assert isinstance(found, AdaptedDataset) and found.base is theirs
     assert len(lines) == 1 and 'REDSRecurrentDataset of theirs.data is not' in lines[0]
+
+
+@pytest.mark.parametrize('change', [lambda keys: keys[:50], lambda keys: keys[::-1]])
+def test_a_dataset_that_was_changed_after_it_was_built(reds: Path, change: Any) -> None:
+    data = planned(reds)
+    theirs = basicsrs('REDSRecurrentDataset')(block(reds))
+    theirs.keys = change(theirs.keys)
+    found = datasets.planned_dataset(theirs, data.dataset, data.settings)
+    assert isinstance(found, AdaptedDataset) and found.base is theirs
 
 
 @pytest.mark.parametrize(('key', 'value'), [('temporal_stride', True)])

@@ -71,6 +71,15 @@ class LeavesGradients(Adversarial):
     leaves_gradients = True
 
 
+class RandomHinge(Adversarial):
+    """A generator that draws random numbers, beside a loss that does not say how it reduces."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.net_g = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), DropPath())
+        self.optimizers[0] = torch.optim.Adam(self.net_g.parameters(), 1e-2)
+
+
 class FirstTheOther(Adversarial):
     """The generator's loss uses the discriminator as it is after its step."""
 
@@ -95,6 +104,39 @@ class Scale(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x * random.random()
+
+
+class PerClip(nn.Module):
+    """A random number of Python's for each clip."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * torch.tensor([random.random() for _ in x]).reshape(-1, 1, 1, 1)
+
+
+class Mixed(nn.Module):
+    """Clips of a batch mixed at random."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * x[torch.randperm(len(x))]
+
+
+class DropPath(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * torch.rand(len(x), 1, 1, 1, dtype=x.dtype).add(0.7).floor() + F.dropout(x, 0.3) + torch.randn_like(x)
+
+
+class WarmsUp(SmallModel):
+    """Another loss in the first iterations."""
+
+    def optimize_parameters(self, current_iter: int) -> None:
+        self.cri_pix = nn.L1Loss(reduction='sum') if current_iter < 5 else nn.L1Loss()
+        super().optimize_parameters(current_iter)
+
+
+class ClearsByNetwork(SmallModel):
+    def optimize_parameters(self, current_iter: int) -> None:
+        self.net_g.zero_grad()
+        super().optimize_parameters(current_iter)
 
 
 class Float32Inside(nn.Module):
@@ -203,6 +245,10 @@ EXACT = {
     'generator now and then': (lambda: Adversarial('mean', hinge, every=7), True),
     'batch norm, dropout': (lambda: with_network(nn.BatchNorm2d(3), nn.Dropout(0.5)), True),
     'spectral norm': (lambda: with_network(nn.utils.spectral_norm(nn.Conv2d(3, 3, 3, padding=1))), True),
+    'drawn per clip': (lambda: with_network(DropPath()), True),
+    'drawn per clip, hinge': (lambda: RandomHinge('mean', hinge), True),
+    'noise': (lambda: with_network(Noise()), True),
+    'one number for a pass': (lambda: with_network(Scale()), True),
     'float32 inside': (lambda: with_network(Float32Inside()), True),
     'a random layer of its own': (lambda: with_network(OwnDropPath()), True),
 }
@@ -228,6 +274,8 @@ INEXACT = {
     'a layer called as if it were random': (lambda: with_network(RaindropRemoval()), 1e-4),
     'a layer called as if it kept statistics': (lambda: with_network(SpectralNormFree()), 1e-4),
     'gradients left in another network': (lambda: LeavesGradients('mean', hinge), 1e-2),
+    'another loss at first': (WarmsUp, 1e-2),
+    'gradients cleared by the network': (ClearsByNetwork, 1e-2),
     'loss on what another optimiser has changed': (lambda: FirstTheOther('mean', hinge), 1e-5),
 }
 
@@ -260,7 +308,7 @@ def test_gradients_that_the_step_changes_are_seen_whatever_does_it(kind: str) ->
     assert not measure(ChangesGradients(lambda parameters: None)).changed
 
 
-@pytest.mark.parametrize('layer', [Noise, Scale])
+@pytest.mark.parametrize('layer', [PerClip, Mixed])
 def test_random_numbers_are_no_result(layer: type[nn.Module]) -> None:
     assert 'other random numbers' in measure(with_network(layer())).unknown
 
