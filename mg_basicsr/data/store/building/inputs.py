@@ -14,7 +14,8 @@ from mg_basicsr.data.crops.degradation import Degrade
 from mg_basicsr.data.listing.folders import VIDEOS, gap, in_order, list_images_below
 from mg_basicsr.data.listing.frame_names import REDS_FRAMES, VIMEO_FRAMES, FrameNames
 from mg_basicsr.data.listing.image_lists import list_images
-from mg_basicsr.data.listing.sequences import FrameSequence, first_of, read_lines, read_meta_file, reds_split
+from mg_basicsr.data.listing.meta_files import read_lmdb_keys, read_meta_file
+from mg_basicsr.data.listing.sequences import FrameSequence, first_of, reds_split
 from mg_basicsr.data.sources.byte_files import DATA, Folder, LmdbFolder
 from mg_basicsr.data.sources.image_files import EncodedSide, open_side
 from mg_basicsr.data.store.building.material import ImageFiles, VideoFile
@@ -225,7 +226,7 @@ def from_options(
     if layout == 'images':
         sequences, names = list_images(options)
     else:
-        sequences, names = read_meta_file(options.meta_info_file), NAMES[layout]
+        sequences, names = read_meta_file(options.meta_info_file, layout), NAMES[layout]
     gt = open_side(options, 'dataroot_gt', suffix)
     lq = None if degrade else open_side(options, 'dataroot_lq', suffix)
     held_out: set[FrameSequence] = set()
@@ -331,17 +332,25 @@ def _size_problem(part: ImageFiles, option: str) -> Problem | None:
 
 
 def _name_problem(name: str, count: int, option: str) -> Problem | None:
-    if is_name(name) and count == 1:
+    if count == 1 and is_name(name) and _can_be_listed(name):
         return None
     wrong = 'is the name of two clips' if count > 1 else 'cannot be the name of a clip in a store'
     return Problem(option, f'{name!r} {wrong}', 'allowed: names of folders and files', 'rename it')
 
 
+def _can_be_listed(name: str) -> bool:
+    """Return whether a line of a meta file can begin with a name: as text, with no space at its ends."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # the bytes of a file's name that are not UTF-8
+        return False
+    return name == name.strip(' ')
+
+
 def _names(root: str, option: str, findings: Findings) -> list[str]:
     """Return the names of a root's images, relative to it and in order: files of a folder, keys of an LMDB."""
     if _is_lmdb(root):
-        lines = read_lines(os.path.join(root, 'meta_info.txt'), option)
-        return sorted((os.path.splitext(line.split(' ')[0].strip())[0] for _, line in lines), key=in_order)
+        return sorted(read_lmdb_keys(os.path.join(root, 'meta_info.txt'), option), key=in_order)
     listing = list_images_below(root, option)
     findings.problems += listing.problems
     findings.skipped += listing.skipped
