@@ -55,7 +55,7 @@ class Project:
         return (self.root / VALIDATING).exists()
 
     def iterations_logged(self) -> int:
-        return sum(path.read_text().count(', iter:') for path in self.experiment.glob('train_*.log'))
+        return sum(path.read_text().count('[eta: ') for path in self.experiment.glob('train_*.log'))
 
     def start(self, workers: int) -> int:
         """Forks a process, with a group of its own, that trains; returns its id."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -55,16 +56,60 @@ def make_clips(
     Raises:
         DataError: The photographs are not on this machine, or a frame cannot be written.
     """
-    pictures = list(load_photographs(photographs).values())
     indices = range(first_index, first_index + clips)
-    for done, index in enumerate(indices, start=1):
-        _make_clip(root, index, frames, size, seed, degrade, pictures)
-        if progress is not None:
-            progress(done, clips)
+    make_frames(root, indices, frames, size, seed, degrade, photographs=photographs, progress=progress)
     meta = root / 'meta_info.txt'
     lines = [f'{index:03d} {frames} ({size[0]},{size[1]},3)\n' for index in indices]
     write_whole(meta, ''.join(lines))
     return meta
+
+
+def make_frames(
+    root: Path,
+    indices: Sequence[int],
+    frames: int,
+    size: tuple[int, int],
+    seed: int,
+    degrade: Degrade,
+    *,
+    photographs: Sequence[str] = TRAIN_PHOTOGRAPHS,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Write the frames of some clips, without a list of them. Several processes may write those of one set.
+
+    Args:
+        root: Folder that receives `GT` and `LQ`; made if absent.
+        indices: Indices of the clips.
+        frames: Frames of each clip, >= 1.
+        size: GT height and width in pixels.
+        seed: Seed of the whole set.
+        degrade: Makes the LQ frame; see `make_clips`.
+        photographs: Names of the pictures to film, see `load_photographs`.
+        progress: Called with (clips done, clips) after each clip.
+
+    Raises:
+        DataError: The photographs are not on this machine, or a frame cannot be written.
+    """
+    pictures = list(load_photographs(photographs).values())
+    for done, index in enumerate(indices, start=1):
+        _make_clip(root, index, frames, size, seed, degrade, pictures)
+        if progress is not None:
+            progress(done, len(indices))
+
+
+@contextmanager
+def whole_folders(folders: Sequence[Path]) -> Iterator[list[Path]]:
+    """Yield an empty folder for each of some folders, which gets its name when the block ends without an error.
+
+    Args:
+        folders: The folders; existing ones are replaced.
+    """
+    partials = [_empty_folder(folder.with_name(f'.{folder.name}{PARTIAL}')) for folder in folders]
+    yield partials
+    for folder, partial in zip(folders, partials, strict=True):
+        if folder.is_dir():  # killed between the two renames
+            shutil.rmtree(folder)
+        os.replace(partial, folder)
 
 
 def _make_clip(
@@ -73,16 +118,12 @@ def _make_clip(
     folders = [root / side / f'{index:03d}' for side in ('GT', 'LQ')]
     if all(folder.is_dir() for folder in folders):
         return
-    partials = [_empty_folder(folder.with_name(f'.{folder.name}{PARTIAL}')) for folder in folders]
     scene = random_scene(pictures, index, size, np.random.default_rng([seed, index]))
-    for frame in range(frames):
-        gt = render(scene, frame, size)
-        for folder, image in zip(partials, (gt, degrade(gt)), strict=True):
-            _write_png(folder / f'{frame:08d}.png', image)
-    for folder, partial in zip(folders, partials, strict=True):
-        if folder.is_dir():  # killed between the two renames
-            shutil.rmtree(folder)
-        os.replace(partial, folder)
+    with whole_folders(folders) as partials:
+        for frame in range(frames):
+            gt = render(scene, frame, size)
+            for folder, image in zip(partials, (gt, degrade(gt)), strict=True):
+                write_png(folder / f'{frame:08d}.png', image)
 
 
 def _empty_folder(folder: Path) -> Path:
@@ -92,6 +133,15 @@ def _empty_folder(folder: Path) -> Path:
     return folder
 
 
-def _write_png(path: Path, image: Image) -> None:
+def write_png(path: Path, image: Image) -> None:
+    """Write a frame.
+
+    Args:
+        path: The file.
+        image: uint8 (h, w, 3), BGR.
+
+    Raises:
+        DataError: It cannot be written.
+    """
     if not cv2.imwrite(str(path), image, _PNG):
         raise DataError(Problem(str(path), 'cannot be written', remedy='free some space, or choose another folder'))
