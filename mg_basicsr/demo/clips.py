@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,7 @@ from mg_basicsr.errors import DataError, Problem
 
 Degrade = Callable[[Image], Image]
 
+LOCK = '.lock'  # file with a byte for each clip
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]  # a third larger than the default, four times as fast to write
 
 
@@ -77,6 +79,8 @@ def make_frames(
 ) -> None:
     """Write the frames of some clips, without a list of them. Several processes may write those of one set.
 
+    A clip that another process makes at this moment is waited for.
+
     Args:
         root: Folder that receives `GT` and `LQ`; made if absent.
         indices: Indices of the clips.
@@ -116,14 +120,25 @@ def _make_clip(
     root: Path, index: int, frames: int, size: tuple[int, int], seed: int, degrade: Degrade, pictures: Sequence[Image]
 ) -> None:
     folders = [root / side / f'{index:03d}' for side in ('GT', 'LQ')]
-    if all(folder.is_dir() for folder in folders):
-        return
-    scene = random_scene(pictures, index, size, np.random.default_rng([seed, index]))
-    with whole_folders(folders) as partials:
-        for frame in range(frames):
-            gt = render(scene, frame, size)
-            for folder, image in zip(partials, (gt, degrade(gt)), strict=True):
-                write_png(folder / f'{frame:08d}.png', image)
+    with _locked(root, index):
+        if all(folder.is_dir() for folder in folders):
+            return
+        scene = random_scene(pictures, index, size, np.random.default_rng([seed, index]))
+        with whole_folders(folders) as partials:
+            for frame in range(frames):
+                gt = render(scene, frame, size)
+                for folder, image in zip(partials, (gt, degrade(gt)), strict=True):
+                    write_png(folder / f'{frame:08d}.png', image)
+
+
+@contextmanager
+def _locked(root: Path, index: int) -> Iterator[None]:
+    """Lock a clip against other processes; the system releases the lock when a process ends."""
+    root.mkdir(parents=True, exist_ok=True)
+    with open(root / LOCK, 'ab') as file:
+        with suppress(OSError):  # file systems without locks
+            fcntl.lockf(file, fcntl.LOCK_EX, 1, index)
+        yield
 
 
 def _empty_folder(folder: Path) -> Path:
