@@ -66,3 +66,5 @@ def test_windows_of_a_set_that_has_only_the_gt_of_im4(
     for command in ('check', 'train'):
         trainer.launch(project, '-m', 'mg_basicsr', command, '-opt', 'train.yml')
     assert len(project.losses()) == 12
+    done = trainer.launch(project, '-m', 'mg_basicsr', 'prepare', '-opt', 'train.yml', '-o', 'store', check=False)
+    assert done.returncode == 2 and 'has only the GT of the middle frame' in done.stderr

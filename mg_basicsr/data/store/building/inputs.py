@@ -234,6 +234,7 @@ def from_options(
         held_out = set(sequences) - set(reds_split(sequences, options.val_partition, validation=False))
     gather = findings or Findings()
     found = []
+    _check_all_gt(gt, next(iter(sequences)), names, options.dataroot_gt)
     for sequence in dict.fromkeys(sequences):
         if sequence in held_out and gt.missing(sequence, [names.gt(sequence.name, 0)]):
             gather.skipped.append(f'clip {sequence.name}: for validation, and not in {options.dataroot_gt}')
@@ -247,6 +248,21 @@ def from_options(
             sequence = sequence._replace(height=height, width=width)
         found.append(ImageFiles(sequence, names, gt, lq, degrade, options.scale))
     return _checked(found, f'{BLOCK}.dataroot_gt', gather, findings is None)
+
+
+def _check_all_gt(gt: EncodedSide, sequence: FrameSequence, names: FrameNames, root: str) -> None:
+    """Refuse a set that has only the GT of the frame that sliding windows read: a store has that of every frame.
+
+    Raises:
+        DataError: the first sequence has the GT of its middle frame, and of no other.
+    """
+    middle = (sequence.frames - 1) // 2
+    others = [names.gt(sequence.name, frame) for frame in range(sequence.frames) if frame != middle]
+    here = [name for name in others if not gt.missing(sequence, [name])]
+    if others and not here and not gt.missing(sequence, [names.gt(sequence.name, middle)]):
+        what = f'{root} has only the GT of the middle frame, as BasicSR makes LMDBs of Vimeo-90K'
+        remedy = 'train from this set itself, without multigrid.store'
+        raise DataError(Problem(f'{BLOCK}.dataroot_gt', what, 'needed for a store: the GT of every frame', remedy))
 
 
 def from_videos(
