@@ -55,9 +55,9 @@ def write_named(root: Path, rng: random.Random) -> set[str]:
             continue
         names.add(name)
         for frame in range(FRAMES):
-            write_pair(root, f'clip/{frame:08d}.png', picture(number, frame))
+            write_pair(root, f'.new/{frame:08d}.png', picture(number, frame))
         for side in ('GT', 'LQ'):
-            os.rename(root / side / 'clip', root / side / name)
+            os.rename(root / side / '.new', root / side / name)
             odd_entries(root / side / name, rng)
             if rng.random() < 0.3:
                 odd_entries(root / side, rng)
