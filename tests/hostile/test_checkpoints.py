@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.helpers.checkpoints import assert_same_end, copy_pair
 from tests.helpers.damages import DAMAGES
 from tests.helpers.hostile import cases, check_told
-from tests.helpers.project import NewProject, Project
+from tests.helpers.project import NewProject, Project, same_weights
 from tests.helpers.trainer import Trainer
 
 
@@ -58,6 +58,9 @@ def test_damaged_pretrained_networks(trainer: Trainer, new_project: NewProject, 
     file = project.root / 'pretrained.pth'
     project.options['path']['pretrain_network_g'] = str(file)
     project.write()
+    shutil.copy(source.experiment / 'models/net_g_12.pth', file)
+    trainer(project)
+    undisturbed = project.weights()
     for rng in cases(14):
         shutil.rmtree(project.root / 'experiments', ignore_errors=True)
         if file.is_dir():
@@ -69,5 +72,6 @@ def test_damaged_pretrained_networks(trainer: Trainer, new_project: NewProject, 
         damage(file, rng)
         done = trainer.train(project, check=False)
         check_told(done.returncode, done.stderr, file.name)
-        assert done.returncode == 2, damage.__name__  # each changes the file, which has a hash of its own
-        count['refused'] += 1
+        # a bit of the hash's own label says nothing of the weights, which have other sums
+        assert done.returncode == 2 or same_weights(project.weights(), undisturbed), damage.__name__
+        count['equal' if done.returncode == 0 else 'refused'] += 1
