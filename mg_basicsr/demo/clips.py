@@ -18,7 +18,6 @@ from mg_basicsr.errors import DataError, Problem
 
 Degrade = Callable[[Image], Image]
 
-LOCK = '.lock'  # file with a byte for each clip
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]  # a third larger than the default, four times as fast to write
 
 
@@ -108,7 +107,7 @@ def whole_folders(folders: Sequence[Path]) -> Iterator[list[Path]]:
     Args:
         folders: The folders; existing ones are replaced.
     """
-    partials = [_empty_folder(folder.with_name(f'.{folder.name}{PARTIAL}')) for folder in folders]
+    partials = [_empty_folder(_partial(folder)) for folder in folders]
     yield partials
     for folder, partial in zip(folders, partials, strict=True):
         if folder.is_dir():  # killed between the two renames
@@ -120,10 +119,15 @@ def _make_clip(
     root: Path, index: int, frames: int, size: tuple[int, int], seed: int, degrade: Degrade, pictures: Sequence[Image]
 ) -> None:
     folders = [root / side / f'{index:03d}' for side in ('GT', 'LQ')]
-    with _locked(root, index):
-        if all(folder.is_dir() for folder in folders):
+    if all(folder.is_dir() for folder in folders):
+        return
+    scene = random_scene(pictures, index, size, np.random.default_rng([seed, index]))
+    last = _partial(folders[-1])  # of the two, the one that gets its name last
+    with _locked(last):
+        if all(folder.is_dir() for folder in folders):  # by another process meanwhile
+            with suppress(OSError):
+                last.rmdir()
             return
-        scene = random_scene(pictures, index, size, np.random.default_rng([seed, index]))
         with whole_folders(folders) as partials:
             for frame in range(frames):
                 gt = render(scene, frame, size)
@@ -132,19 +136,33 @@ def _make_clip(
 
 
 @contextmanager
-def _locked(root: Path, index: int) -> Iterator[None]:
-    """Lock a clip against other processes; the system releases the lock when a process ends."""
-    root.mkdir(parents=True, exist_ok=True)
-    with open(root / LOCK, 'ab') as file:
+def _locked(folder: Path) -> Iterator[None]:
+    """Lock a temporary folder against other processes; the system releases the lock when a process ends.
+
+    The lock is that of the folder itself and stays with it when it is renamed.
+    """
+    descriptor = -1
+    while descriptor < 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # renamed by another process in this moment
+            descriptor = os.open(folder, os.O_RDONLY)
+    try:
         with suppress(OSError):  # file systems without locks
-            fcntl.lockf(file, fcntl.LOCK_EX, 1, index)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(descriptor)
+
+
+def _partial(folder: Path) -> Path:
+    return folder.with_name(f'.{folder.name}{PARTIAL}')
 
 
 def _empty_folder(folder: Path) -> Path:
-    if folder.is_dir():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
+    """Make a folder, or remove what is in it: a lock of the folder itself stays."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        path.unlink()
     return folder
 
 
