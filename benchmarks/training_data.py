@@ -9,6 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mg_basicsr.atomic_files import write_whole
+from mg_basicsr.demo.clips import make_clips, make_frames, whole_folders, write_png
+from mg_basicsr.demo.scene import VAL_PHOTOGRAPHS
 from mg_basicsr.host.store_inputs import bicubic
 
 FRAMES = 100  # BasicSR's REDS class takes every clip to have as many
@@ -45,39 +48,33 @@ def make_data(root: Path, video: Path | None) -> None:
         for n, first in enumerate(VIDEO_VAL):
             _cut(video, root / 'val', VAL_CLIPS + n, first, VAL_FRAMES)
     lines = [f'{index:03d} {FRAMES} ({height},{width},3)\n' for index, (height, width) in clips]
-    (root / 'train/meta_info.txt').write_text(''.join(lines))
+    write_whole(root / 'train/meta_info.txt', ''.join(lines))
 
 
 def _generate(root: Path, indices: range) -> None:
-    from mg_basicsr.demo.clips import make_clips
-
-    for index in indices:
-        make_clips(root / 'train', 1, FRAMES, SIZE, 0, degrade, first_index=index)
+    """Make some clips in a process of its own; the list of all is written when all are there."""
+    make_frames(root / 'train', indices, FRAMES, SIZE, 0, degrade)
 
 
 def _make_val(root: Path) -> None:
-    from mg_basicsr.demo.clips import make_clips
-    from mg_basicsr.demo.scene import VAL_PHOTOGRAPHS
-
     make_clips(root / 'val', VAL_CLIPS, VAL_FRAMES, VAL_SIZE, 1, degrade, photographs=VAL_PHOTOGRAPHS)
 
 
 def _cut(video: Path, root: Path, index: int, first: int, frames: int) -> None:
     """Frames `first` .. of a video as clip `index`, GT and LQ."""
     folders = [root / side / f'{index:03d}' for side in ('GT', 'LQ')]
-    if all((folder / f'{frames - 1:08d}.png').exists() for folder in folders):
+    if all(folder.is_dir() for folder in folders):
         return
-    for folder in folders:
-        folder.mkdir(parents=True, exist_ok=True)
     capture = cv2.VideoCapture(str(video))
-    for number in range(first + frames):
-        found, frame = capture.read()
-        if not found:
-            raise SystemExit(f'{video} ends at frame {number}; {first + frames} are needed')
-        if number >= first:
-            height, width = VIDEO_SIZE
-            left = (frame.shape[1] - width) // 2
-            gt = np.ascontiguousarray(frame[:height, left : left + width])
-            for folder, image in zip(folders, (gt, degrade(gt)), strict=True):
-                cv2.imwrite(str(folder / f'{number - first:08d}.png'), image)
+    with whole_folders(folders) as partials:
+        for number in range(first + frames):
+            found, frame = capture.read()
+            if not found:
+                raise SystemExit(f'{video} ends at frame {number}; {first + frames} are needed')
+            if number >= first:
+                height, width = VIDEO_SIZE
+                left = (frame.shape[1] - width) // 2
+                gt = np.ascontiguousarray(frame[:height, left : left + width])
+                for folder, image in zip(partials, (gt, degrade(gt)), strict=True):
+                    write_png(folder / f'{number - first:08d}.png', image)
     capture.release()

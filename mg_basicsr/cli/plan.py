@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 
 from mg_basicsr.cli.planned_file import add_file_arguments, load_file
 from mg_basicsr.config.explicit_block import explicit_block
 from mg_basicsr.config.grid import wanted_grid
 from mg_basicsr.config.resolve import Settings, resolve
+from mg_basicsr.data.listing.meta_files import read_meta_file
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.schedule.describe import describe
 
@@ -27,6 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Plan the file, print the plan in the requested form, and return the exit code."""
     file = load_file(arguments)
     settings = resolve(file, arguments.world_size)
+    check_list(settings)
     if arguments.plot:
         draw(settings, arguments.plot)
     if arguments.json:
@@ -38,6 +41,18 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.plot:
             print(f'Drawn in {arguments.plot}.')
     return 0
+
+
+def check_list(settings: Settings) -> None:
+    """Read the list of clips, if it is on this machine: a run with a damaged one would be refused.
+
+    Raises:
+        DataError: lines of it are damaged.
+    """
+    options, kind = settings.train_set.options, settings.train_set.kind
+    path = options.meta_info_file if options else None
+    if path and kind and kind.layout != 'images' and os.path.exists(path):
+        read_meta_file(path, kind.layout)
 
 
 def draw(settings: Settings, path: Path) -> None:

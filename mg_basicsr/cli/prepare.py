@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mg_basicsr.data.listing.folders import VIDEOS
 from mg_basicsr.data.listing.sequences import first_of
 from mg_basicsr.dataset_types import DEGRADATIONS
-from mg_basicsr.errors import ConfigError, DataError, Problem
+from mg_basicsr.errors import ConfigError, DataError, Problem, printable
 from mg_basicsr.parsing.options_file import load_options
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mg_basicsr.data.store.building.compare import check_origins
     from mg_basicsr.data.store.building.inputs import Findings
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # lines have names of files in them
     check(arguments)
     findings = Findings(arguments.allow_missing)
     root, header, material = collect(arguments, console, findings)
@@ -84,19 +84,19 @@ def run(arguments: argparse.Namespace) -> int:
     unknown = check_origins(root, header, material)
     if unknown:
         what = f'{unknown:,} clips are there already, and what they were made from is not recorded'
-        console.print(f'{what}: --verify compares their pixels.')
+        console.print(one_line(f'{what}: --verify compares their pixels.'))
     total = sum(len(part.clips) for part in material)
     need(root, header, material, console)
     with _bars('clips') as bars:
         task = bars.add_task('clips', total=total)
         build(root, header, material, arguments.workers, lambda done: bars.update(task, completed=done))
     frames = sum(clip.frames for part in material for clip in part.clips)
-    console.print(f'{root}: {total:,} clips, {frames:,} frames.')
+    console.print(one_line(f'{root}: {total:,} clips, {frames:,} frames.'))
     if arguments.verify:
         verified(root, header, material, arguments.workers, console)
     if findings.problems and not arguments.allow_missing:
         raise DataError(*first_of(findings.problems, 'of this kind'))
-    console.print(f'To train from it, set in the options file: multigrid: {{store: {root}}}')
+    console.print(one_line(f'To train from it, set in the options file: multigrid: {{store: {root}}}'))
     return 0
 
 
@@ -144,6 +144,11 @@ def is_video(path: str) -> bool:
     return path.lower().endswith(VIDEOS) and not os.path.isdir(path)
 
 
+def one_line(text: str) -> str:
+    """Return a text with names of files as one line that any terminal can print."""
+    return printable(text.replace('\n', '\\n'))
+
+
 def report(findings: Findings, allow_missing: bool, console: Console) -> None:
     """Print what the listing has skipped, and with `allow_missing` the clips that are left out.
 
@@ -154,7 +159,7 @@ def report(findings: Findings, allow_missing: bool, console: Console) -> None:
     """
     skipped = findings.skipped + ([str(problem) for problem in findings.problems] if allow_missing else [])
     for line in skipped[:MOST_SKIPPED]:
-        console.print(f'Skipped {line}')
+        console.print(one_line(f'Skipped {line}'))
     if len(skipped) > MOST_SKIPPED:
         console.print(f'Skipped {len(skipped) - MOST_SKIPPED:,} more.')
 
@@ -197,7 +202,9 @@ def collect(
         making = Making(scale, degradation(method, scale))
         if is_video(arguments.gt[0]):
             with _bars('frames') as bars:
-                tasks = {path: bars.add_task(f'looking for shots in {path}', total=None) for path in arguments.gt}
+                tasks = {
+                    path: bars.add_task(one_line(f'looking for shots in {path}'), total=None) for path in arguments.gt
+                }
                 material = from_videos(
                     arguments.gt,
                     making,
@@ -209,9 +216,9 @@ def collect(
             for path in arguments.gt:
                 parts = [part for part in material if part.path == path]
                 console.print(
-                    f'{path}: {sum(len(part.starts) for part in parts)} clips of {parts[0].frames} frames'
+                    one_line(f'{path}: {sum(len(part.starts) for part in parts)} clips of {parts[0].frames} frames')
                     if parts
-                    else f'{path}: no clip'
+                    else one_line(f'{path}: no clip')
                 )
         else:
             material = from_roots(arguments.gt[0], arguments.lq, making, arguments.layout == 'images', findings)
@@ -242,7 +249,9 @@ def need(root: Path, header: Header, material: Sequence[Material], console: Cons
     done = sum(clip.name in there for clip in clips)
     about = '' if header.codec == 'raw' else 'about '
     continued = f', {done:,} of them done already' if done else ''
-    console.print(f'{len(clips):,} clips{continued}: {about}{_size(needed)} to write; {_size(free)} free in {root}.')
+    console.print(
+        one_line(f'{len(clips):,} clips{continued}: {about}{_size(needed)} to write; {_size(free)} free in {root}.')
+    )
     if needed + RESERVE > free:
         compress = '' if header.codec != 'raw' else ', or add --compress, which takes about half'
         raise DataError(
@@ -281,14 +290,14 @@ def verified(root: Path, header: Header, material: Sequence[Material], workers: 
             bars.advance(task)
         task = bars.add_task('verifying', total=None)
         count = verify(root, lambda done, total: bars.update(task, completed=done, total=total), differ)
-    console.print(f'{root}: {count:,} clips verified.')
+    console.print(one_line(f'{root}: {count:,} clips verified.'))
 
 
 def _bars(unit: str) -> Progress:
     from rich import progress
 
     return progress.Progress(
-        progress.TextColumn('{task.description}'),
+        progress.TextColumn('{task.description}', markup=False),
         progress.BarColumn(),
         progress.MofNCompleteColumn(),
         progress.TextColumn(unit),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import cv2
@@ -55,16 +57,62 @@ def make_clips(
     Raises:
         DataError: The photographs are not on this machine, or a frame cannot be written.
     """
-    pictures = list(load_photographs(photographs).values())
     indices = range(first_index, first_index + clips)
-    for done, index in enumerate(indices, start=1):
-        _make_clip(root, index, frames, size, seed, degrade, pictures)
-        if progress is not None:
-            progress(done, clips)
+    make_frames(root, indices, frames, size, seed, degrade, photographs=photographs, progress=progress)
     meta = root / 'meta_info.txt'
     lines = [f'{index:03d} {frames} ({size[0]},{size[1]},3)\n' for index in indices]
     write_whole(meta, ''.join(lines))
     return meta
+
+
+def make_frames(
+    root: Path,
+    indices: Sequence[int],
+    frames: int,
+    size: tuple[int, int],
+    seed: int,
+    degrade: Degrade,
+    *,
+    photographs: Sequence[str] = TRAIN_PHOTOGRAPHS,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Write the frames of some clips, without a list of them. Several processes may write those of one set.
+
+    A clip that another process makes at this moment is waited for.
+
+    Args:
+        root: Folder that receives `GT` and `LQ`; made if absent.
+        indices: Indices of the clips.
+        frames: Frames of each clip, >= 1.
+        size: GT height and width in pixels.
+        seed: Seed of the whole set.
+        degrade: Makes the LQ frame; see `make_clips`.
+        photographs: Names of the pictures to film, see `load_photographs`.
+        progress: Called with (clips done, clips) after each clip.
+
+    Raises:
+        DataError: The photographs are not on this machine, or a frame cannot be written.
+    """
+    pictures = list(load_photographs(photographs).values())
+    for done, index in enumerate(indices, start=1):
+        _make_clip(root, index, frames, size, seed, degrade, pictures)
+        if progress is not None:
+            progress(done, len(indices))
+
+
+@contextmanager
+def whole_folders(folders: Sequence[Path]) -> Iterator[list[Path]]:
+    """Yield an empty folder for each of some folders, which gets its name when the block ends without an error.
+
+    Args:
+        folders: The folders; existing ones are replaced.
+    """
+    partials = [_empty_folder(_partial(folder)) for folder in folders]
+    yield partials
+    for folder, partial in zip(folders, partials, strict=True):
+        if folder.is_dir():  # killed between the two renames
+            shutil.rmtree(folder)
+        os.replace(partial, folder)
 
 
 def _make_clip(
@@ -73,25 +121,60 @@ def _make_clip(
     folders = [root / side / f'{index:03d}' for side in ('GT', 'LQ')]
     if all(folder.is_dir() for folder in folders):
         return
-    partials = [_empty_folder(folder.with_name(f'.{folder.name}{PARTIAL}')) for folder in folders]
     scene = random_scene(pictures, index, size, np.random.default_rng([seed, index]))
-    for frame in range(frames):
-        gt = render(scene, frame, size)
-        for folder, image in zip(partials, (gt, degrade(gt)), strict=True):
-            _write_png(folder / f'{frame:08d}.png', image)
-    for folder, partial in zip(folders, partials, strict=True):
-        if folder.is_dir():  # killed between the two renames
-            shutil.rmtree(folder)
-        os.replace(partial, folder)
+    last = _partial(folders[-1])  # of the two, the one that gets its name last
+    with _locked(last):
+        if all(folder.is_dir() for folder in folders):  # by another process meanwhile
+            with suppress(OSError):
+                last.rmdir()
+            return
+        with whole_folders(folders) as partials:
+            for frame in range(frames):
+                gt = render(scene, frame, size)
+                for folder, image in zip(partials, (gt, degrade(gt)), strict=True):
+                    write_png(folder / f'{frame:08d}.png', image)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Lock a temporary folder against other processes; the system releases the lock when a process ends.
+
+    The lock is that of the folder itself and stays with it when it is renamed.
+    """
+    descriptor = -1
+    while descriptor < 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # renamed by another process in this moment
+            descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # file systems without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _partial(folder: Path) -> Path:
+    return folder.with_name(f'.{folder.name}{PARTIAL}')
 
 
 def _empty_folder(folder: Path) -> Path:
-    if folder.is_dir():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
+    """Make a folder, or remove what is in it: a lock of the folder itself stays."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        path.unlink()
     return folder
 
 
-def _write_png(path: Path, image: Image) -> None:
+def write_png(path: Path, image: Image) -> None:
+    """Write a frame.
+
+    Args:
+        path: The file.
+        image: uint8 (h, w, 3), BGR.
+
+    Raises:
+        DataError: It cannot be written.
+    """
     if not cv2.imwrite(str(path), image, _PNG):
         raise DataError(Problem(str(path), 'cannot be written', remedy='free some space, or choose another folder'))

@@ -7,24 +7,48 @@ import stat
 from pathlib import Path
 
 MOST_BYTES = 1 << 24  # options files have a few thousand
+NOT_REGULAR = 'Not a regular file, but a pipe, a socket or a device'
 
 
-def read_plain_file(path: Path) -> bytes:
+def read_plain_file(path: str | Path, most: int | None = None, limit: int = -1) -> bytes:
     """Return the bytes of a regular file.
+
+    Args:
+        path: The file.
+        most: Bytes that it may have; those of an options file by default.
+        limit: Most bytes to read, from the first; -1 for all.
 
     Raises:
         IsADirectoryError: It is a folder.
         OSError: It cannot be read, is another kind of file (pipe, socket, device), or is too large; `strerror` says
             which.
     """
-    # without O_NONBLOCK, opening a pipe waits until another process writes to it
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    most = most or MOST_BYTES
+    descriptor = open_plain_file(path)
     with open(descriptor, 'rb') as file:
-        status = os.fstat(descriptor)
-        if stat.S_ISDIR(status.st_mode):
+        size = os.fstat(descriptor).st_size
+        if size > most:
+            raise OSError(27, f'{size / 1e6:,.0f} MB are too large for {most / 1e6:,.0f} MB', str(path))
+        return file.read(limit)
+
+
+def open_plain_file(path: str | Path) -> int:
+    """Open a regular file for reading, and return its descriptor.
+
+    Raises:
+        IsADirectoryError: It is a folder.
+        OSError: It cannot be opened, or is another kind of file (pipe, socket, device); `strerror` says which.
+        FileNotFoundError: There is no such file, or its path cannot be that of a file.
+    """
+    try:
+        # without O_NONBLOCK, opening a pipe waits until another process writes to it
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError:  # a null character, or a lone surrogate
+        raise FileNotFoundError(2, os.strerror(2), repr(str(path))) from None
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        if stat.S_ISDIR(mode):
             raise IsADirectoryError(21, 'Is a directory', str(path))
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(22, 'Not a regular file, but a pipe, a socket or a device', str(path))
-        if status.st_size > MOST_BYTES:
-            raise OSError(27, f'{status.st_size / 1e6:,.0f} MB are too large for an options file', str(path))
-        return file.read()
+        raise OSError(22, NOT_REGULAR, str(path))
+    return descriptor

@@ -21,7 +21,7 @@ from mg_basicsr.data.datasets.resampled_crops import draw_span, read_span
 from mg_basicsr.data.datasets.shape_check import ClipShape, misfit
 from mg_basicsr.data.listing.sequences import FrameSequence, first_of
 from mg_basicsr.data.sampling.request import SampleRequest
-from mg_basicsr.data.sources.frame_source import FrameSource
+from mg_basicsr.data.sources.frame_source import FrameSource, Needed
 from mg_basicsr.errors import ConfigError, DataError, Problem
 from mg_basicsr.train_set import TrainSetOptions, gt_size_problem, unknown_degradation
 
@@ -257,13 +257,38 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
             _mirror(out, len(planes), draw.mirrored)
 
     def _locate(self, index: int) -> tuple[FrameSequence, int]:
-        return self.keys.locate(index)
+        sequence, frame = self.keys.locate(index)
+        return self._sized(sequence), frame
+
+    def _sized(self, sequence: FrameSequence) -> FrameSequence:
+        """Return the sequence with the size of a GT frame, which is in the file's header, if none is listed."""
+        if sequence.height:
+            return sequence
+        needed = self._needed(sequence)
+        height, width = self.source.gt_shape(sequence, needed.gt[0] if needed else 0)
+        return sequence._replace(height=height, width=width)
+
+    def _needed(self, sequence: FrameSequence) -> Needed | None:
+        """Return the frames of a sequence that samples may show; None for all."""
+        return None
 
     def _gt_frames(self, frames: list[int], center: int) -> tuple[int, ...]:
         return tuple(frames)
 
     def _file_problems(self, sequence: FrameSequence) -> list[Problem]:
-        return self.source.problems(sequence)
+        """Return missing files, and frames too small for the full shape where no size is listed."""
+        found = self.source.problems(sequence, self._needed(sequence), self._flow_offsets())
+        if found or sequence.height:
+            return found
+        try:
+            misfit = self._misfit(self._sized(sequence), self.full_frames, self.options.gt_size)
+        except DataError as error:
+            return list(error.problems)
+        return [misfit] if misfit else []
+
+    def _flow_offsets(self) -> list[int]:
+        """Return the offsets in frames to which flows are read."""
+        return []
 
     def _check_shape(self, frames: int, gt_size: int) -> None:
         self.frames_needed(frames)

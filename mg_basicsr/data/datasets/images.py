@@ -10,9 +10,8 @@ from typing import Any
 from mg_basicsr.data.crops.crop import Pixels
 from mg_basicsr.data.datasets.clip_dataset import ClipDataset, Draw
 from mg_basicsr.data.listing.image_lists import list_images
-from mg_basicsr.data.listing.sequences import FrameSequence
 from mg_basicsr.data.sources.frame_source import FrameSource, open_frames
-from mg_basicsr.errors import ConfigError, DataError, Problem
+from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.train_set import BLOCK, TrainSetOptions
 
 
@@ -80,26 +79,6 @@ class PairedImage(ClipDataset):
         self, rng: random.Random, length: int, frame: int, frames: int, max_stride: int
     ) -> tuple[list[int], int]:
         return [0], 0
-
-    def _locate(self, index: int) -> tuple[FrameSequence, int]:
-        return self._sized(self.keys.locate(index)[0]), 0
-
-    def _sized(self, image: FrameSequence) -> FrameSequence:
-        if image.height:
-            return image
-        height, width = self.source.gt_shape(image)
-        return image._replace(height=height, width=width)
-
-    def _file_problems(self, sequence: FrameSequence) -> list[Problem]:
-        """Return missing files, and images too small for the full-size crop, whose size is in no list."""
-        found = super()._file_problems(sequence)
-        if found:
-            return found
-        try:
-            misfit = self._misfit(self._sized(sequence), 1, self.options.gt_size)
-        except DataError as error:
-            return list(error.problems)
-        return [misfit] if misfit else []
 
 
 def _refuse_conversions(options: TrainSetOptions) -> None:

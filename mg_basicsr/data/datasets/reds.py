@@ -15,8 +15,9 @@ from mg_basicsr.data.crops.crop import Pixels, flipped_flow
 from mg_basicsr.data.datasets.clip_dataset import ClipDataset, Draw
 from mg_basicsr.data.datasets.frame_choice import check_sliding_window, draw_stride, maybe_reversed, window_around
 from mg_basicsr.data.listing.frame_names import REDS_FRAMES
-from mg_basicsr.data.listing.sequences import FrameSequence, SequenceList, read_meta_file, reds_split
-from mg_basicsr.data.sources.frame_source import FrameSource, open_frames
+from mg_basicsr.data.listing.meta_files import read_meta_file
+from mg_basicsr.data.listing.sequences import FrameSequence, SequenceList, reds_split
+from mg_basicsr.data.sources.frame_source import FrameSource, Needed, open_frames
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.train_set import BLOCK, TrainSetOptions
 
@@ -53,7 +54,7 @@ class _REDSClips(ClipDataset):
             )
         self._full_frames = options.num_frame
         if sequences is None:
-            sequences = reds_split(read_meta_file(options.meta_info_file), options.val_partition, validation)
+            sequences = reds_split(read_meta_file(options.meta_info_file, 'reds'), options.val_partition, validation)
         keys = SequenceList(sequences, key_per_frame=True)
         super().__init__(options, keys, source or open_frames(options, REDS_FRAMES))
 
@@ -152,7 +153,13 @@ class REDS(_REDSClips):
     def _gt_frames(self, frames: list[int], center: int) -> tuple[int, ...]:
         return (center,)
 
-    def _file_problems(self, sequence: FrameSequence) -> list[Problem]:
+    def _needed(self, sequence: FrameSequence) -> Needed | None:
+        if self.options.degradation:  # LQ may be made from any GT frame of a window
+            return None
+        reach = self.full_frames // 2 * min(self.options.interval_list)
+        return Needed(range(sequence.frames), range(reach, sequence.frames - reach) or range(sequence.frames))
+
+    def _flow_offsets(self) -> list[int]:
         half = range(1, self.full_frames // 2 + 1)
         reaches = {offset * interval for offset in half for interval in self.options.interval_list}
-        return self.source.problems(sequence, sorted({sign * reach for reach in reaches for sign in (-1, 1)}))
+        return sorted({sign * reach for reach in reaches for sign in (-1, 1)})

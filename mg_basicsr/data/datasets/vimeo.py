@@ -10,8 +10,9 @@ import random
 from mg_basicsr.data.datasets.clip_dataset import ClipDataset
 from mg_basicsr.data.datasets.frame_choice import check_sliding_window, draw_stride, maybe_reversed, window_around
 from mg_basicsr.data.listing.frame_names import VIMEO_FRAMES
-from mg_basicsr.data.listing.sequences import SequenceList, read_meta_file
-from mg_basicsr.data.sources.frame_source import FrameSource, open_frames
+from mg_basicsr.data.listing.meta_files import read_meta_file
+from mg_basicsr.data.listing.sequences import FrameSequence, SequenceList
+from mg_basicsr.data.sources.frame_source import FrameSource, Needed, open_frames
 from mg_basicsr.dataset_types import SEPTUPLET
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.train_set import BLOCK, TrainSetOptions
@@ -31,7 +32,7 @@ class _VimeoClips(ClipDataset):
     """
 
     def __init__(self, options: TrainSetOptions, source: FrameSource | None = None) -> None:
-        keys = SequenceList(read_meta_file(options.meta_info_file), key_per_frame=False)
+        keys = SequenceList(read_meta_file(options.meta_info_file, 'vimeo'), key_per_frame=False)
         super().__init__(options, keys, source or open_frames(options, VIMEO_FRAMES))
 
     def key(self, index: int) -> str:
@@ -98,7 +99,8 @@ class Vimeo90K(_VimeoClips):
         options: meta_info_file is needed; num_frame is odd.
         source: Reads the pixels; by default the folders or LMDBs of the options.
 
-    The middle of a septuplet is im4. Windows have the same number of frames at every stage, so no stride is drawn.
+    The middle of a septuplet is im4; sets may lack the GT of all others, as the LMDBs of BasicSR's script do. Windows
+    have the same number of frames at every stage, so no stride is drawn.
     """
 
     def __init__(self, options: TrainSetOptions, source: FrameSource | None = None) -> None:
@@ -122,8 +124,20 @@ class Vimeo90K(_VimeoClips):
     def _choose_frames(
         self, rng: random.Random, length: int, frame: int, frames: int, max_stride: int
     ) -> tuple[list[int], int]:
-        center = (length - 1) // 2
+        center = _center(length)
         return maybe_reversed(rng, window_around(center, frames), self.options.random_reverse), center
 
     def _gt_frames(self, frames: list[int], center: int) -> tuple[int, ...]:
         return (center,)
+
+    def _needed(self, sequence: FrameSequence) -> Needed | None:
+        if self.options.degradation:  # LQ may be made from any GT frame of a window
+            return None
+        center = _center(sequence.frames)
+        window = window_around(center, self.full_frames)
+        return Needed([frame for frame in window if 0 <= frame < sequence.frames], [center])
+
+
+def _center(length: int) -> int:
+    """Return the frame, from 0, that has GT: the middle one of the sequence; im4 of a septuplet."""
+    return (length - 1) // 2

@@ -65,15 +65,31 @@ def _walk(root: str, below: str, option: str, listing: Listing, parents: tuple[s
         name = f'{below}/{entry.name}' if below else entry.name
         if is_system_file(entry.name):
             listing.skipped.append(f'{entry.path}: hidden, or put there by the system')
-        elif entry.is_dir():
+        elif is_folder(entry):
             if os.path.realpath(entry.path) in parents:
                 listing.skipped.append(f'{entry.path}: a link to a folder that it is in')
             else:
                 yield from _walk(root, name, option, listing, parents)
-        elif entry.is_file():
+        elif is_file(entry):
             yield name
         else:
             listing.skipped.append(f'{entry.path}: neither a file nor a folder, or a link to nothing')
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a folder, or a link to one. A link in a circle is nothing."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def is_file(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a regular file, or a link to one. A link in a circle is nothing."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def is_system_file(name: str) -> bool:

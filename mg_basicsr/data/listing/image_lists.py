@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Sequence
 from typing import overload
 
-from mg_basicsr.data.listing.folders import is_system_file
+from mg_basicsr.data.listing.folders import is_file, is_system_file
 from mg_basicsr.data.listing.frame_names import ImageKeys, ImageNames
-from mg_basicsr.data.listing.sequences import FrameSequence, first_of, read_lines
+from mg_basicsr.data.listing.meta_files import read_image_names, read_lmdb_keys
+from mg_basicsr.data.listing.sequences import FrameSequence, first_of
 from mg_basicsr.errors import ConfigError, DataError, Problem
 from mg_basicsr.train_set import BLOCK, TrainSetOptions, lmdb_problem
 
-SHAPE = re.compile(r'\((\d+),(\d+)(?:,\d+)?\)')
 Size = tuple[int, int]
 UNKNOWN: Size = (0, 0)
 
@@ -70,8 +69,7 @@ def list_images(options: TrainSetOptions) -> tuple[ImageList, ImageNames | Image
     if options.backend == 'lmdb':
         images = _from_lmdbs(options)
     elif options.meta_info_file:
-        lines = (line.strip() for _, line in read_lines(options.meta_info_file))
-        images = [(line.split(' ')[0], _size_in(line)) for line in lines]
+        images = read_image_names(options.meta_info_file)
     else:
         images = _from_folders(options, names)
     if not images:
@@ -81,7 +79,7 @@ def list_images(options: TrainSetOptions) -> tuple[ImageList, ImageNames | Image
 
 
 def _from_lmdbs(options: TrainSetOptions) -> list[tuple[str, Size]]:
-    """Return the images of two LMDBs. Keys are the listed names up to their first dot, as in BasicSR's script.
+    """Return the images of two LMDBs.
 
     Raises:
         ConfigError: a name does not end in .lmdb, or the LMDB has no meta_info.txt.
@@ -92,8 +90,7 @@ def _from_lmdbs(options: TrainSetOptions) -> list[tuple[str, Size]]:
         root = getattr(options, key)
         if not root.endswith('.lmdb'):
             raise ConfigError(lmdb_problem(key, root))
-        lines = read_lines(os.path.join(root, 'meta_info.txt'), f'{BLOCK}.{key}')
-        listed.append({line.split('.')[0].strip(): _size_in(line) for _, line in lines})
+        listed.append(read_lmdb_keys(os.path.join(root, 'meta_info.txt'), f'{BLOCK}.{key}', until_dot=True))
     lq, gt = listed
     _check_pairs(options, lq.keys() ^ gt.keys(), 'is a key of only one of the two LMDBs', 'dataroot_lq')
     return sorted(gt.items())
@@ -128,7 +125,7 @@ def _named_otherwise(name: str, names: ImageNames, lq: set[str]) -> str:
 def _files(root: str, key: str) -> list[str]:
     try:
         with os.scandir(root) as entries:
-            return [entry.name for entry in entries if not is_system_file(entry.name) and entry.is_file()]
+            return [entry.name for entry in entries if not is_system_file(entry.name) and is_file(entry)]
     except OSError as error:
         raise ConfigError(
             Problem(f'{BLOCK}.{key}', f'{root} cannot be listed: {error.strerror}', 'allowed: a folder of images')
@@ -147,8 +144,3 @@ def _check_pairs(options: TrainSetOptions, single: Iterable[str], wrong: str, ke
     ]
     if problems:
         raise DataError(*first_of(problems, 'such images'))
-
-
-def _size_in(line: str) -> Size:
-    match = SHAPE.search(line)
-    return (int(match[1]), int(match[2])) if match else UNKNOWN

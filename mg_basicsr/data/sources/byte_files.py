@@ -10,9 +10,11 @@ from typing import Any, NamedTuple, Protocol
 
 from mg_basicsr.data.sources.nearby import Nearby, nearby
 from mg_basicsr.errors import ConfigError, Problem
+from mg_basicsr.parsing.plain_files import read_plain_file
 from mg_basicsr.train_set import BLOCK
 
 DATA = 'data.mdb'  # file of an LMDB
+MOST_BYTES = 1 << 34  # of a frame, or of a video
 
 
 class ByteFiles(Protocol):
@@ -106,8 +108,7 @@ class Folder:
 
     def read(self, name: str, limit: int = -1) -> bytes:
         """Read a file; see `ByteFiles.read`."""
-        with open(self.place(name), 'rb') as file:
-            return file.read(limit)
+        return read_plain_file(self.place(name), MOST_BYTES, limit)
 
     def missing(self, names: Sequence[str]) -> list[str]:
         """Return names without a file; see `ByteFiles.missing`."""

@@ -7,7 +7,7 @@ converts only that; a store's `StoreFrames` reads the crop alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mg_basicsr.data.crops.crop import Flips, Flow, Pixels, Window, split_planes
 from mg_basicsr.data.listing.frame_names import FrameNames
@@ -16,6 +16,18 @@ from mg_basicsr.data.sources.flow_files import FlowFiles, read_flow
 from mg_basicsr.data.sources.image_files import EncodedSide, Expected, lq_size, open_side
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.train_set import TrainSetOptions
+
+
+class Needed(NamedTuple):
+    """Frames of a sequence, from 0, that some sample may show; the others need not exist.
+
+    Attributes:
+        lq: LQ frames.
+        gt: GT frames, at least one.
+    """
+
+    lq: Sequence[int]
+    gt: Sequence[int]
 
 
 class FrameSource(Protocol):
@@ -66,14 +78,22 @@ class FrameSource(Protocol):
             float32 (t, size, size, 2), x before y, in LQ pixels.
         """
 
-    def gt_shape(self, sequence: FrameSequence) -> tuple[int, int]:
-        """Return height and width of a sequence's first GT frame in pixels."""
+    def gt_shape(self, sequence: FrameSequence, frame: int = 0) -> tuple[int, int]:
+        """Return height and width of a GT frame in pixels.
 
-    def problems(self, sequence: FrameSequence, flow_offsets: Sequence[int] = ()) -> list[Problem]:
+        Args:
+            sequence: The sequence.
+            frame: The frame, from 0.
+        """
+
+    def problems(
+        self, sequence: FrameSequence, needed: Needed | None = None, flow_offsets: Sequence[int] = ()
+    ) -> list[Problem]:
         """Return a problem per side whose files are incomplete; none is read.
 
         Args:
             sequence: The sequence.
+            needed: Frames that are needed; all by default.
             flow_offsets: Offsets in frames to which flows are needed.
         """
 
@@ -120,15 +140,17 @@ class EncodedFrames:
         """Read flows; see `FrameSource.read_flow`."""
         return read_flow(self._flows, sequence, center, offsets, window)
 
-    def gt_shape(self, sequence: FrameSequence) -> tuple[int, int]:
-        """Return height and width of the first GT frame in pixels; see `FrameSource.gt_shape`."""
-        return self._gt.shape(sequence, self._names.gt(sequence.name, 0))
+    def gt_shape(self, sequence: FrameSequence, frame: int = 0) -> tuple[int, int]:
+        """Return height and width of a GT frame in pixels; see `FrameSource.gt_shape`."""
+        return self._gt.shape(sequence, self._names.gt(sequence.name, frame))
 
-    def problems(self, sequence: FrameSequence, flow_offsets: Sequence[int] = ()) -> list[Problem]:
+    def problems(
+        self, sequence: FrameSequence, needed: Needed | None = None, flow_offsets: Sequence[int] = ()
+    ) -> list[Problem]:
         """Return problems of missing files; see `FrameSource.problems`."""
-        frames = range(sequence.frames)
-        found = self._lq.missing(sequence, [self._names.lq(sequence.name, frame) for frame in frames])
-        found += self._gt.missing(sequence, [self._names.gt(sequence.name, frame) for frame in frames])
+        lq, gt = needed or Needed(*[range(sequence.frames)] * 2)
+        found = self._lq.missing(sequence, [self._names.lq(sequence.name, frame) for frame in lq])
+        found += self._gt.missing(sequence, [self._names.gt(sequence.name, frame) for frame in gt])
         return found + (self._flows.problems(sequence, flow_offsets) if self._flows else [])
 
 

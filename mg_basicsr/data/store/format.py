@@ -10,6 +10,7 @@ All are plain data, JSON and bytes; nothing in them is executed. Values that wer
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from mg_basicsr.data.listing.sequences import FrameSequence
 from mg_basicsr.data.store.layout import Geometry
 from mg_basicsr.dataset_types import DEGRADATIONS
 from mg_basicsr.errors import DataError, Problem
+from mg_basicsr.parsing.plain_files import read_plain_file
 
 FORMAT = 'mg-basicsr store'
 VERSION = 1
@@ -30,6 +32,7 @@ LQ_FROM = ('files', *DEGRADATIONS)
 # Limits of what is read, so that a damaged number cannot ask for any amount of memory.
 MOST_HEADER_BYTES = 1 << 16
 MOST_LINE_BYTES = 1 << 12
+MOST_LIST_BYTES = 1 << 32
 MOST_PIXELS = 1 << 16  # of an edge
 MOST_FRAMES = 1 << 24
 MOST_SCALE = 64
@@ -114,8 +117,7 @@ def read_header(root: Path) -> Header:
     """
     path = root / HEADER
     try:
-        with open(path, 'rb') as file:
-            text = file.read(MOST_HEADER_BYTES + 1)
+        text = read_plain_file(path, limit=MOST_HEADER_BYTES + 1)
     except OSError as error:
         raise DataError(
             Problem(
@@ -183,7 +185,7 @@ def read_list(root: Path, header: Header) -> tuple[dict[str, Clip], list[Problem
     """
     path = root / LIST
     try:
-        text = path.read_bytes() if path.exists() else b''
+        text = read_plain_file(path, MOST_LIST_BYTES) if os.path.lexists(path) else b''
     except OSError as error:
         _fail(path, f'cannot be read: {error.strerror}')
     clips: dict[str, Clip] = {}

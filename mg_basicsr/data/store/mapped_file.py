@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mg_basicsr.data.crops.crop import Pixels
+from mg_basicsr.parsing.plain_files import open_plain_file
 
 PAGE = mmap.ALLOCATIONGRANULARITY
 COLD_SECONDS = 10
@@ -59,7 +60,7 @@ def open_map(path: Path, size: int) -> mmap.mmap:
         OSError: it cannot be opened.
         ValueError: it is not of this size.
     """
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = open_plain_file(path)
     try:
         found = os.fstat(descriptor).st_size
         if found != size:

@@ -14,6 +14,7 @@ import cv2
 from mg_basicsr.data.crops.crop import Flips, Flow, Pixels, Window
 from mg_basicsr.data.listing.sequences import FrameSequence, first_of
 from mg_basicsr.data.sources.flow_files import FlowFiles, read_flow
+from mg_basicsr.data.sources.frame_source import Needed
 from mg_basicsr.data.store.format import CONTINUE, LIST, Clip, clip_path, read_header, read_list
 from mg_basicsr.data.store.layout import Side
 from mg_basicsr.data.store.mapped_file import ColdCache, Target, check_whole, copy_rows, open_map, runs
@@ -95,12 +96,14 @@ class StoreFrames:
         """Read flows from their own files; see `FrameSource.read_flow`."""
         return read_flow(self._flows, sequence, center, offsets, window)
 
-    def gt_shape(self, sequence: FrameSequence) -> tuple[int, int]:
+    def gt_shape(self, sequence: FrameSequence, frame: int = 0) -> tuple[int, int]:
         """Return the GT height and width of a clip from the list; see `FrameSource.gt_shape`."""
         geometry = self._listed(sequence).geometry
         return geometry.height, geometry.width
 
-    def problems(self, sequence: FrameSequence, flow_offsets: Sequence[int] = ()) -> list[Problem]:
+    def problems(
+        self, sequence: FrameSequence, needed: Needed | None = None, flow_offsets: Sequence[int] = ()
+    ) -> list[Problem]:
         """Return problems of a clip that is not listed or whose file has another size; see `FrameSource.problems`."""
         try:
             clip = self._listed(sequence)

@@ -18,7 +18,7 @@ from mg_basicsr.host.entry import experiment
 from mg_basicsr.host.pair_pool import pool_models
 from mg_basicsr.host.run import Run, Specification
 from mg_basicsr.schedule.record import plan_changes, plan_record
-from mg_basicsr.training.checkpoints.files import STATE
+from mg_basicsr.training.checkpoints.files import STATE, check_archive, is_archive
 from mg_basicsr.training.checkpoints.resume_point import ResumePoint, find_resume_point
 from mg_basicsr.training.checkpoints.safe_loading import DamagedError, load_safely, name_of
 
@@ -40,7 +40,10 @@ def load(run: Run, read: Callable[..., Any], file: Any, map_location: Any) -> An
     if isinstance(file, (str, os.PathLike)) and Path(file).suffix == STATE:
         return load_state(run, read, Path(file))
     try:
-        return load_safely(file, lambda: read(file, map_location))
+        content = load_safely(file, lambda: read(file, map_location))
+        if isinstance(file, (str, os.PathLike)) and is_archive(Path(file)):
+            check_archive(Path(file))  # torch compares no sums: it would load changed weights
+        return content
     except (DamagedError, OSError) as error:
         option, name = option_of(run, file), name_of(file)
         if isinstance(error, OSError):

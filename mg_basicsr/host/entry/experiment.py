@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,7 +47,7 @@ def make_folder(run: Run, original: Callable[[Any], None], folder: Any) -> None:
     if path.parent.name != 'tb_logger':
         lock(run, path)
     try:
-        original(folder)
+        _make(original, folder)
     except OSError as error:
         raise ConfigError(
             Problem(
@@ -55,3 +57,14 @@ def make_folder(run: Run, original: Callable[[Any], None], folder: Any) -> None:
                 'start the run in another folder, or change the permissions',
             )
         ) from None
+
+
+def _make(original: Callable[[Any], None], folder: Any) -> None:
+    try:
+        original(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        # BasicSR puts a folder aside under a name that tells the second, and one of this second is there already
+        time.sleep(1.1)
+        original(folder)

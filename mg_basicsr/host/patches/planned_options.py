@@ -75,36 +75,30 @@ def planned_options(options: Any, run: Run) -> Any:
     if options.get('find_unused_parameters') is None and any(options['train'].get(name) for name in FROZEN_PHASES):
         options['find_unused_parameters'] = True  # DDP would wait for the gradients of what is frozen
     if run.specification.dataset is not None:
-        _give_plain_list(options['datasets']['train'])
+        _give_plain_list(options['datasets']['train'], run)
     return options
 
 
-def _give_plain_list(train_set: Any) -> None:
-    """Give the host's own data set, which is made and not read, a list of clips that it can read.
+def _give_plain_list(train_set: Any, run: Run) -> None:
+    """Give the host's own data set, which is made and not read, a list of clips that it reads as we read the file's.
 
     BasicSR splits the lines of REDS's list at single spaces, into exactly three parts: it would end with a traceback
-    at tabs, at spaces at the end of a line, and at `(720, 1280, 3)`.
+    at tabs, at spaces in a name or at the end of a line, and at `(720, 1280, 3)`; a byte order mark would become a part
+    of the first name.
     """
-    path = train_set.get('meta_info_file')
-    if not isinstance(path, str) or not _has_odd_lines(path):
-        return
-    from mg_basicsr.data.listing.sequences import read_meta_file
+    from mg_basicsr.data.listing.meta_files import host_reads, read_meta_file
 
-    lines = [f'{clip.name} {clip.frames} ({clip.height},{clip.width},3)\n' for clip in read_meta_file(path)]
+    path, kind = train_set.get('meta_info_file'), run.settings.train_set.kind
+    if not isinstance(path, str) or kind is None or kind.layout == 'images':
+        return
+    clips = read_meta_file(path, kind.layout)
+    if host_reads(path, kind.layout, clips):
+        return
+    lines = [f'{clip.name.replace(" ", "_")} {clip.frames} ({clip.height},{clip.width},3)\n' for clip in clips]
     with tempfile.NamedTemporaryFile('w', encoding='utf-8', prefix='meta_info_', suffix='.txt', delete=False) as file:
         file.writelines(lines)
     atexit.register(_remove, file.name, os.getpid())
     train_set['meta_info_file'] = file.name
-
-
-def _has_odd_lines(path: str) -> bool:
-    """Whether a list is one of REDS's, as our reader takes it, that BasicSR's reader does not take."""
-    from mg_basicsr.data.listing.sequences import LINE
-
-    with open(path, encoding='utf-8') as file:
-        lines = list(file)
-    sequences = [line for line in lines if LINE.fullmatch(line)]
-    return bool(sequences) and any(len(line.split(' ')) != 3 for line in lines)
 
 
 def _remove(path: str, process: int) -> None:

@@ -138,6 +138,16 @@ def hash_of(path: Path) -> str:
         return str(_digest(file, path.stat().st_size).hexdigest())
 
 
+def is_archive(path: Path) -> bool:
+    """Return whether a file is in the format that torch.save writes since 1.6, which has sums.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with open(path, 'rb') as file:
+        return file.read(4) == b'PK\x03\x04'
+
+
 def check_archive(path: Path) -> bool:
     """Check a file of torch.save without loading it: its own hash or, without one, each record against its CRC-32.
 

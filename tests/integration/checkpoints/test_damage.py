@@ -133,3 +133,21 @@ def test_weights_of_another_network(trainer: Trainer, killed: Project, way: str)
     killed.write()
     what, _, _ = refused(trainer(killed, *(['--auto_resume'] if way == 'resumed' else []), code=2))
     assert 'does not fit the network' in what and ('other.pth' if way == 'without params' else 'net_g_9.pth') in what
+
+
+@pytest.mark.parametrize('ours', [True, False])
+def test_a_changed_bit_in_a_pretrained_network(trainer: Trainer, killed: Project, ours: bool) -> None:
+    """torch.load compares no sums. Files of this package have a hash, all others CRC-32."""
+    file = killed.root / 'pretrained.pth'
+    torch.save(killed.weights(9), file)
+    if ours:
+        file.write_bytes((killed.experiment / 'models/net_g_9.pth').read_bytes())
+    data = bytearray(file.read_bytes())
+    weight = killed.weights(9)['params'].popitem()[1].numpy().tobytes()
+    data[data.index(weight)] ^= 1
+    file.write_bytes(data)
+    killed.options['path']['pretrain_network_g'] = 'pretrained.pth'
+    killed.options['name'] = 'anew'
+    killed.write()
+    what, _, _ = refused(trainer(killed, code=2))
+    assert what.startswith('path.pretrain_network_g: ') and 'pretrained.pth' in what and 'changed' in what

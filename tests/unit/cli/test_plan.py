@@ -207,3 +207,15 @@ def test_neither_torch_nor_basicsr_is_imported(tmp_path: Path, form: list[str]) 
     command = [sys.executable, '-c', code, 'plan', '-opt', str(path), *form]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert printed.splitlines()[-1] == 'imported: []'
+
+
+@pytest.mark.parametrize('text', ['000 100\n', '000 100 (720,1280,3) x\n', '', '# clips\n'])
+def test_a_damaged_list_of_clips(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    """A run would be refused; where there is no list, on another machine, the plan is printed."""
+    options = stock(block=PAPER)
+    options['datasets']['train']['meta_info_file'] = str(tmp_path / 'meta.txt')
+    path = write(tmp_path, options)
+    plan('-opt', path)
+    capsys.readouterr()
+    (tmp_path / 'meta.txt').write_text(text)
+    assert refused(capsys, '-opt', path)[0].startswith(f'{tmp_path}/meta.txt')

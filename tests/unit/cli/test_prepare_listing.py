@@ -12,9 +12,10 @@ import pytest
 import yaml
 
 from mg_basicsr.cli.main import main
+from mg_basicsr.data.listing.meta_files import read_meta_file
 from mg_basicsr.data.store.reader import StoreFrames
 from tests.helpers.foreign_sets import rename_frames, truncated_film
-from tests.helpers.frame_sets import SCALE, block, write_reds
+from tests.helpers.frame_sets import SCALE, SIZE, block, to_lmdb, write_reds
 
 OTHERS = ['000', '002']
 
@@ -183,3 +184,27 @@ def test_a_folder_of_videos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 def test_the_folder_of_one_clip(clips: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert prepare('--gt', clips / 'GT/000', '--degradation', 'bd', '-o', clips / 'store') == 2
     assert f'the folder that holds the clips, {clips / "GT"}' in capsys.readouterr().err
+
+
+def test_the_list_of_any_names_is_read_back(tmp_path: Path) -> None:
+    """From folders, and from LMDBs, whose keys have spaces and dots too."""
+    clips = {'my clip': 4, '007': 4, '\u00fc \u4e2d': 4, 'v1.0/a b': 4, '1 (2,2,3)': 4, 'x 5': 4}
+    write_reds(tmp_path, clips)
+    databases = to_lmdb(tmp_path, tmp_path / 'databases')
+    for place, sides in (('folders', tmp_path), ('lmdb', databases)):
+        suffix = '.lmdb' if place == 'lmdb' else ''
+        store = tmp_path / place
+        assert prepare('--gt', f'{sides}/GT{suffix}', '--lq', f'{sides}/LQ{suffix}', '-o', store) == 0
+        listed = read_meta_file(str(store / 'meta_info.txt'))
+        assert sorted(listed) == sorted((name, 4, *SIZE) for name in clips)
+        StoreFrames(store).check(listed)
+
+
+@pytest.mark.parametrize('name', [b'\xff\xfe', b' x', b'x '])
+def test_a_name_that_no_list_can_have(clips: Path, name: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    for side in ('GT', 'LQ'):
+        os.rename(clips / side / '001', os.path.join(os.fsencode(clips / side), name))
+    assert prepare(*roots(clips)) == 2
+    printed = capsys.readouterr()
+    assert 'cannot be the name of a clip in a store' in printed.err and 'Traceback' not in printed.err
+    assert names(clips / 'store') == OTHERS

@@ -190,7 +190,7 @@ def make(root: Path, header: Header, material: Material, wanted: Collection[str]
         raise DataError(
             Problem(
                 f'-o {root}',
-                f'cannot be written: {error.strerror}',
+                f'{error.filename or "it"} cannot be written: {error.strerror}',
                 'allowed: a disk with space for the whole store',
                 'make space and run `mg-basicsr prepare` again with the same arguments: it continues',
             )

@@ -14,7 +14,8 @@ from mg_basicsr.data.crops.degradation import Degrade
 from mg_basicsr.data.listing.folders import VIDEOS, gap, in_order, list_images_below
 from mg_basicsr.data.listing.frame_names import REDS_FRAMES, VIMEO_FRAMES, FrameNames
 from mg_basicsr.data.listing.image_lists import list_images
-from mg_basicsr.data.listing.sequences import FrameSequence, first_of, read_lines, read_meta_file, reds_split
+from mg_basicsr.data.listing.meta_files import read_lmdb_keys, read_meta_file
+from mg_basicsr.data.listing.sequences import FrameSequence, first_of, reds_split
 from mg_basicsr.data.sources.byte_files import DATA, Folder, LmdbFolder
 from mg_basicsr.data.sources.image_files import EncodedSide, open_side
 from mg_basicsr.data.store.building.material import ImageFiles, VideoFile
@@ -225,7 +226,7 @@ def from_options(
     if layout == 'images':
         sequences, names = list_images(options)
     else:
-        sequences, names = read_meta_file(options.meta_info_file), NAMES[layout]
+        sequences, names = read_meta_file(options.meta_info_file, layout), NAMES[layout]
     gt = open_side(options, 'dataroot_gt', suffix)
     lq = None if degrade else open_side(options, 'dataroot_lq', suffix)
     held_out: set[FrameSequence] = set()
@@ -233,6 +234,7 @@ def from_options(
         held_out = set(sequences) - set(reds_split(sequences, options.val_partition, validation=False))
     gather = findings or Findings()
     found = []
+    _check_all_gt(gt, next(iter(sequences)), names, options.dataroot_gt)
     for sequence in dict.fromkeys(sequences):
         if sequence in held_out and gt.missing(sequence, [names.gt(sequence.name, 0)]):
             gather.skipped.append(f'clip {sequence.name}: for validation, and not in {options.dataroot_gt}')
@@ -246,6 +248,21 @@ def from_options(
             sequence = sequence._replace(height=height, width=width)
         found.append(ImageFiles(sequence, names, gt, lq, degrade, options.scale))
     return _checked(found, f'{BLOCK}.dataroot_gt', gather, findings is None)
+
+
+def _check_all_gt(gt: EncodedSide, sequence: FrameSequence, names: FrameNames, root: str) -> None:
+    """Refuse a set that has only the GT of the frame that sliding windows read: a store has that of every frame.
+
+    Raises:
+        DataError: the first sequence has the GT of its middle frame, and of no other.
+    """
+    middle = (sequence.frames - 1) // 2
+    others = [names.gt(sequence.name, frame) for frame in range(sequence.frames) if frame != middle]
+    here = [name for name in others if not gt.missing(sequence, [name])]
+    if others and not here and not gt.missing(sequence, [names.gt(sequence.name, middle)]):
+        what = f'{root} has only the GT of the middle frame, as BasicSR makes LMDBs of Vimeo-90K'
+        remedy = 'train from this set itself, without multigrid.store'
+        raise DataError(Problem(f'{BLOCK}.dataroot_gt', what, 'needed for a store: the GT of every frame', remedy))
 
 
 def from_videos(
@@ -331,17 +348,25 @@ def _size_problem(part: ImageFiles, option: str) -> Problem | None:
 
 
 def _name_problem(name: str, count: int, option: str) -> Problem | None:
-    if is_name(name) and count == 1:
+    if count == 1 and is_name(name) and _can_be_listed(name):
         return None
     wrong = 'is the name of two clips' if count > 1 else 'cannot be the name of a clip in a store'
     return Problem(option, f'{name!r} {wrong}', 'allowed: names of folders and files', 'rename it')
 
 
+def _can_be_listed(name: str) -> bool:
+    """Return whether a line of a meta file can begin with a name: as text, with no space at its ends."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # the bytes of a file's name that are not UTF-8
+        return False
+    return name == name.strip(' ')
+
+
 def _names(root: str, option: str, findings: Findings) -> list[str]:
     """Return the names of a root's images, relative to it and in order: files of a folder, keys of an LMDB."""
     if _is_lmdb(root):
-        lines = read_lines(os.path.join(root, 'meta_info.txt'), option)
-        return sorted((os.path.splitext(line.split(' ')[0].strip())[0] for _, line in lines), key=in_order)
+        return sorted(read_lmdb_keys(os.path.join(root, 'meta_info.txt'), option), key=in_order)
     listing = list_images_below(root, option)
     findings.problems += listing.problems
     findings.skipped += listing.skipped

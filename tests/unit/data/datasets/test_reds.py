@@ -292,7 +292,7 @@ def test_at_most_limit_sequences_are_looked_at(
     meta.write_text(''.join(f'{100 + i} 3 (64,64,3)\n' for i in range(8)))
     dataset = recurrent(reds, meta_info_file=str(meta))
     looked: list[str] = []
-    monkeypatch.setattr(dataset.source, 'problems', lambda sequence: looked.append(sequence.name) or [])
+    monkeypatch.setattr(dataset.source, 'problems', lambda sequence, *_: looked.append(sequence.name) or [])
     dataset.check_files(limit)
     assert looked == [str(100 + number) for number in numbers]
 
@@ -303,3 +303,16 @@ def test_any_source_of_the_protocol_will_do(reds: Path) -> None:
     copied = REDSRecurrent(replace(dataset.options, dataroot_gt='gone', dataroot_lq='gone'), dataset.source)
     request = SampleRequest(5, 3, 16, 2)
     assert torch.equal(copied[request]['gt'], dataset[request]['gt'])
+
+
+def test_windows_need_no_gt_of_frames_that_are_never_their_center(tmp_path: Path) -> None:
+    write_reds(tmp_path, {'001': 9})
+    for number in (0, 1, 7, 8):
+        (tmp_path / f'GT/001/{number:08d}.png').unlink()
+    options = TrainSetOptions.parse(block(tmp_path, num_frame=5, interval_list=[1, 2]), SCALE)
+    dataset = REDS(options)
+    dataset.check_files()
+    for seed in range(40):
+        dataset[SampleRequest(seed % 9, 5, 16, seed)]
+    with pytest.raises(DataError, match='4 of 9 frames are missing'):  # LQ is made from the GT of the whole window
+        REDS(options.replace(degradation='bicubic')).check_files()

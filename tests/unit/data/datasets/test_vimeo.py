@@ -12,7 +12,7 @@ from mg_basicsr.data.datasets.vimeo import Vimeo90K, Vimeo90KRecurrent
 from mg_basicsr.data.sampling.request import SampleRequest
 from mg_basicsr.errors import ConfigError, DataError
 from mg_basicsr.train_set import TrainSetOptions
-from tests.helpers.frame_sets import SCALE, block, lmdb_block, write_vimeo
+from tests.helpers.frame_sets import SCALE, block, lmdb_block, to_lmdb, write_vimeo
 
 
 def recurrent(root: Path, **changes: Any) -> Vimeo90KRecurrent:
@@ -135,3 +135,39 @@ def test_missing_frames_are_found(tmp_path: Path) -> None:
         str(error.value.problems[0]).partition('\n')[0]
         == f'LQ frame {path} (clip 00001/0001, frame im3) does not exist'
     )
+
+
+def test_only_frames_that_are_read_are_demanded(tmp_path: Path) -> None:
+    """BasicSR's own LMDBs of Vimeo-90K have only im4 of GT; a window of 3 shows im3 to im5 of LQ."""
+    write_vimeo(tmp_path, ['00001/0001', '00001/0002'])
+    whole = windows(tmp_path, num_frame=3)[SampleRequest(1, 3, 16, 0)]
+    for path in tmp_path.rglob('*.png'):
+        needed = ['im4.png'] if 'GT' in path.parts else ['im3.png', 'im4.png', 'im5.png']
+        if path.name not in needed:
+            path.unlink()
+    target = to_lmdb(tmp_path, tmp_path / 'databases')
+    for values in (block(tmp_path, num_frame=3), lmdb_block(tmp_path, target, num_frame=3)):
+        dataset = Vimeo90K(TrainSetOptions.parse(values, SCALE))
+        dataset.check_files()
+        sample = dataset[SampleRequest(1, 3, 16, 0)]
+        assert all(torch.equal(sample[side], whole[side]) for side in ('lq', 'gt'))
+    with pytest.raises(DataError, match='6 of 7 frames are missing'):
+        recurrent(tmp_path).check_files()
+    with pytest.raises(DataError, match='2 of 5 frames are missing'):
+        windows(tmp_path, num_frame=5).check_files()
+    (tmp_path / 'GT/00001/0002/im4.png').unlink()
+    with pytest.raises(DataError, match='1 of 1 frames are missing'):
+        windows(tmp_path, num_frame=3).check_files()
+
+
+@pytest.mark.parametrize('make', [recurrent, windows])
+def test_sizes_that_are_not_listed_are_those_of_frames(vimeo: Path, tmp_path: Path, make: Any) -> None:
+    meta = tmp_path / 'meta.txt'
+    meta.write_text('00001/0001 7\n00001/0002 \n00002/0001 7 frames\n')
+    listed, bare = make(vimeo), make(vimeo, meta_info_file=str(meta))
+    bare.check(7, 16)
+    bare.check_files()
+    one, other = (dataset[SampleRequest(2, 7, 16, 3)] for dataset in (listed, bare))
+    assert all(torch.equal(one[side], other[side]) for side in ('lq', 'gt'))
+    with pytest.raises(DataError, match='48x64 pixels, smaller than crops of 64'):
+        make(vimeo, meta_info_file=str(meta), gt_size=64).check_files()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 
 import pytest
 
 from mg_basicsr.data.listing.folders import gap, list_images_below
+from mg_basicsr.data.listing.image_lists import list_images
+from mg_basicsr.train_set import TrainSetOptions
+from tests.helpers.frame_sets import SCALE, block
 
 
 @pytest.mark.parametrize(
@@ -41,3 +46,24 @@ def test_a_link_back_and_a_link_to_nothing_are_skipped(tmp_path: Path) -> None:
         'neither a file nor a folder, or a link to nothing',
         'a link to a folder that it is in',
     ]
+
+
+def test_nothing_is_opened_and_circles_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pipes, sockets, devices and links in a circle beside the images, in the listings of clips and of pairs."""
+    for side in ('GT', 'LQ'):
+        folder = tmp_path / side / 'clip'
+        folder.mkdir(parents=True)
+        (folder / '1.png').touch()
+        os.mkfifo(folder / '2.png')
+        (folder / '3.png').symlink_to('/dev/zero')
+        (folder / '4.png').symlink_to('4.png')
+        (folder / '5').symlink_to('../clip/5')
+        monkeypatch.chdir(folder)  # the path of a socket is short
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind('6.png')
+    listing = list_images_below(str(tmp_path), '--gt')
+    assert listing.names == ['GT/clip/1.png', 'LQ/clip/1.png']
+    assert len(listing.skipped) == 2 * 5 and not listing.problems
+    changes = {'dataroot_gt': str(tmp_path / 'GT/clip'), 'dataroot_lq': str(tmp_path / 'LQ/clip')}
+    images, _ = list_images(TrainSetOptions.parse(block(tmp_path, meta_info_file=None, **changes), SCALE))
+    assert [image.name for image in images] == ['1.png']

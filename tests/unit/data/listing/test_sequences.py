@@ -1,15 +1,14 @@
-"""Meta files and key lists."""
+"""Lists of keys, and REDS's partitions."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mg_basicsr.data.listing.sequences import FrameSequence, SequenceList, read_meta_file, reds_split
+from mg_basicsr.data.listing.sequences import FrameSequence, SequenceList, reds_split
 from mg_basicsr.errors import ConfigError, DataError
 
 LENGTHS = st.lists(st.integers(1, 120), min_size=1, max_size=12)
@@ -45,55 +44,6 @@ def test_memory_does_not_grow_with_the_frames() -> None:
     many = SequenceList(sequences_of([10**9] * 10), key_per_frame=True)
     assert len(many) == 10**10
     assert sys.getsizeof(many._ends) == sys.getsizeof(few._ends)
-
-
-def test_a_meta_file(tmp_path: Path) -> None:
-    meta = tmp_path / 'meta.txt'
-    meta.write_text('000 100 (720,1280,3)\n\n00001/0001 7 (256, 448, 3)\r\nx 1 (8,8)\n')
-    assert read_meta_file(str(meta)) == [('000', 100, 720, 1280), ('00001/0001', 7, 256, 448), ('x', 1, 8, 8)]
-
-
-@pytest.mark.parametrize(
-    'line',
-    ['000', '000 100', '000 (720,1280,3)', '000 ten (720,1280,3)', '000 0 (720,1280,3)', '000 -1 (720,1280,3)',
-     '000 100 (720,0,3)', '000 100 (720)', '000 100 720 1280', '000 100 (720,1280,3) x', 'a b 100 (720,1280,3)'],
-)  # fmt: skip
-def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
-    meta = tmp_path / 'meta.txt'
-    meta.write_text(f'000 100 (720,1280,3)\n{line}\n')
-    with pytest.raises(DataError) as error:
-        read_meta_file(str(meta))
-    (problem,) = error.value.problems
-    assert str(problem).startswith(f'{meta}, line 2: {line!r}')
-
-
-def test_many_damaged_lines_are_counted(tmp_path: Path) -> None:
-    meta = tmp_path / 'meta.txt'
-    meta.write_text('x\n' * 12)
-    with pytest.raises(DataError) as error:
-        read_meta_file(str(meta))
-    assert [str(problem).partition('\n')[0] for problem in error.value.problems][4:] == [
-        f"{meta}, line 5: 'x' is not a sequence", 'and 7 more damaged lines'
-    ]  # fmt: skip
-
-
-def test_no_meta_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r'^datasets.train.meta_info_file: missing'):
-        read_meta_file(None)
-    with pytest.raises(ConfigError, match=r'^datasets.train.meta_info_file: .*no.txt does not exist'):
-        read_meta_file(str(tmp_path / 'no.txt'))
-
-
-def test_meta_files_that_are_none(tmp_path: Path) -> None:
-    empty, binary = tmp_path / 'empty.txt', tmp_path / 'binary.txt'
-    empty.write_text('\n')
-    binary.write_bytes(b'\xff\xfe\x00')
-    with pytest.raises(DataError, match=r'empty.txt: lists no sequence'):
-        read_meta_file(str(empty))
-    with pytest.raises(DataError, match=r'binary.txt: cannot be read'):
-        read_meta_file(str(binary))
-    with pytest.raises(DataError, match=r'cannot be read'):
-        read_meta_file(str(tmp_path))
 
 
 ALL = sequences_of([5] * 270)

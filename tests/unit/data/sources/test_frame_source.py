@@ -272,3 +272,19 @@ def test_dequantised_flow_is_basicsrs() -> None:
     assert flow.dtype == np.float32
     assert flow.tolist() == pytest.approx([-20 + 20 / 255, 0, 20 - 20 / 255])
     assert flow[1] == 0
+
+
+@pytest.mark.parametrize('kind', ['pipe', 'endless', 'folder', 'circle'])
+def test_a_frame_that_is_no_file_is_named_and_not_waited_for(tmp_path: Path, kind: str) -> None:
+    write_reds(tmp_path, {'001': 3})
+    path = tmp_path / 'LQ/001/00000001.png'
+    path.unlink()
+    if kind == 'pipe':
+        os.mkfifo(path)
+    elif kind == 'folder':
+        path.mkdir()
+    else:
+        path.symlink_to('/dev/zero' if kind == 'endless' else path)
+    source = open_frames(TrainSetOptions.parse(block(tmp_path), SCALE), REDS_FRAMES)
+    with pytest.raises(DataError, match=rf'LQ frame {path} \(clip 001, frame 00000001\) cannot be read'):
+        read(source, 'lq', FrameSequence('001', 3, *SIZE), [1], Window(0, 0, 8))
