@@ -39,7 +39,7 @@ class Codec:
         rows[1:] -= rows[:-1].copy()
         return bytes(self._compressor.compress(rows))
 
-    def decompress(self, data: memoryview, shape: tuple[int, int, int, int]) -> Pixels:
+    def decompress(self, data: bytes | memoryview, shape: tuple[int, int, int, int]) -> Pixels:
         """Decompress the differences of a block; `undo` turns them into pixels.
 
         Args:

@@ -76,9 +76,9 @@ def test_a_stride_reads_one_run_of_frames(
     clip = store._opened(dataset.draw(request).sequence)
     original = clip.read
 
-    def read(side: Any, run: Any, window: Window, *rest: Any) -> None:
-        reads.append((run.step, run.frames))
-        original(side, run, window, *rest)
+    def read(crops: Any, cold: bool) -> bool:
+        reads.extend((crop.run.step, crop.run.frames) for crop in crops)
+        return original(crops, cold)
 
     monkeypatch.setattr(clip, 'read', read)
     dataset[SampleRequest(request.index, 4, 16, request.seed, request.max_stride)]
