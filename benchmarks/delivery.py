@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 from common import RESULTS, machine
-from loading import SCALE, prepare_reds
+from loading.sets import SCALE, prepare_reds
 from torch.utils.data import DataLoader, Dataset
 
 from mg_basicsr.data.datasets.reds import REDSRecurrent
