@@ -7,8 +7,6 @@ from setuptools import Extension, setup
 
 setup(
     ext_modules=[
-        Extension(
-            'mg_basicsr.data._kernels', ['mg_basicsr/data/_kernels.c'], extra_compile_args=['-O3'], optional=True
-        )
+        Extension('mg_basicsr.data._kernels', ['mg_basicsr/data/_kernels.c'], extra_compile_args=['-O3'], optional=True)
     ]
 )

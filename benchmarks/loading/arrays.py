@@ -95,11 +95,11 @@ class Tensorstore(Way):
         for side, _ in SIDES:
             for clip in range(len(self.clips.names)):
                 frames = np.stack(list(self.clips.read(side, clip)))
-                edge = 80 if side == 'GT' else 60
+                edges = (80, 80) if side == 'GT' else (60, 80)
                 zarr.create_array(
                     str(self.folder / f'{side}{clip}'),
                     data=frames,
-                    chunks=(5, edge, edge, 3),
+                    chunks=(5, *edges, 3),
                     shards=(self.clips.frames, *frames.shape[1:]),
                     compressors=None,
                 )

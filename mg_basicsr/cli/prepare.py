@@ -232,10 +232,10 @@ def need(root: Path, header: Header, material: Sequence[Material], console: Cons
         DataError: there is too little space.
     """
     from mg_basicsr.data.store.building.writer import geometry_of
-    from mg_basicsr.data.store.format import read_list
+    from mg_basicsr.data.store.format import read_header, read_list
 
     share = 1.0 if header.codec == 'raw' else COMPRESSED
-    there, _ = read_list(root, header)
+    there, _ = read_list(root, read_header(root))
     clips = [clip for part in material for clip in part.clips]
     needed = sum(geometry_of(clip, header).bytes * share for clip in clips if clip.name not in there)
     free = shutil.disk_usage(root).free

@@ -29,7 +29,7 @@ class Codec:
         zstandard = _zstandard()
         self._errors = zstandard.ZstdError
         self._size = zstandard.frame_content_size
-        self._compressor = zstandard.ZstdCompressor(level=LEVEL)
+        self._compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
         self._decompressor = zstandard.ZstdDecompressor()
 
     def encode(self, frames: Pixels) -> bytes:
@@ -52,7 +52,7 @@ class Codec:
         try:
             if self._size(data) != np.prod(shape):  # first: damaged data could ask for any amount of memory
                 raise ValueError('another size')
-            return np.frombuffer(self._decompressor.decompress(data), np.uint8).reshape(shape)
+            return np.frombuffer(self._decompressor.decompress(data, allow_extra_data=False), np.uint8).reshape(shape)
         except self._errors as error:
             raise ValueError(str(error)) from None
 

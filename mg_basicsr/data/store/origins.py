@@ -13,6 +13,7 @@ from typing import Any
 
 from mg_basicsr.data.sources.byte_files import DATA, ByteFiles, Folder, LmdbFolder
 from mg_basicsr.data.sources.origin import Origin, Sampled, changed, head_hash
+from mg_basicsr.data.store.clip_file import read_file
 from mg_basicsr.errors import Problem
 from mg_basicsr.train_set import BLOCK, TrainSetOptions
 
@@ -118,8 +119,8 @@ def _name_in(files: ByteFiles, name: str) -> str:
 
 def _lines(root: Path) -> Iterator[tuple[str, Sides]]:
     try:
-        lines = (root / ORIGINS).read_bytes().split(b'\n')
-    except OSError:
+        lines = read_file(root, root / ORIGINS).split(b'\n')
+    except (OSError, ValueError):
         return
     for line in lines:
         try:

@@ -19,8 +19,7 @@ from mg_basicsr.data.datasets.vimeo import Vimeo90K, Vimeo90KRecurrent
 from mg_basicsr.data.listing.frame_names import REDS_FRAMES
 from mg_basicsr.data.sampling.request import SampleRequest
 from mg_basicsr.data.sources.frame_source import open_frames
-from mg_basicsr.data.store import clip_file
-from mg_basicsr.data.store import reader
+from mg_basicsr.data.store import clip_file, reader
 from mg_basicsr.data.store.opening import open_store
 from mg_basicsr.data.store.reader import StoreFrames
 from mg_basicsr.train_set import TrainSetOptions

@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from mg_basicsr.data.crops.crop import Window
 from mg_basicsr.data.datasets.reds import REDS, REDSRecurrent
 from mg_basicsr.data.datasets.vimeo import Vimeo90KRecurrent
 from mg_basicsr.data.sampling.request import SampleRequest
