@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,13 +21,13 @@ from mg_basicsr.data.store.reader import StoreFrames
 UNFLIPPED = Flips()
 
 
-class Crops:
+class Crops(NamedTuple):
     """A place, as the store is asked for it."""
 
-    def __init__(self, place: Place) -> None:
-        self.lq_frames = self.gt_frames = tuple(range(place.first, place.first + place.frames))
-        self.window = Window(place.top, place.left, place.size // SCALE)
-        self.gt_window = self.window.scaled(SCALE)
+    lq_frames: tuple[int, ...]
+    gt_frames: tuple[int, ...]
+    window: Window
+    gt_window: Window
 
 
 class Store(Way):
@@ -48,10 +49,12 @@ class Store(Way):
 
     def read(self, place: Place) -> Pair:
         """Reads both sides."""
-        edge = place.size // SCALE
-        lq = np.empty((place.frames, 3, edge, edge), np.uint8)
-        gt = np.empty((place.frames, 3, place.size, place.size), np.uint8)
-        self.store.read_pair(self.sequences[place.clip], Crops(place), UNFLIPPED, lq, gt)
+        clip, first, count, top, left, size = place
+        edge = size // SCALE
+        frames = tuple(range(first, first + count))
+        crops = Crops(frames, frames, Window(top, left, edge), Window(top * SCALE, left * SCALE, size))
+        lq, gt = np.empty((count, 3, edge, edge), np.uint8), np.empty((count, 3, size, size), np.uint8)
+        self.store.read_pair(self.sequences[clip], crops, UNFLIPPED, lq, gt)
         return lq, gt
 
     def close(self) -> None:

@@ -118,15 +118,19 @@ static int parts_of(const Crop *crop, TileRow row, Part *parts)
 
 INLINE void copy_bytes(uint8_t *to, const uint8_t *from, int64_t size)
 {
-    if (size >= 16) { /* pieces of a constant size are moves; the last one overlaps */
-        int64_t done = 0;
-        for (; done + 32 <= size; done += 32)
+    if (size >= 32) { /* pieces of a constant size are moves; the last one overlaps */
+        for (int64_t done = 0; done + 32 < size; done += 32)
             memcpy(to + done, from + done, 32);
-        if (done + 16 <= size)
-            memcpy(to + done, from + done, 16);
+        memcpy(to + size - 32, from + size - 32, 32);
+    } else if (size >= 16) {
+        memcpy(to, from, 16);
         memcpy(to + size - 16, from + size - 16, 16);
+    } else if (size >= 8) {
+        memcpy(to, from, 8);
+        memcpy(to + size - 8, from + size - 8, 8);
     } else {
-        memcpy(to, from, (size_t)size);
+        for (int64_t n = 0; n < size; n++)
+            to[n] = from[n];
     }
 }
 

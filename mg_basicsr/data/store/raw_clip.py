@@ -39,8 +39,10 @@ class MappedClip:
         """
         failed = waited = False
         try:
-            for at in range(0, len(crops), MOST_CROPS):
-                waited |= self._read_crops(self._map, crops[at : at + MOST_CROPS], cold or waited)
+            while len(crops) > MOST_CROPS:
+                waited |= self._read_crops(self._map, crops[:MOST_CROPS], cold)
+                crops = crops[MOST_CROPS:]
+            waited |= self._read_crops(self._map, crops, cold)
         except EOFError:
             failed = True
         size = self._map.size()  # afterwards: what was cut off within a page reads as zeros

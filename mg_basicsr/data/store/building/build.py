@@ -23,7 +23,7 @@ from pathlib import Path
 from mg_basicsr.atomic_files import append_line, remove_partials, write_whole
 from mg_basicsr.data.listing.sequences import first_of
 from mg_basicsr.data.store.building.material import Material
-from mg_basicsr.data.store.building.writer import geometry_of, write_clip
+from mg_basicsr.data.store.building.writer import write_clip
 from mg_basicsr.data.store.format import (
     ANEW,
     HEADER,
@@ -151,12 +151,12 @@ def keep_whole(root: Path, header: Header, material: Sequence[Material]) -> set[
     Returns:
         Names of planned clips that remain listed, and need not be made.
     """
-    planned = {clip.name: geometry_of(clip, header) for part in material for clip in part.clips}
+    planned = {clip.name: clip[1:] for part in material for clip in part.clips}  # frames and size; tiles may differ
     clips, damaged = read_list(root, read_header(root))  # which may be of an earlier version
     kept = {
         name: clip
         for name, clip in clips.items()
-        if planned.get(name, clip.geometry) == clip.geometry and _size(clip_path(root, name)) == clip.bytes
+        if planned.get(name, clip.sequence[1:]) == clip.sequence[1:] and _size(clip_path(root, name)) == clip.bytes
     }
     text = ''.join(line_of(clip, header) for clip in kept.values())
     path = root / LIST
