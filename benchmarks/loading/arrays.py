@@ -43,7 +43,7 @@ class Npy(Way):
 class NpyPlanes(Npy):
     """The same, changed to planes, as networks take them."""
 
-    name, label, planes = 'npy_planes', '`.npy`, changed to planes', True
+    name, label, planes, shares = 'npy_planes', '`.npy`, changed to planes', True, True
 
     def ready(self) -> None:
         """Uses the files of the other one."""
@@ -57,10 +57,10 @@ class NpyPlanes(Npy):
         return np.ascontiguousarray(lq), np.ascontiguousarray(gt)
 
 
-class NpyAdvised(NpyPlanes):
+class NpyAdvised(Npy):
     """The same, tuned by hand for a cold disk: random access, and the frames' rows announced before they are copied."""
 
-    name, label, planes = 'npy_advised', '`.npy`, with advice', False
+    name, label = 'npy_advised', '`.npy`, with advice'
 
     def open(self) -> None:
         """Maps them for random access."""
@@ -131,7 +131,7 @@ class Tensorstore(Way):
 class Zarr(Tensorstore):
     """The same arrays, read through zarr itself."""
 
-    name, label = 'zarr', 'Zarr 3'
+    name, label, shares = 'zarr', 'Zarr 3', True
 
     def ready(self) -> None:
         """Uses the files of the other one."""

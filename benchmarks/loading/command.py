@@ -67,7 +67,7 @@ def main() -> None:
     if 'cold' in arguments.jobs:
         results['cold'], results['cold_megabytes'] = cold(ways, clips, arguments.rounds)
     if 'tight' in arguments.jobs:
-        for kind, found in tight(ways, clips, arguments.rounds).items():
+        for kind, found in tight(ways, clips, arguments.work / 'peers', arguments.rounds).items():
             results[f'tight_{kind}'] = found
     if 'set' in arguments.jobs:
         results |= samples(reds, arguments.work, arguments.rounds)

@@ -116,7 +116,7 @@ class SubImages(Lmdb):
 class Dali(Png):
     """DALI on the CPU: whole frames are decoded, since PNG has no parts."""
 
-    name, label = 'dali', 'DALI, CPU'
+    name, label, shares = 'dali', 'DALI, CPU', True
 
     def open(self) -> None:
         """Makes a pipeline for encoded images that are given to it."""

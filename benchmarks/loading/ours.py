@@ -35,7 +35,6 @@ class Store(Way):
 
     name, label, planes = 'store', 'store', True
     header = Header(SCALE)
-    kernel = True
 
     def build(self) -> None:
         """Builds it."""
@@ -65,7 +64,7 @@ class Store(Way):
 class StoreNumpy(Store):
     """The same store without the kernel."""
 
-    name, label, kernel = 'store_numpy', 'store, without a compiler', False
+    name, label, shares = 'store_numpy', 'store, without a compiler', True
 
     def ready(self) -> None:
         """Uses the files of the other one."""

@@ -62,6 +62,7 @@ def serve(way: Way, name: str, clips: Clips, pipe: Any) -> None:
     """Reads samples for the parent, in a group of its own."""
     group = Group(name)
     group.enter()
+    way.ready()
     way.open()
     rng = random.Random(4)
     way.read(clips.place(rng, *CASES[0]))  # what it imports and allocates is not part of the page cache
@@ -78,9 +79,9 @@ def serve(way: Way, name: str, clips: Clips, pipe: Any) -> None:
         pipe.send(times)
 
 
-def tight(ways: Sequence[Way], clips: Clips, rounds: int) -> dict[str, Results]:
+def tight(ways: Sequence[Way], clips: Clips, work: Path, rounds: int) -> dict[str, Results]:
     """Milliseconds per sample, medians and means; nothing where no cgroup can be made."""
-    used = [way for way in ways if way.name != 'copy']
+    used = [way for way in ways if not way.shares]  # what one has read, another would find for nothing
     names = {way.name: f'mg_loading_{os.getpid()}_{way.name}' for way in used}
     try:
         for name in names.values():
@@ -88,13 +89,15 @@ def tight(ways: Sequence[Way], clips: Clips, rounds: int) -> dict[str, Results]:
     except OSError as error:
         print(f'tight: no cgroup can be made ({error}); not measured', file=sys.stderr)
         return {}
-    context = multiprocessing.get_context('fork')
+    context = multiprocessing.get_context('spawn')  # some libraries do not survive a fork
     pipes, processes = {}, []
     for way in used:
         way.cool()
         pipes[way.name], theirs = context.Pipe()
-        process = context.Process(target=serve, args=(way, names[way.name], clips, theirs), daemon=True)
+        anew = type(way)(clips, work)
+        process = context.Process(target=serve, args=(anew, names[way.name], clips, theirs), daemon=True)
         process.start()
+        theirs.close()
         processes.append(process)
         pipes[way.name].recv()
     times: dict[tuple[Case, str], list[float]] = {}

@@ -25,6 +25,7 @@ class Way:
     name = ''
     label = ''
     planes = False
+    shares = False  # the files of another way
 
     def __init__(self, clips: Clips, work: Path) -> None:
         self.clips = clips
