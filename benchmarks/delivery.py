@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument('--work', type=Path, default=Path('loading_benchmark'), help='folder of clips and stores')
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--batches', type=int, default=60, help='of full samples, per round')
+    parser.add_argument('--without-stock', action='store_true', help='which takes most of the time')
     parser.add_argument('--output', type=Path, default=RESULTS)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -78,6 +79,8 @@ def main() -> None:
                 name + 'ring_to_float': partial(our_rate, ours, shape, workers, count, ring=True, to_float=True),
             }
         ways[f'{shape[0]}x{shape[1]}, read alone'] = partial(read_rate, ours, shape, count)
+    if arguments.without_stock:
+        ways = {name: measure for name, measure in ways.items() if not name.endswith('stock')}
     rates: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(arguments.rounds):
         for name, measure in ways.items():

@@ -15,6 +15,9 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #if defined(__GNUC__)
 #define PREFETCH(address) __builtin_prefetch(address)
@@ -28,7 +31,7 @@
 #define RUSAGE_THREAD RUSAGE_SELF
 #endif
 
-enum { CHANNELS = 3, MOST_COLUMNS = 512, MOST_CROPS = 16, LARGE = 4 << 20 };
+enum { CHANNELS = 3, MOST_COLUMNS = 512, MOST_CROPS = 16, STAGE = 1 << 16, LARGE = 1 << 20 };
 
 /* ---- Reading a mapped file that has become shorter, or whose disk fails, is SIGBUS: here it ends the copy. ---- */
 
@@ -135,27 +138,40 @@ INLINE void copy_bytes(uint8_t *to, const uint8_t *from, int64_t size)
 }
 
 /* Rows are copied across all tiles, so that memory is written in order; the next plane is fetched meanwhile. */
-static void copy_plane(const Crop *crop, TileRow row, const Part *parts, int count, int64_t frame, int64_t plane,
-                       uint8_t *out)
+static void copy_rows(const Crop *crop, TileRow row, const Part *parts, int count, int64_t plane, uint8_t *to)
 {
+    const uint8_t *from[MOST_COLUMNS];
     int64_t stride = crop->columns;
-    out += (row.begin + row.first - crop->top) * stride;
     if (crop->upside_down) {
-        out += (crop->rows - 1 - 2 * (row.begin + row.first - crop->top)) * stride;
+        to += (row.end - row.first - 1) * stride;
         stride = -stride;
     }
-    const uint8_t *from[MOST_COLUMNS];
     for (int n = 0; n < count; n++)
-        from[n] = parts[n].pixels + ((CHANNELS * frame + plane) * row.height + row.first) * parts[n].width + parts[n].left;
-    for (int64_t y = row.first; y < row.end; y++, out += stride) {
+        from[n] = parts[n].pixels + (plane * row.height + row.first) * parts[n].width + parts[n].left;
+    for (int64_t y = row.first; y < row.end; y++, to += stride) {
         for (int n = 0; n < count; n++) {
             const uint8_t *next = from[n] + row.height * parts[n].width;
             PREFETCH(next);
             PREFETCH(next + parts[n].size - 1);
-            copy_bytes(out + parts[n].at, from[n], parts[n].size);
+            copy_bytes(to + parts[n].at, from[n], parts[n].size);
             from[n] += parts[n].width;
         }
     }
+}
+
+/* Copies to memory that another process will read, past this processor's caches: it need not be fetched first. */
+static void copy_past_caches(uint8_t *to, const uint8_t *from, int64_t size)
+{
+#ifdef __SSE2__
+    int64_t done = (int64_t)(-(uintptr_t)to & 15);
+    done = done < size ? done : size;
+    memcpy(to, from, (size_t)done);
+    for (; done + 16 <= size; done += 16)
+        _mm_stream_si128((__m128i *)(to + done), _mm_loadu_si128((const __m128i *)(from + done)));
+    memcpy(to + done, from + done, (size_t)(size - done));
+#else
+    memcpy(to, from, (size_t)size);
+#endif
 }
 
 static void announce(const Crop *crop)
@@ -184,24 +200,34 @@ static long pages_waited_for(void)
     return usage.ru_majflt;
 }
 
-static void copy_crop(const Crop *crop)
+static void copy_crop(const Crop *crop, int shared)
 {
+    static _Thread_local uint8_t stage[STAGE];
     int64_t plane_size = crop->rows * crop->columns;
+    shared = shared && CHANNELS * crop->count * plane_size >= LARGE;
     Part parts[MOST_COLUMNS];
     for (int64_t begin = first_tile_row(crop); begin < crop->top + crop->rows; begin += crop->tile) {
         TileRow row = tile_row(crop, begin);
         int count = parts_of(crop, row, parts);
-        for (int64_t n = 0; n < crop->count; n++) {
-            for (int64_t plane = 0; plane < CHANNELS; plane++) {
-                uint8_t *out = crop->out + (CHANNELS * n + plane) * plane_size;
-                copy_plane(crop, row, parts, count, crop->first + n * crop->step, plane, out);
-            }
+        int64_t rows = row.end - row.first, top = row.begin + row.first - crop->top;
+        if (crop->upside_down)
+            top = crop->rows - top - rows;
+        int staged = shared && rows * crop->columns <= STAGE;
+        for (int64_t n = 0; n < CHANNELS * crop->count; n++) {
+            int64_t plane = CHANNELS * (crop->first + n / CHANNELS * crop->step) + n % CHANNELS;
+            uint8_t *to = crop->out + n * plane_size + top * crop->columns;
+            copy_rows(crop, row, parts, count, plane, staged ? stage : to);
+            if (staged)
+                copy_past_caches(to, stage, rows * crop->columns);
         }
     }
+#ifdef __SSE2__
+    _mm_sfence();
+#endif
 }
 
 /* Copies crops; returns whether a page had to be read from disk. */
-static int copy_crops(const Crop *crops, Py_ssize_t count, int cold)
+static int copy_crops(const Crop *crops, Py_ssize_t count, int cold, int shared)
 {
     long before = pages_waited_for();
     if (!cold) { /* one byte of the first crop tells, mostly, whether the others are worth announcing */
@@ -215,7 +241,7 @@ static int copy_crops(const Crop *crops, Py_ssize_t count, int cold)
     for (Py_ssize_t n = 0; cold && n < count; n++)
         announce(&crops[n]);
     for (Py_ssize_t n = 0; n < count; n++)
-        copy_crop(&crops[n]);
+        copy_crop(&crops[n], shared);
     return pages_waited_for() != before;
 }
 
@@ -285,14 +311,14 @@ static PyObject *read_crops(PyObject *module, PyObject *const *arguments, Py_ssi
     Crop crops[MOST_CROPS];
     Py_buffer file, planes[MOST_CROPS];
     PyObject *result = NULL;
-    if (given != 3 || !PyList_Check(arguments[1]) || PyList_GET_SIZE(arguments[1]) < 1 ||
+    if (given != 4 || !PyList_Check(arguments[1]) || PyList_GET_SIZE(arguments[1]) < 1 ||
         PyList_GET_SIZE(arguments[1]) > MOST_CROPS) {
-        PyErr_SetString(PyExc_TypeError, "read_crops takes a file, a list of 1 to 16 crops, and a flag");
+        PyErr_SetString(PyExc_TypeError, "read_crops takes a file, a list of 1 to 16 crops, and two flags");
         return NULL;
     }
     Py_ssize_t wanted = PyList_GET_SIZE(arguments[1]), count = 0;
-    int cold = PyObject_IsTrue(arguments[2]);
-    if (cold < 0 || PyObject_GetBuffer(arguments[0], &file, PyBUF_SIMPLE))
+    int cold = PyObject_IsTrue(arguments[2]), shared = PyObject_IsTrue(arguments[3]);
+    if (cold < 0 || shared < 0 || PyObject_GetBuffer(arguments[0], &file, PyBUF_SIMPLE))
         return NULL;
     while (count < wanted && !parse(PyList_GET_ITEM(arguments[1], count), &file, &crops[count], &planes[count]))
         count++;
@@ -305,7 +331,7 @@ static PyObject *read_crops(PyObject *module, PyObject *const *arguments, Py_ssi
             if (sigsetjmp(failed_read, 0) == 0) {
                 guarded_begin = file.buf;
                 guarded_end = guarded_begin + file.len;
-                waited = copy_crops(crops, count, cold);
+                waited = copy_crops(crops, count, cold, shared);
             } else {
                 failed = 1;
             }

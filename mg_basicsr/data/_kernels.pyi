@@ -4,13 +4,14 @@ from typing import Any
 
 from typing_extensions import Buffer
 
-def read_crops(file: Buffer, crops: list[Any], cold: bool) -> bool:
+def read_crops(file: Buffer, crops: list[Any], cold: bool, shared: bool) -> bool:
     """Copy crops out of the raw file of a clip. All numbers are checked.
 
     Args:
         file: The mapped file.
         crops: 1 to 16 values of `CropRead`; their planes are overwritten.
         cold: Announce the ranges first, since they may have to be read from disk.
+        shared: The planes will be read by another process: large ones are written past this processor's caches.
 
     Returns:
         Whether the copy had to wait for a page from the disk.

@@ -177,7 +177,7 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
 
         Args:
             draw: The sample, drawn by `draw`.
-            into: Contiguous uint8 arrays of `shapes` for the pixels; new ones by default.
+            into: Contiguous uint8 arrays of `shapes`, which another process will read; new ones by default.
             flip: Flip the crops; otherwise the sample's `flips` holds the code of its flips, see `pixels.flipped`.
 
         Returns:
@@ -186,6 +186,7 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
         Raises:
             DataError: a frame is missing or damaged.
         """
+        shared = into is not None
         if into is None:
             shapes = self.shapes(len(draw.lq_frames) * (1 + draw.mirrored), draw.gt_size)
             into = {name: np.empty(shape, np.uint8) for name, shape in shapes.items()}
@@ -195,7 +196,7 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
         else:
             lq, gt = into['lq'], into['gt']
             counts = len(draw.lq_frames), len(draw.gt_frames)
-            self.source.read_pair(draw.sequence, draw, flips, _forward(lq, counts[0]), _forward(gt, counts[1]))
+            self.source.read_pair(draw.sequence, draw, flips, _forward(lq, counts[0]), _forward(gt, counts[1]), shared)
             _mirror(lq, counts[0], draw.mirrored)
             _mirror(gt, counts[1], draw.mirrored)
         sample: dict[str, Any] = {name: torch.from_numpy(pixels) for name, pixels in into.items()}

@@ -73,7 +73,9 @@ class FrameSource(Protocol):
             out: uint8 planes (t, 3, size, width), RGB, contiguous; overwritten.
         """
 
-    def read_pair(self, sequence: FrameSequence, pair: CropPair, flips: Flips, lq: Pixels, gt: Pixels) -> None:
+    def read_pair(
+        self, sequence: FrameSequence, pair: CropPair, flips: Flips, lq: Pixels, gt: Pixels, shared: bool = False
+    ) -> None:
         """Write the LQ and the GT crops of a sample: as `read_lq` and `read_gt`, which some sources do faster at once.
 
         Args:
@@ -82,6 +84,7 @@ class FrameSource(Protocol):
             flips: Flips to apply.
             lq: uint8 planes for LQ; overwritten.
             gt: uint8 planes for GT; overwritten.
+            shared: The planes will be read by another process.
         """
 
     def read_flow(self, sequence: FrameSequence, center: int, offsets: Sequence[int], window: Window) -> Flow:
@@ -147,7 +150,9 @@ class EncodedFrames:
             image = self._gt.decode(sequence, self._names.gt(sequence.name, frame), expected)
             split_planes(window.cut(image), flips, planes[::-1])
 
-    def read_pair(self, sequence: FrameSequence, pair: CropPair, flips: Flips, lq: Pixels, gt: Pixels) -> None:
+    def read_pair(
+        self, sequence: FrameSequence, pair: CropPair, flips: Flips, lq: Pixels, gt: Pixels, shared: bool = False
+    ) -> None:
         """Decode frames and write LQ and GT crops; see `FrameSource.read_pair`."""
         self.read_lq(sequence, pair.lq_frames, pair.window, flips, lq)
         self.read_gt(sequence, pair.gt_frames, pair.gt_window, flips, gt)

@@ -31,7 +31,7 @@ class MappedClip:
         self._size = file.size
         self._read_crops = kernels.read_crops
 
-    def read(self, crops: list[CropRead], cold: bool) -> bool:
+    def read(self, crops: list[CropRead], cold: bool, shared: bool = False) -> bool:
         """Copy crops; see `RawClip.read`.
 
         Raises:
@@ -40,9 +40,9 @@ class MappedClip:
         failed = waited = False
         try:
             while len(crops) > MOST_CROPS:
-                waited |= self._read_crops(self._map, crops[:MOST_CROPS], cold)
+                waited |= self._read_crops(self._map, crops[:MOST_CROPS], cold, shared)
                 crops = crops[MOST_CROPS:]
-            waited |= self._read_crops(self._map, crops, cold)
+            waited |= self._read_crops(self._map, crops, cold, shared)
         except EOFError:
             failed = True
         size = self._map.size()  # afterwards: what was cut off within a page reads as zeros
@@ -67,12 +67,13 @@ class RawClip:
         self.lq, self.gt = geometry.sides()
         self._file = file
 
-    def read(self, crops: list[CropRead], cold: bool) -> bool:
+    def read(self, crops: list[CropRead], cold: bool, shared: bool = False) -> bool:
         """Copy crops of some frames.
 
         Args:
             crops: The crops.
             cold: Announce byte ranges first, since they may have to be read from disk.
+            shared: The planes will be read by another process.
 
         Returns:
             Whether some had to be read from disk.

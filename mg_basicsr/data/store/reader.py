@@ -91,12 +91,14 @@ class StoreFrames:
         clip = self._opened(sequence)
         self._read(clip, _crops(clip.gt, frames, window, flips, out), flips, (out,))
 
-    def read_pair(self, sequence: FrameSequence, pair: CropPair, flips: Flips, lq: Pixels, gt: Pixels) -> None:
+    def read_pair(
+        self, sequence: FrameSequence, pair: CropPair, flips: Flips, lq: Pixels, gt: Pixels, shared: bool = False
+    ) -> None:
         """Copy LQ and GT crops from the store, in one call; see `FrameSource.read_pair`."""
         clip = self._opened(sequence)
         crops = _crops(clip.gt, pair.gt_frames, pair.gt_window, flips, gt)
         crops += _crops(clip.lq, pair.lq_frames, pair.window, flips, lq)
-        self._read(clip, crops, flips, (lq, gt))
+        self._read(clip, crops, flips, (lq, gt), shared)
 
     def read_flow(self, sequence: FrameSequence, center: int, offsets: Sequence[int], window: Window) -> Flow:
         """Read flows from their own files; see `FrameSource.read_flow`."""
@@ -178,13 +180,16 @@ class StoreFrames:
             self._open.popitem(last=False)
         return opened
 
-    def _read(self, clip: Opened, crops: list[CropRead], flips: Flips, planes: tuple[Pixels, ...]) -> None:
+    def _read(
+        self, clip: Opened, crops: list[CropRead], flips: Flips, planes: tuple[Pixels, ...], shared: bool = False
+    ) -> None:
+        horizontal, vertical, transpose = flips
         try:
-            if clip.read(crops, bool(self._cold)):
+            # what is flipped afterwards has to be in the caches
+            if clip.read(crops, bool(self._cold), shared and not (horizontal or transpose)):
                 self._cold.waited()
         except ValueError as error:
             self._fail(clip.sequence.name, str(error))
-        horizontal, vertical, transpose = flips
         for out in planes if horizontal or transpose else ():
             if horizontal:
                 _mirror(out)

@@ -43,12 +43,13 @@ class ZstdClip:
             raise ValueError('has a damaged index')
         self._ends = ends
 
-    def read(self, crops: list[CropRead], cold: bool) -> bool:
+    def read(self, crops: list[CropRead], cold: bool, shared: bool = False) -> bool:
         """Copy crops of some frames.
 
         Args:
             crops: The crops.
             cold: Announce byte ranges first, since they may have to be read from disk.
+            shared: The planes will be read by another process.
 
         Returns:
             Whether some had to be read from disk.

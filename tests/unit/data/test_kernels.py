@@ -51,9 +51,31 @@ def test_crops_are_those_of_numpy(tmp_path: Path, seed: int) -> None:
             planes = np.zeros((count, 3, rows, columns), np.uint8)
             crops.append(CropRead(side, Run(first, step, count), window, planes, upside_down))
     for clip, crops in zip(clips, found, strict=True):
-        clip.read(crops, cold=rng.random() < 0.5)
+        clip.read(crops, cold=rng.random() < 0.5, shared=rng.random() < 0.5)
     for one, other in zip(*found, strict=True):
         assert np.array_equal(one.planes, other.planes), one[:3]
+
+
+@KERNEL
+@pytest.mark.parametrize('upside_down', [False, True])
+@pytest.mark.parametrize('columns', [301, 320])
+def test_large_crops_for_another_process(tmp_path: Path, upside_down: bool, columns: int) -> None:
+    """They go past the caches, wherever their memory begins."""
+    geometry = Geometry(5, 330, 400, 64, 32, 2)
+    path = tmp_path / 'clip'
+    path.write_bytes(np.random.default_rng(0).bytes(geometry.bytes))
+    sequence = FrameSequence('clip', *geometry[:3])
+    clip = MappedClip(ClipFile(tmp_path, path, geometry.bytes), sequence, geometry, compiled)  # type: ignore
+    _, side = geometry.sides()
+    window, shape = Window(13, 21, 300, columns), (4, 3, 300, columns)
+    wanted = np.zeros(shape, np.uint8)
+    clip.read([CropRead(side, Run(4, -1, 4), window, wanted, upside_down)], cold=False)
+    for begin in range(17):
+        memory = np.zeros(wanted.size + 64, np.uint8)
+        planes = memory[begin : begin + wanted.size].reshape(shape)
+        clip.read([CropRead(side, Run(4, -1, 4), window, planes, upside_down)], cold=False, shared=True)
+        assert np.array_equal(planes, wanted)
+        assert not memory[:begin].any() and not memory[begin + wanted.size :].any()
 
 
 @KERNEL
@@ -79,7 +101,7 @@ def test_numbers_that_do_not_fit_are_refused(side: Any, run: Any, window: Any, s
     assert compiled is not None
     crop = (side, run, window, np.zeros(shape, np.uint8), False)
     with pytest.raises(ValueError, match='do not fit each other'):
-        compiled.read_crops(FILE, [crop], False)
+        compiled.read_crops(FILE, [crop], False, False)
 
 
 @KERNEL
@@ -93,9 +115,9 @@ def test_numbers_that_do_not_fit_are_refused(side: Any, run: Any, window: Any, s
 def test_other_types_are_refused(crop: Any) -> None:
     assert compiled is not None
     with pytest.raises((TypeError, ValueError, OverflowError, BufferError)):
-        compiled.read_crops(FILE, [crop], False)
+        compiled.read_crops(FILE, [crop], False, False)
     with pytest.raises(TypeError):
-        compiled.read_crops(FILE, [], False)
+        compiled.read_crops(FILE, [], False, False)
 
 
 @KERNEL

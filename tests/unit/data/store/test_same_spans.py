@@ -75,9 +75,9 @@ def test_a_stride_reads_one_run_of_frames(
     clip = store._opened(dataset.draw(request).sequence)
     original = clip.read
 
-    def read(crops: Any, cold: bool) -> bool:
+    def read(crops: Any, *rest: Any) -> Any:
         reads.extend((crop.run.step, crop.run.frames) for crop in crops)
-        return original(crops, cold)
+        return original(crops, *rest)
 
     monkeypatch.setattr(clip, 'read', read)
     dataset[SampleRequest(request.index, 4, 16, request.seed, request.max_stride)]
