@@ -147,7 +147,11 @@ class ClipFile:
         return mapped
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return `length` bytes from a place.
+        """Return the bytes of a range.
+
+        Args:
+            offset: First byte of the range.
+            length: Bytes of the range.
 
         Raises:
             ValueError: the file has become shorter, or the disk fails.

@@ -127,7 +127,7 @@ def begin(root: Path, header: Header) -> None:
 
 
 def convert(root: Path, header: Header, material: Sequence[Material]) -> None:
-    """Bring the list and the header of a store of an earlier version to this one; files of clips stay as they are.
+    """Bring the list and the header of a store of an earlier version to this one; files of clips are not changed.
 
     Args:
         root: Folder of the store.
