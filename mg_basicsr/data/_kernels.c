@@ -1,7 +1,8 @@
 /* Compiled forms of the two inner loops of loading: copying a crop out of a raw clip, and converting pixels to float32.
  *
- * The package works without this module, see kernels.py; pixels are the same either way. All arguments are checked here,
- * so that no value in a file can make it read or write outside its buffers. The interpreter's lock is released while
+ * The package works without this module, see kernels.py; pixels are the same either way. All arguments are checked
+ * here, so that no value in a file can make it read or write outside its buffers. The interpreter's lock is released
+ * while
  * pixels are copied.
  */
 
@@ -31,7 +32,7 @@
 #define RUSAGE_THREAD RUSAGE_SELF
 #endif
 
-enum { CHANNELS = 3, MOST_COLUMNS = 512, MOST_CROPS = 16, STAGE = 1 << 16, LARGE = 1 << 20 };
+enum { CHANNELS = 3, MOST_COLUMNS = 512, MOST_CROPS = 16, LINE = 64, STAGE = 1 << 16, LARGE = 1 << 20 };
 
 /* ---- Reading a mapped file that has become shorter, or whose disk fails, is SIGBUS: here it ends the copy. ---- */
 
@@ -83,7 +84,7 @@ typedef struct {
 
 typedef struct { /* a tile's part of the rows of a crop */
     const uint8_t *pixels;
-    int64_t width, left, size, at;
+    int64_t width, left, size;
 } Part;
 
 typedef struct { /* a row of tiles */
@@ -113,7 +114,6 @@ static int parts_of(const Crop *crop, TileRow row, Part *parts)
         part->width = begin + crop->tile <= crop->width ? crop->tile : crop->width - begin;
         part->left = crop->left > begin ? crop->left - begin : 0;
         part->size = (right - begin < part->width ? right - begin : part->width) - part->left;
-        part->at = begin + part->left - crop->left;
         part->pixels = crop->side + CHANNELS * crop->frames * (row.begin * crop->width + begin * row.height);
     }
     return count;
@@ -137,25 +137,39 @@ INLINE void copy_bytes(uint8_t *to, const uint8_t *from, int64_t size)
     }
 }
 
-/* Rows are copied across all tiles, so that memory is written in order; the next plane is fetched meanwhile. */
+/* Copies a row of a tile, and fetches the same row of the next plane, `ahead` bytes further. */
+INLINE void copy_row(uint8_t *to, const uint8_t *from, int64_t size, int64_t ahead)
+{
+    PREFETCH(from + ahead);
+    if (size != LINE)
+        PREFETCH(from + ahead + size - 1);
+    copy_bytes(to, from, size);
+}
+
+/* Rows are copied across all tiles, so that memory is written in order. Tiles of new stores have a constant size. */
 static void copy_rows(const Crop *crop, TileRow row, const Part *parts, int count, int64_t plane, uint8_t *to)
 {
     const uint8_t *from[MOST_COLUMNS];
-    int64_t stride = crop->columns;
+    const Part left = parts[0], right = parts[count - 1];
+    int64_t stride = crop->columns, tile = crop->tile;
     if (crop->upside_down) {
         to += (row.end - row.first - 1) * stride;
         stride = -stride;
     }
     for (int n = 0; n < count; n++)
         from[n] = parts[n].pixels + (plane * row.height + row.first) * parts[n].width + parts[n].left;
-    for (int64_t y = row.first; y < row.end; y++, to += stride) {
-        for (int n = 0; n < count; n++) {
-            const uint8_t *next = from[n] + row.height * parts[n].width;
-            PREFETCH(next);
-            PREFETCH(next + parts[n].size - 1);
-            copy_bytes(to + parts[n].at, from[n], parts[n].size);
-            from[n] += parts[n].width;
+    for (int64_t y = 0; y < row.end - row.first; y++, to += stride) {
+        uint8_t *inner = to + left.size;
+        copy_row(to, from[0] + y * left.width, left.size, row.height * left.width);
+        if (tile == LINE) {
+            for (int n = 1; n < count - 1; n++, inner += LINE)
+                copy_row(inner, from[n] + y * LINE, LINE, row.height * LINE);
+        } else {
+            for (int n = 1; n < count - 1; n++, inner += tile)
+                copy_row(inner, from[n] + y * tile, tile, row.height * tile);
         }
+        if (count > 1)
+            copy_row(inner, from[count - 1] + y * right.width, right.size, row.height * right.width);
     }
 }
 
@@ -269,7 +283,8 @@ static int fits(const Crop *crop, int64_t start, int64_t file, int64_t out)
 {
     const int64_t edge = 1 << 16, most_frames = 1 << 24; /* the limits of format.py: no product overflows */
     return within(crop->frames, 1, most_frames) && within(crop->height, 1, edge) && within(crop->width, 1, edge) &&
-           within(crop->tile, 1, edge) && within(crop->rows, 1, crop->height) && within(crop->columns, 1, crop->width) &&
+           within(crop->tile, 1, edge) &&
+           within(crop->rows, 1, crop->height) && within(crop->columns, 1, crop->width) &&
            within(crop->top, 0, crop->height - crop->rows) && within(crop->left, 0, crop->width - crop->columns) &&
            within(crop->count, 1, most_frames) && within(crop->step, -most_frames, most_frames) &&
            within(crop->first, 0, crop->frames - 1) &&
@@ -288,8 +303,8 @@ static int parse(PyObject *item, const Py_buffer *file, Crop *crop, Py_buffer *p
         return -1;
     }
     int upside_down = PyObject_IsTrue(PyTuple_GET_ITEM(item, 4));
-    if (upside_down < 0 || integers(PyTuple_GET_ITEM(item, 0), side, 5) || integers(PyTuple_GET_ITEM(item, 1), run, 3) ||
-        integers(PyTuple_GET_ITEM(item, 2), window, 4) ||
+    if (upside_down < 0 || integers(PyTuple_GET_ITEM(item, 0), side, 5) ||
+        integers(PyTuple_GET_ITEM(item, 1), run, 3) || integers(PyTuple_GET_ITEM(item, 2), window, 4) ||
         PyObject_GetBuffer(PyTuple_GET_ITEM(item, 3), planes, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE))
         return -1;
     Crop values = {
@@ -362,7 +377,8 @@ static void ask_for_large_pages(void *memory, int64_t size)
 {
 #ifdef MADV_HUGEPAGE
     const uintptr_t page = 2 << 20;
-    uintptr_t begin = ((uintptr_t)memory + page - 1) / page * page, end = ((uintptr_t)memory + (uintptr_t)size) / page * page;
+    uintptr_t begin = ((uintptr_t)memory + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)memory + (uintptr_t)size) / page * page;
     if (size >= LARGE && end > begin)
         madvise((void *)begin, end - begin, MADV_HUGEPAGE);
 #endif

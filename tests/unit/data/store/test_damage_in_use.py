@@ -10,15 +10,19 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from torch.utils.data import DataLoader
 
 from mg_basicsr.data.crops.crop import Flips, Window
 from mg_basicsr.data.datasets.reds import REDSRecurrent
 from mg_basicsr.data.kernels import compiled
 from mg_basicsr.data.listing.sequences import FrameSequence
 from mg_basicsr.data.loading.batch_dataset import BAD_CLIPS, Guarded
+from mg_basicsr.data.loading.batches import as_delivered
+from mg_basicsr.data.loading.workers import start_worker
 from mg_basicsr.data.sampling.request import BatchRequests, SampleRequest
 from mg_basicsr.data.store import reader
 from mg_basicsr.data.store.format import clip_path
@@ -141,6 +145,20 @@ def test_such_a_clip_can_be_skipped(store: Path, noise_set: Path) -> None:
     assert '002' not in [key[:3] for key in batch['key']]
     told = Guarded(dataset).__getitems__(requests)
     assert isinstance(told, DataError) and 'clip 002' in str(told)
+
+
+@pytest.mark.filterwarnings('ignore:This process .* is multi-threaded:DeprecationWarning')
+def test_a_worker_outlives_such_a_clip(store: Path, noise_set: Path) -> None:
+    """Its error arrives in the training process, and the next mini-batch after it."""
+    options = TrainSetOptions.parse(block(noise_set), SCALE)
+    dataset = REDSRecurrent(options, open_store(store, options))
+    requests = [BatchRequests(n, [SampleRequest(n % 2 * FRAMES, 5, 128, n)]) for n in range(12)]
+    settings: Any = {'collate_fn': as_delivered, 'worker_init_fn': start_worker, 'prefetch_factor': 2}
+    loader = iter(DataLoader(Guarded(dataset), batch_sampler=requests, num_workers=1, **settings))
+    assert isinstance(next(loader), dict)
+    shorten(store, 0)
+    rest = list(loader)
+    assert [type(batch) for batch in rest[-4:]] == [DataError, dict, DataError, dict]
 
 
 PROGRAM = """
