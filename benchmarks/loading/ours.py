@@ -45,6 +45,8 @@ class Store(Way):
         """Opens it."""
         self.store = StoreFrames(self.folder)
         self.sequences = [clip.sequence for clip in self.store.clips]
+        for sequence in self.sequences:  # as the arrays are mapped
+            self.store._opened(sequence)
 
     def read(self, place: Place) -> Pair:
         """Reads both sides."""
@@ -71,10 +73,10 @@ class StoreNumpy(Store):
         self.folder = self.folder.with_name('store')
         super().ready()
 
-    def read(self, place: Place) -> Pair:
-        """Reads both sides."""
+    def open(self) -> None:
+        """Opens it."""
         with without_kernel():
-            return super().read(place)
+            super().open()
 
 
 class Compressed(Store):

@@ -2,8 +2,7 @@
  *
  * The package works without this module, see kernels.py; pixels are the same either way. All arguments are checked
  * here, so that no value in a file can make it read or write outside its buffers. The interpreter's lock is released
- * while
- * pixels are copied.
+ * while pixels are copied.
  */
 
 #define PY_SSIZE_T_CLEAN

@@ -8,6 +8,7 @@ long rows.
 from __future__ import annotations
 
 from itertools import pairwise
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class Codec:
             ValueError: the bytes are not a block of this shape.
         """
         try:
-            if self._size(data) != np.prod(shape):  # first: damaged data could ask for any amount of memory
+            if self._size(data) != prod(shape):  # first: damaged data could ask for any amount of memory
                 raise ValueError('another size')
             return np.frombuffer(self._decompressor.decompress(data, allow_extra_data=False), np.uint8).reshape(shape)
         except self._errors as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from mg_basicsr.data.crops.crop import Pixels
@@ -80,8 +82,9 @@ class ZstdClip:
             values = np.empty((height, run.frames, CHANNELS, window.width), np.uint8)
             # a row's span is one object in all its tiles, see `layout.cross`
             for columns in (columns for row, columns in tiles if row is rows):
-                for block, inside in parts.items():
-                    pixels = self._decompressed(side, rows, columns, block)
+                for inside, pixels in zip(
+                    parts.values(), self._decompressed(side, rows, columns, [*parts]), strict=True
+                ):
                     (at, first), last = inside[0], inside[-1][0]
                     strides = (pixels.strides[0], run.step * pixels.strides[1], pixels.strides[2])
                     offset = first * pixels.strides[1] + columns.inside
@@ -103,11 +106,15 @@ class ZstdClip:
         start = int(self._ends[number - 1]) if number else 8 * len(self._ends)
         return start, int(self._ends[number])
 
-    def _decompressed(self, side: Side, rows: Span, columns: Span, block: int) -> Pixels:
-        start, end = self._bounds(self._first[side] + side.number(rows, columns) * self._per_tile + block)
-        frames = min(self._block, side.frames - block * self._block)
-        data = self._file.read(start, end - start)
-        try:
-            return self._codec.decompress(data, (rows.extent, frames, CHANNELS, columns.extent))
-        except ValueError as error:
-            raise ValueError(f'is damaged at byte {start}: {error}') from None
+    def _decompressed(self, side: Side, rows: Span, columns: Span, blocks: list[int]) -> Iterator[Pixels]:
+        first = self._first[side] + side.number(rows, columns) * self._per_tile
+        begin, end = self._bounds(first + min(blocks))[0], self._bounds(first + max(blocks))[1]
+        data = memoryview(self._file.read(begin, end - begin))
+        for block in blocks:
+            start, stop = self._bounds(first + block)
+            frames = min(self._block, side.frames - block * self._block)
+            try:
+                shape = (rows.extent, frames, CHANNELS, columns.extent)
+                yield self._codec.decompress(data[start - begin : stop - begin], shape)
+            except ValueError as error:
+                raise ValueError(f'is damaged at byte {start}: {error}') from None
