@@ -82,9 +82,10 @@ build_kernels() {
     # Without a compiler nothing is built, and NumPy does the work.
     local source="$REPO/mg_basicsr/data/_kernels.c" suffix
     suffix=$("$1" -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
-    if [ "${source%.c}$suffix" -nt "$source" ]; then return; fi
+    local built="${source%.c}$suffix"
+    if [ "$built" -nt "$source" ] && [ "$built" -nt "${source%/*}/_crops.h" ]; then return; fi
     (cd "$REPO" && "$1" setup.py --quiet build_ext --inplace --build-temp "$(mktemp -d)") 2>/dev/null || true
-    if [ ! -e "${source%.c}$suffix" ]; then say 'no compiler: crops are copied in NumPy'; fi
+    if [ ! -e "$built" ]; then say 'no compiler: crops are copied in NumPy'; fi
 }
 
 check() {
