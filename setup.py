@@ -1,5 +1,12 @@
-"""For tools that still look for a setup.py; everything is said in pyproject.toml."""
+"""Compiled part of the package, which is optional; everything else is said in pyproject.toml.
 
-from setuptools import setup
+Without a compiler the package installs as well: mg_basicsr/data/kernels.py then does the same in NumPy.
+"""
 
-setup()
+from setuptools import Extension, setup
+
+setup(
+    ext_modules=[
+        Extension('mg_basicsr.data._kernels', ['mg_basicsr/data/_kernels.c'], extra_compile_args=['-O3'], optional=True)
+    ]
+)

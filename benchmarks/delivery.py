@@ -1,12 +1,13 @@
-"""Samples per second that reach the training process through a DataLoader with one worker: BasicSR's way, and ours.
+"""Samples per second that reach the training process through a DataLoader: BasicSR's way, memory-mapped arrays, ours.
 
-    python benchmarks/delivery.py                   makes its clips, as benchmarks/loading.py does, and shares them
+    python benchmarks/delivery.py                   makes its clips, as benchmarks/loading does, and shares them
     python benchmarks/delivery.py --data DIR        REDS-like clips of 100 frames: DIR/GT, DIR/LQ, DIR/meta_info.txt
 
-Mini-batches of 8 clips of 15 frames of GT 256. Stock: BasicSR's REDSRecurrentDataset, float32, collated by torch. Ours:
-uint8 from a store, collated, and through the ring of shared memory that training uses; then with the conversion to
-float32 in the training process, as a run on the CPU has it. In turns; prints a table and one line of JSON, and writes
-benchmarks/results/delivery.json.
+Mini-batches of 8 clips, of 15 frames of GT 256 and of 5 frames of GT 64, with one worker and with two. Stock: BasicSR's
+REDSRecurrentDataset, float32, collated by torch. npy: `.npy` arrays under a memory map, sliced, collated by torch; as
+they are, channels last. Ours: uint8 from a store, collated, and through the ring of shared memory that training uses;
+then with the conversion to float32 in the training process, as a run on the CPU has it; and the reading alone, in one
+process. In turns; prints a table and one line of JSON, and writes benchmarks/results/delivery.json.
 """
 
 from __future__ import annotations
@@ -16,16 +17,19 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 from common import RESULTS, machine
-from loading import SCALE, prepare_reds
+from loading.arrays import Npy
+from loading.sets import SCALE, Clips, prepare_reds
 from torch.utils.data import DataLoader, Dataset
 
 from mg_basicsr.data.datasets.reds import REDSRecurrent
+from mg_basicsr.data.kernels import compiled
 from mg_basicsr.data.loading.batch_dataset import Guarded
 from mg_basicsr.data.loading.batches import as_delivered, pixels_to_float
 from mg_basicsr.data.loading.shared_ring import Ring
@@ -38,10 +42,13 @@ from mg_basicsr.data.store.opening import open_store
 from mg_basicsr.host.install import install
 from mg_basicsr.train_set import TrainSetOptions
 
-CLIPS, FRAMES, SIZE = 8, 15, 256
-BYTES = CLIPS * FRAMES * 3 * (SIZE**2 + (SIZE // SCALE) ** 2)
+CLIPS = 8
+SHAPES = ((256, 15), (64, 5))  # GT edge and frames
+WORKERS = (1, 2)
 PREFETCH = 2
 WARM_UP = 4  # batches; the worker is then as far ahead as it gets
+
+Shape = tuple[int, int]
 
 
 def main() -> None:
@@ -50,29 +57,41 @@ def main() -> None:
     parser.add_argument('--data', type=Path, help='REDS-like clips of 100 frames (default: makes its own)')
     parser.add_argument('--work', type=Path, default=Path('loading_benchmark'), help='folder of clips and stores')
     parser.add_argument('--rounds', type=int, default=5)
-    parser.add_argument('--batches', type=int, default=60, help='of ours, per round')
+    parser.add_argument('--batches', type=int, default=60, help='of full samples, per round')
+    parser.add_argument('--without-stock', action='store_true', help='which takes most of the time')
     parser.add_argument('--output', type=Path, default=RESULTS)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     options = prepare_reds(arguments.data, arguments.work)
-    ours = our_dataset(options, arguments.work / 'reds' / 'store')
-    ways: dict[str, Callable[[], float]] = {
-        'stock': lambda: stock_rate(options),
-        'collated': lambda: our_rate(ours, arguments.batches, ring=False),
-        'ring': lambda: our_rate(ours, arguments.batches, ring=True),
-        'ring_to_float': lambda: our_rate(ours, arguments.batches, ring=True, to_float=True),
-        'read_alone': lambda: read_rate(ours, arguments.batches),
-    }
+    ours = our_dataset(options, arguments.work / 'delivery_store')
+    npy = Npy(Clips(Path(options['dataroot_gt']).parent), arguments.work / 'peers')
+    npy.ready()
+    ways: dict[str, Callable[[], float]] = {}
+    for shape in SHAPES:
+        count = arguments.batches * (1 if shape == SHAPES[0] else 10)
+        for workers in WORKERS:
+            name = f'{shape[0]}x{shape[1]}, {workers} workers: '
+            ways |= {
+                name + 'stock': partial(stock_rate, options, shape, workers),
+                name + 'npy': partial(npy_rate, npy, shape, workers, count),
+                name + 'collated': partial(our_rate, ours, shape, workers, count, ring=False),
+                name + 'ring': partial(our_rate, ours, shape, workers, count, ring=True),
+                name + 'ring_to_float': partial(our_rate, ours, shape, workers, count, ring=True, to_float=True),
+            }
+        ways[f'{shape[0]}x{shape[1]}, read alone'] = partial(read_rate, ours, shape, count)
+    if arguments.without_stock:
+        ways = {name: measure for name, measure in ways.items() if not name.endswith('stock')}
     rates: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(arguments.rounds):
         for name, measure in ways.items():
             rates[name].append(measure())
     medians = {name: median(values) for name, values in rates.items()}
-    print(f'\nsamples per second, one worker, {CLIPS} clips x {FRAMES} frames x GT {SIZE}: median, lowest, highest')
+    print(f'\nsamples per second, mini-batches of {CLIPS} clips: median, lowest, highest')
     for name, values in rates.items():
-        print(f'{name:>16} {medians[name]:9.1f} {min(values):9.1f} {max(values):9.1f}')
+        print(f'{name:>36} {medians[name]:9.1f} {min(values):9.1f} {max(values):9.1f}')
     about = machine('torch', 'numpy', 'opencv-python')
-    report = {'what': 'samples per second', 'medians': medians, 'rounds': rates, **about}
+    kernel = 'compiled' if compiled else 'none: NumPy'
+    report = {'what': 'samples per second', 'kernel': kernel, 'medians': medians, 'rounds': rates, **about}
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / 'delivery.json').write_text(json.dumps(report, indent=2) + '\n')
     print(json.dumps(report))
@@ -85,19 +104,29 @@ def our_dataset(options: dict[str, Any], store: Path) -> REDSRecurrent:
     return REDSRecurrent(ours, open_store(store, ours))
 
 
-def batches(dataset: REDSRecurrent, count: int) -> Iterator[BatchRequests]:
-    """Random clips of the full shape."""
+def batches(dataset: REDSRecurrent, shape: Shape, count: int) -> Iterator[BatchRequests]:
+    """Random clips."""
+    size, frames = shape
     for iteration in range(count):
         drawn = ((random.randrange(len(dataset)), random.getrandbits(64)) for _ in range(CLIPS))
-        yield BatchRequests(iteration, [SampleRequest(index, FRAMES, SIZE, seed) for index, seed in drawn])
+        yield BatchRequests(iteration, [SampleRequest(index, frames, size, seed) for index, seed in drawn])
 
 
-def our_rate(dataset: REDSRecurrent, count: int, ring: bool, to_float: bool = False) -> float:
-    """Ours, as host/loader.py has it."""
-    memory = Ring(PREFETCH + 1, BYTES) if ring else None
-    requests: Any = list(batches(dataset, count + WARM_UP))
+def batch_bytes(shape: Shape) -> int:
+    """Bytes of a mini-batch."""
+    size, frames = shape
+    return CLIPS * frames * 3 * (size**2 + (size // SCALE) ** 2)
+
+
+def our_rate(
+    dataset: REDSRecurrent, shape: Shape, workers: int, count: int, ring: bool, to_float: bool = False
+) -> float:
+    """Ours, as host/data/loader.py has it for a GPU, which flips; with `to_float` for the CPU, where workers flip."""
+    memory = Ring(PREFETCH * workers + 1, batch_bytes(shape)) if ring else None
+    requests: Any = list(batches(dataset, shape, count + WARM_UP))
     settings: Any = {'collate_fn': as_delivered, 'worker_init_fn': start_worker, 'prefetch_factor': PREFETCH}
-    loader = iter(DataLoader(Guarded(dataset, ring=memory), batch_sampler=requests, num_workers=1, **settings))
+    guarded = Guarded(dataset, flip=to_float, ring=memory)
+    loader = iter(DataLoader(guarded, batch_sampler=requests, num_workers=workers, **settings))
 
     def fetch() -> None:
         batch = next(loader)
@@ -108,21 +137,44 @@ def our_rate(dataset: REDSRecurrent, count: int, ring: bool, to_float: bool = Fa
     return timed(fetch, count, WARM_UP)
 
 
-def stock_rate(options: dict[str, Any]) -> float:
+class NpyClips(Dataset[Any]):
+    """Slices of memory-mapped arrays at random places."""
+
+    def __init__(self, way: Npy, shape: Shape) -> None:
+        self.way = way
+        self.shape = shape
+
+    def __len__(self) -> int:
+        return 1 << 20
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        lq, gt = self.way.read(self.way.clips.place(random, *self.shape))
+        return {'lq': torch.from_numpy(lq), 'gt': torch.from_numpy(gt)}
+
+
+def npy_rate(way: Npy, shape: Shape, workers: int, count: int) -> float:
+    """Memory-mapped arrays in an ordinary DataLoader."""
+    way.open()
+    settings: Any = {'worker_init_fn': start_worker, 'prefetch_factor': PREFETCH}
+    loader = iter(DataLoader(NpyClips(way, shape), CLIPS, num_workers=workers, **settings))
+    return timed(lambda: next(loader), count, WARM_UP)
+
+
+def stock_rate(options: dict[str, Any], shape: Shape, workers: int) -> float:
     """BasicSR's dataset in a DataLoader as BasicSR makes it."""
     install()
     from basicsr.data.reds_dataset import REDSRecurrentDataset
 
-    dataset: Dataset[Any] = REDSRecurrentDataset({**options, 'num_frame': FRAMES, 'gt_size': SIZE})
-    loader = iter(DataLoader(dataset, CLIPS, shuffle=True, num_workers=1, drop_last=True))
+    dataset: Dataset[Any] = REDSRecurrentDataset({**options, 'num_frame': shape[1], 'gt_size': shape[0]})
+    loader = iter(DataLoader(dataset, CLIPS, shuffle=True, num_workers=workers, drop_last=True))
     return timed(lambda: next(loader), 3, 1)
 
 
-def read_rate(dataset: REDSRecurrent, count: int) -> float:
+def read_rate(dataset: REDSRecurrent, shape: Shape, count: int) -> float:
     """What the worker alone could do: reading into memory that is there already."""
-    memory = Ring(1, BYTES)
-    guarded = Guarded(dataset, ring=memory)
-    requests = batches(dataset, count + WARM_UP)
+    memory = Ring(1, batch_bytes(shape))
+    guarded = Guarded(dataset, flip=False, ring=memory)
+    requests = batches(dataset, shape, count + WARM_UP)
     return timed(lambda: guarded.__getitems__(next(requests)), count, WARM_UP)
 
 

@@ -4,8 +4,8 @@
     python benchmarks/step.py --device cuda --network basicvsr      also edvr-m, basicvsrpp
     python benchmarks/step.py --arms basicsr ours channels_last     only these; `compile` is measured when asked for
 
-All arms take their steps in turns on the same batches, which are in memory: data loading is loading.py's matter. Prints
-tables and one line of JSON; writes benchmarks/results/step_cpu.json or step_gpu_<network>.json, and a picture.
+All arms take their steps in turns on the same batches, which are in memory: loading is benchmarks/loading's matter.
+Prints tables and one line of JSON; writes benchmarks/results/step_cpu.json or step_gpu_<network>.json, and a picture.
 """
 
 from __future__ import annotations

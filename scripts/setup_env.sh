@@ -43,6 +43,7 @@ requirements_hash() {
     {
         cat "$REPO/scripts/setup_env.sh"
         sed '/^\[tool\./,$d' "$REPO/pyproject.toml"  # what follows configures linters and tests
+        cat "$REPO/setup.py"
         "$1" -c 'import sys; print(sys.version, sys.base_prefix)'
     } | sha256sum | cut -c1-16
 }
@@ -76,6 +77,17 @@ install_all() {
     "${pip[@]}" --quiet --no-build-isolation -e "$REPO[dev,demo,docs]"
 }
 
+build_kernels() {
+    # In place, where an editable install looks for it: a new clone has none, and a change of its source makes it anew.
+    # Without a compiler nothing is built, and NumPy does the work.
+    local source="$REPO/mg_basicsr/data/_kernels.c" suffix
+    suffix=$("$1" -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
+    local built="${source%.c}$suffix"
+    if [ "$built" -nt "$source" ] && [ "$built" -nt "${source%/*}/_crops.h" ]; then return; fi
+    (cd "$REPO" && "$1" setup.py --quiet build_ext --inplace --build-temp "$(mktemp -d)") 2>/dev/null || true
+    if [ ! -e "$built" ]; then say 'no compiler: crops are copied in NumPy'; fi
+}
+
 check() {
     local venv_python=$1 pip=("$1" -m pip --disable-pip-version-check --quiet)
     has_torch_pair "$venv_python" || fail 'torch and torchvision do not load together after the installation' \
@@ -96,11 +108,15 @@ main() {
     if [ "$1" = --hash ]; then echo "$hash"; return; fi
 
     local venv=$1 stamp="$1/.mg_basicsr_setup" wanted="$hash $REPO"
-    if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then return; fi
+    if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+        build_kernels "$venv/bin/python"
+        return
+    fi
     rm -f "$stamp"
     make_venv "$python" "$venv"
     install_all "$venv/bin/python"
     check "$venv/bin/python"
+    build_kernels "$venv/bin/python"
     echo "$wanted" >"$stamp"
     say "ready in $SECONDS s"
 }

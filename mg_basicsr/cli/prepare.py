@@ -57,6 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='check the checksums of the finished store, and its pixels with the sources',
     )
     parser.add_argument(
+        '--difficulty',
+        action='store_true',
+        help='note how well bicubic upscaling does in each region of a clip, for samplers that want it',
+    )
+    parser.add_argument(
         '--allow-missing',
         action='store_true',
         help='take clips with gaps, and end without an error if clips are left out',
@@ -92,6 +97,8 @@ def run(arguments: argparse.Namespace) -> int:
         build(root, header, material, arguments.workers, lambda done: bars.update(task, completed=done))
     frames = sum(clip.frames for part in material for clip in part.clips)
     console.print(one_line(f'{root}: {total:,} clips, {frames:,} frames.'))
+    if arguments.difficulty:
+        note(root)
     if arguments.verify:
         verified(root, header, material, arguments.workers, console)
     if findings.problems and not arguments.allow_missing:
@@ -239,10 +246,10 @@ def need(root: Path, header: Header, material: Sequence[Material], console: Cons
         DataError: there is too little space.
     """
     from mg_basicsr.data.store.building.writer import geometry_of
-    from mg_basicsr.data.store.format import read_list
+    from mg_basicsr.data.store.format import read_header, read_list
 
     share = 1.0 if header.codec == 'raw' else COMPRESSED
-    there, _ = read_list(root, header)
+    there, _ = read_list(root, read_header(root))
     clips = [clip for part in material for clip in part.clips]
     needed = sum(geometry_of(clip, header).bytes * share for clip in clips if clip.name not in there)
     free = shutil.disk_usage(root).free
@@ -291,6 +298,25 @@ def verified(root: Path, header: Header, material: Sequence[Material], workers: 
         task = bars.add_task('verifying', total=None)
         count = verify(root, lambda done, total: bars.update(task, completed=done, total=total), differ)
     console.print(one_line(f'{root}: {count:,} clips verified.'))
+
+
+def note(root: Path) -> None:
+    """Note the difficulty of the regions of all clips.
+
+    Raises:
+        DataError: a clip is damaged, or the store cannot be written.
+    """
+    from mg_basicsr.data.store.difficulty import note_difficulty
+
+    with _bars('clips') as bars:
+        task = bars.add_task('difficulty', total=None)
+        try:
+            note_difficulty(root, lambda done, total: bars.update(task, completed=done, total=total))
+        except OSError as error:
+            what = f'cannot be written: {error.strerror}'
+            raise DataError(
+                Problem(f'-o {root}', what, 'allowed: a disk with space', 'run the command again')
+            ) from None
 
 
 def _bars(unit: str) -> Progress:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import operator
 import random
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, SupportsIndex
 
 import numpy as np
@@ -25,7 +26,10 @@ from mg_basicsr.data.sources.frame_source import FrameSource, Needed
 from mg_basicsr.errors import ConfigError, DataError, Problem
 from mg_basicsr.train_set import TrainSetOptions, gt_size_problem, unknown_degradation
 
+UNFLIPPED = Flips()
 CHECKED_SEQUENCES = 20  # by check_files: enough to find a wrong root or an unfinished download, quick on slow disks
+
+_thread = threading.local()
 
 
 class KeyList(Protocol):
@@ -145,7 +149,7 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
             raise DataError(problem)
         scale = self.options.scale
         # Numbers are drawn in BasicSR's order (frames, place, flips). Any other order would give other samples.
-        rng = rng or random.Random(request.seed)
+        rng = rng or _generator(request.seed)
         frames, center = self._choose_frames(rng, sequence.frames, frame, request.frames, request.max_stride)
         span = draw_span(rng, (sequence.height, sequence.width), request.gt_size, request.max_span, scale)
         window = draw_window(rng, sequence.height // scale, sequence.width // scale, span // scale)
@@ -177,7 +181,7 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
 
         Args:
             draw: The sample, drawn by `draw`.
-            into: Contiguous uint8 arrays of `shapes` for the pixels; new ones by default.
+            into: Contiguous uint8 arrays of `shapes`, which another process will read; new ones by default.
             flip: Flip the crops; otherwise the sample's `flips` holds the code of its flips, see `pixels.flipped`.
 
         Returns:
@@ -186,19 +190,24 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
         Raises:
             DataError: a frame is missing or damaged.
         """
+        shared = into is not None
         if into is None:
             shapes = self.shapes(len(draw.lq_frames) * (1 + draw.mirrored), draw.gt_size)
             into = {name: np.empty(shape, np.uint8) for name, shape in shapes.items()}
-        flips = draw.flips if flip else Flips()
+        flips = draw.flips if flip else UNFLIPPED
         if draw.gt_window.size > draw.gt_size:
             self._read_span(draw, flips, into)
         else:
-            _read(self.source.read_lq, draw, draw.lq_frames, draw.window, flips, into['lq'])
-            _read(self.source.read_gt, draw, draw.gt_frames, draw.gt_window, flips, into['gt'])
+            lq, gt = into['lq'], into['gt']
+            counts = len(draw.lq_frames), len(draw.gt_frames)
+            self.source.read_pair(draw.sequence, draw, flips, _forward(lq, counts[0]), _forward(gt, counts[1]), shared)
+            _mirror(lq, counts[0], draw.mirrored)
+            _mirror(gt, counts[1], draw.mirrored)
         sample: dict[str, Any] = {name: torch.from_numpy(pixels) for name, pixels in into.items()}
         if not flip:
             sample['flips'] = draw.flips.code
-        return {**sample, 'key': draw.key}
+        sample['key'] = draw.key
+        return sample
 
     def __getitem__(self, item: SampleRequest | SupportsIndex) -> dict[str, Any]:
         """Return the sample of a request, or of a bare index; see the class."""
@@ -300,16 +309,18 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
         return misfit(sequence, shape, self.options.scale, self.options.meta_info_file or self.options.dataroot_gt)
 
 
-def _read(
-    read: Callable[..., None], draw: Draw, frames: tuple[int, ...], window: Window, flips: Flips, out: Pixels
-) -> None:
-    read(draw.sequence, frames, window, flips, _forward(out, len(frames)))
-    _mirror(out, len(frames), draw.mirrored)
+def _generator(seed: int) -> random.Random:
+    """Return the thread's generator, seeded: making one costs more than drawing all numbers of a sample."""
+    generator: random.Random | None = getattr(_thread, 'generator', None)
+    if generator is None:
+        generator = _thread.generator = random.Random()
+    generator.seed(seed)
+    return generator
 
 
 def _forward(out: Pixels, count: int) -> Pixels:
     """Return the first `count` frames of a sample's array, (count, 3, s, s); an image is a clip of one frame."""
-    return out.reshape(-1, *out.shape[-3:])[:count]
+    return out if out.ndim == 4 and len(out) == count else out.reshape(-1, *out.shape[-3:])[:count]
 
 
 def _mirror(out: Pixels, count: int, mirrored: bool) -> None:

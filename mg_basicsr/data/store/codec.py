@@ -8,6 +8,7 @@ long rows.
 from __future__ import annotations
 
 from itertools import pairwise
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ class Codec:
         zstandard = _zstandard()
         self._errors = zstandard.ZstdError
         self._size = zstandard.frame_content_size
-        self._compressor = zstandard.ZstdCompressor(level=LEVEL)
+        self._compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
         self._decompressor = zstandard.ZstdDecompressor()
 
     def encode(self, frames: Pixels) -> bytes:
@@ -39,7 +40,7 @@ class Codec:
         rows[1:] -= rows[:-1].copy()
         return bytes(self._compressor.compress(rows))
 
-    def decompress(self, data: memoryview, shape: tuple[int, int, int, int]) -> Pixels:
+    def decompress(self, data: bytes | memoryview, shape: tuple[int, int, int, int]) -> Pixels:
         """Decompress the differences of a block; `undo` turns them into pixels.
 
         Args:
@@ -50,9 +51,9 @@ class Codec:
             ValueError: the bytes are not a block of this shape.
         """
         try:
-            if self._size(data) != np.prod(shape):  # first: damaged data could ask for any amount of memory
+            if self._size(data) != prod(shape):  # first: damaged data could ask for any amount of memory
                 raise ValueError('another size')
-            return np.frombuffer(self._decompressor.decompress(data), np.uint8).reshape(shape)
+            return np.frombuffer(self._decompressor.decompress(data, allow_extra_data=False), np.uint8).reshape(shape)
         except self._errors as error:
             raise ValueError(str(error)) from None
 

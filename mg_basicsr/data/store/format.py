@@ -10,21 +10,21 @@ All are plain data, JSON and bytes; nothing in them is executed. Values that wer
 from __future__ import annotations
 
 import json
-import os
 import re
-from dataclasses import asdict, dataclass
+import zlib
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from mg_basicsr.atomic_files import write_whole
 from mg_basicsr.data.listing.sequences import FrameSequence
+from mg_basicsr.data.store.clip_file import read_file
 from mg_basicsr.data.store.layout import Geometry
 from mg_basicsr.dataset_types import DEGRADATIONS
 from mg_basicsr.errors import DataError, Problem
-from mg_basicsr.parsing.plain_files import read_plain_file
 
 FORMAT = 'mg-basicsr store'
-VERSION = 1
+VERSION = 2
 HEADER, LIST, CLIPS, META = 'store.json', 'clips.jsonl', 'clips', 'meta_info.txt'
 CODECS = ('raw', 'zstd')
 LQ_FROM = ('files', *DEGRADATIONS)
@@ -32,11 +32,13 @@ LQ_FROM = ('files', *DEGRADATIONS)
 # Limits of what is read, so that a damaged number cannot ask for any amount of memory.
 MOST_HEADER_BYTES = 1 << 16
 MOST_LINE_BYTES = 1 << 12
-MOST_LIST_BYTES = 1 << 32
 MOST_PIXELS = 1 << 16  # of an edge
 MOST_FRAMES = 1 << 24
 MOST_SCALE = 64
 MOST_BLOCK = 1 << 10
+LINE = ('name', 'frames', 'height', 'width', 'gt_tile', 'lq_tile', 'bytes', 'sha256')
+TILES_OF_VERSION_1 = {'raw': ((80, 64), (64, 32)), 'zstd': ((64, 32),)}  # GT and LQ
+WHOLE_PIXELS_OF_VERSION_1 = 512 * 512
 SHA256 = re.compile(r'[0-9a-f]{64}')
 # Parts of a name between slashes, without characters that an operating system could give another meaning.
 PART = re.compile(r'[^/\\\x00-\x1f\x7f]{1,200}')
@@ -53,12 +55,14 @@ class Header:
         codec: 'raw' or 'zstd'.
         block: Frames that are compressed together; 0 if raw.
         degradation: Origin of LQ: 'files', or made from GT by 'bicubic' or 'bd'.
+        version: Version of the format; lines of the list have checksums from 2 on.
     """
 
     scale: int
     codec: str = 'raw'
     block: int = 0
     degradation: str = 'files'
+    version: int = field(default=VERSION, compare=False)
 
 
 class Clip(NamedTuple):
@@ -106,7 +110,7 @@ def write_header(root: Path, header: Header) -> None:
         root: Folder of the store.
         header: The header.
     """
-    write_whole(root / HEADER, json.dumps({'format': FORMAT, 'version': VERSION, **asdict(header)}, indent=2) + '\n')
+    write_whole(root / HEADER, json.dumps({'format': FORMAT, **asdict(header), 'version': VERSION}, indent=2) + '\n')
 
 
 def read_header(root: Path) -> Header:
@@ -117,7 +121,9 @@ def read_header(root: Path) -> Header:
     """
     path = root / HEADER
     try:
-        text = read_plain_file(path, limit=MOST_HEADER_BYTES + 1)
+        text = read_file(root, path, MOST_HEADER_BYTES + 1)
+    except ValueError as error:
+        _fail(path, str(error), 'a regular file')
     except OSError as error:
         raise DataError(
             Problem(
@@ -136,7 +142,7 @@ def read_header(root: Path) -> Header:
             Problem(
                 str(path),
                 f'version {version}, made by a later version of mg-basicsr',
-                f'allowed: version {VERSION}',
+                f'allowed: version 1 to {VERSION}',
                 f'update mg-basicsr, or {ANEW}',
             )
         )
@@ -157,15 +163,27 @@ def _header(path: Path, values: dict[str, Any]) -> Header:
     for key, (right, allowed) in expected.items():
         if not right:
             _fail(path, f'is damaged: {key}: {str(values.get(key))[:80]}', allowed)
-    return Header(**{key: values[key] for key in expected})
+    return Header(**{key: values[key] for key in expected}, version=values['version'])
 
 
-def line_of(clip: Clip) -> str:
-    """Return the line that lists a clip, with its end."""
+def line_of(clip: Clip, header: Header) -> str:
+    """Return the line that lists a clip, with its end.
+
+    Args:
+        clip: The clip.
+        header: Header of the store.
+    """
     geometry = clip.geometry._asdict()
     del geometry['scale']
     line = {'name': clip.name, **geometry, 'bytes': clip.bytes, 'sha256': clip.sha256}
+    line['crc32'] = _crc32(header, line)
     return json.dumps(line, ensure_ascii=False) + '\n'
+
+
+def _crc32(header: Header, line: dict[str, Any]) -> str:
+    """Return the checksum of everything that says where the pixels of a clip are: 8 hexadecimal digits."""
+    values = [header.scale, header.codec, header.block, *(line[key] for key in LINE)]
+    return f'{zlib.crc32(json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()):08x}'
 
 
 def read_list(root: Path, header: Header) -> tuple[dict[str, Clip], list[Problem]]:
@@ -185,7 +203,11 @@ def read_list(root: Path, header: Header) -> tuple[dict[str, Clip], list[Problem
     """
     path = root / LIST
     try:
-        text = read_plain_file(path, MOST_LIST_BYTES) if os.path.lexists(path) else b''
+        text = read_file(root, path)
+    except FileNotFoundError:
+        text = b''
+    except ValueError as error:
+        _fail(path, str(error), 'a regular file')
     except OSError as error:
         _fail(path, f'cannot be read: {error.strerror}')
     clips: dict[str, Clip] = {}
@@ -218,6 +240,8 @@ def _clip(line: bytes, header: Header) -> Clip | None:
     *shape, size = (int(values[key]) for key in limits)
     frames, height, width, gt_tile, lq_tile = shape
     geometry = Geometry(frames, height, width, gt_tile, lq_tile, header.scale)
+    if not _checked(values, header, geometry):
+        return None
     if geometry.height % header.scale or geometry.width % header.scale:
         return None
     if header.codec == 'raw' and size != geometry.bytes:
@@ -226,6 +250,20 @@ def _clip(line: bytes, header: Header) -> Clip | None:
     if not isinstance(checksum, str) or not SHA256.fullmatch(checksum):
         return None
     return Clip(values['name'], geometry, size, checksum)
+
+
+def _checked(values: dict[str, Any], header: Header, geometry: Geometry) -> bool:
+    """Return whether the line is as it was written; version 1 had no checksum, but few tiles."""
+    if header.version > 1:
+        try:
+            return bool(values.get('crc32') == _crc32(header, values))
+        except (KeyError, TypeError, ValueError):
+            return False
+    pairs = {(gt, gt if header.scale == 1 else lq) for gt, lq in TILES_OF_VERSION_1[header.codec]}
+    if header.codec == 'raw' and geometry.height * geometry.width <= WHOLE_PIXELS_OF_VERSION_1:
+        edge = max(geometry.height, geometry.width)
+        pairs.add((edge, edge))
+    return (geometry.gt_tile, geometry.lq_tile) in pairs
 
 
 def write_meta_file(root: Path, clips: list[Clip]) -> None:

@@ -13,12 +13,12 @@ from typing import Any
 
 from mg_basicsr.data.sources.byte_files import DATA, ByteFiles, Folder, LmdbFolder
 from mg_basicsr.data.sources.origin import Origin, Sampled, changed, head_hash
+from mg_basicsr.data.store.clip_file import read_file
 from mg_basicsr.errors import Problem
-from mg_basicsr.parsing.plain_files import read_plain_file
 from mg_basicsr.train_set import BLOCK, TrainSetOptions
 
 ORIGINS = 'origins.jsonl'
-MOST_LINE_BYTES, MOST_BYTES = 1 << 16, 1 << 32
+MOST_LINE_BYTES = 1 << 16
 COMPARED = 20  # clips, when a store is opened for training
 OPTIONS = {'gt': 'dataroot_gt', 'lq': 'dataroot_lq'}  # by side
 ALLOWED = 'allowed: the frames that the store was made from'
@@ -119,8 +119,8 @@ def _name_in(files: ByteFiles, name: str) -> str:
 
 def _lines(root: Path) -> Iterator[tuple[str, Sides]]:
     try:
-        lines = read_plain_file(root / ORIGINS, MOST_BYTES).split(b'\n')
-    except OSError:
+        lines = read_file(root, root / ORIGINS).split(b'\n')
+    except (OSError, ValueError):
         return
     for line in lines:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,19 +11,21 @@ from typing import Any, NoReturn
 import cv2
 
 from mg_basicsr.data.crops.crop import Flips, Flow, Pixels, Window
+from mg_basicsr.data.kernels import compiled
 from mg_basicsr.data.listing.sequences import FrameSequence, first_of
 from mg_basicsr.data.sources.flow_files import FlowFiles, read_flow
-from mg_basicsr.data.sources.frame_source import Needed
+from mg_basicsr.data.sources.frame_source import CropPair, Needed
+from mg_basicsr.data.store.clip_file import ClipFile, ColdCache, CropRead, copy_rows, runs
 from mg_basicsr.data.store.format import CONTINUE, LIST, Clip, clip_path, read_header, read_list
 from mg_basicsr.data.store.layout import Side
-from mg_basicsr.data.store.mapped_file import ColdCache, Target, check_whole, copy_rows, open_map, runs
-from mg_basicsr.data.store.raw_clip import RawClip
+from mg_basicsr.data.store.raw_clip import MappedClip, RawClip
 from mg_basicsr.data.store.zstd_clip import ZstdClip
 from mg_basicsr.errors import DataError, Problem
 
 MOST_OPEN = 4096  # clips
-CHECKED_SECONDS = 0.001  # for which the size of a clip's file is taken to stay: the time of a few small samples
 SMALL = 64  # pixels: up to this size, calling a function costs more than its work
+
+Opened = MappedClip | RawClip | ZstdClip
 
 
 class StoreFrames:
@@ -63,15 +64,13 @@ class StoreFrames:
         self.header = read_header(self.root)
         self._clips, self._damaged = read_list(self.root, self.header)
         self._flows = flows
-        self._open: OrderedDict[str, RawClip | ZstdClip] = OrderedDict()
+        self._open: OrderedDict[str, Opened] = OrderedDict()
         self._most_open = _most_open()
-        self._cache = ColdCache()
-        self._checked: RawClip | ZstdClip | None = None
-        self._recheck = 0.0
+        self._cold = ColdCache()
 
     def __getstate__(self) -> dict[str, Any]:
-        # memory maps cannot be pickled: each process maps the files itself
-        return {**self.__dict__, '_open': OrderedDict(), '_checked': None}
+        # open files cannot be pickled: each process opens them itself
+        return {**self.__dict__, '_open': OrderedDict()}
 
     @property
     def clips(self) -> Iterable[Clip]:
@@ -83,14 +82,23 @@ class StoreFrames:
     ) -> None:
         """Copy LQ crops from the store; see `FrameSource.read_lq`."""
         clip = self._opened(sequence)
-        self._read(clip, clip.lq, sequence, frames, window, flips, out)
+        self._read(clip, _crops(clip.lq, frames, window, flips, out), flips, (out,))
 
     def read_gt(
         self, sequence: FrameSequence, frames: Sequence[int], window: Window, flips: Flips, out: Pixels
     ) -> None:
         """Copy GT crops from the store; see `FrameSource.read_gt`."""
         clip = self._opened(sequence)
-        self._read(clip, clip.gt, sequence, frames, window, flips, out)
+        self._read(clip, _crops(clip.gt, frames, window, flips, out), flips, (out,))
+
+    def read_pair(
+        self, sequence: FrameSequence, pair: CropPair, flips: Flips, lq: Pixels, gt: Pixels, shared: bool = False
+    ) -> None:
+        """Copy LQ and GT crops from the store, in one call; see `FrameSource.read_pair`."""
+        clip = self._opened(sequence)
+        crops = _crops(clip.gt, pair.gt_frames, pair.gt_window, flips, gt)
+        crops += _crops(clip.lq, pair.lq_frames, pair.window, flips, lq)
+        self._read(clip, crops, flips, (lq, gt), shared)
 
     def read_flow(self, sequence: FrameSequence, center: int, offsets: Sequence[int], window: Window) -> Flow:
         """Read flows from their own files; see `FrameSource.read_flow`."""
@@ -111,11 +119,11 @@ class StoreFrames:
             return list(error.problems)
         path = clip_path(self.root, clip.name)
         try:  # the size is all that can be checked without reading the file
-            size = path.stat().st_size
+            ClipFile(self.root, path, clip.bytes)
         except OSError as error:
             return [self._problem(clip.name, f'cannot be read: {error.strerror}')]
-        if size != clip.bytes:
-            return [self._problem(clip.name, f'has {size} bytes', f'{clip.bytes} bytes')]
+        except ValueError as error:
+            return [self._problem(clip.name, str(error), f'{clip.bytes} bytes, as listed')]
         return self._flows.problems(sequence, flow_offsets) if self._flows else []
 
     def check(self, sequences: Iterable[FrameSequence]) -> None:
@@ -151,19 +159,20 @@ class StoreFrames:
             )
         return clip
 
-    def _opened(self, sequence: FrameSequence) -> RawClip | ZstdClip:
+    def _opened(self, sequence: FrameSequence) -> Opened:
         opened = self._open.get(sequence.name)
         if opened is not None and opened.sequence == sequence:
             self._open.move_to_end(sequence.name)
             return opened
         clip = self._listed(sequence)
         try:
-            mapped = open_map(clip_path(self.root, clip.name), clip.bytes)
-            codec, block = self.header.codec, self.header.block
-            if codec == 'raw':
-                opened = RawClip(mapped, sequence, clip.geometry)
+            file = ClipFile(self.root, clip_path(self.root, clip.name), clip.bytes)
+            if self.header.codec == 'zstd':
+                opened = ZstdClip(file, sequence, clip.geometry, self.header.block)
+            elif compiled:
+                opened = MappedClip(file, sequence, clip.geometry, compiled)
             else:
-                opened = ZstdClip(mapped, sequence, clip.geometry, block)
+                opened = RawClip(file, sequence, clip.geometry)
         except OSError as error:
             self._fail(clip.name, f'cannot be read: {error.strerror}')
         except ValueError as error:
@@ -174,42 +183,22 @@ class StoreFrames:
         return opened
 
     def _read(
-        self,
-        clip: RawClip | ZstdClip,
-        side: Side,
-        sequence: FrameSequence,
-        frames: Sequence[int],
-        window: Window,
-        flips: Flips,
-        out: Pixels,
+        self, clip: Opened, crops: list[CropRead], flips: Flips, planes: tuple[Pixels, ...], shared: bool = False
     ) -> None:
-        if min(frames) < 0 or max(frames) >= side.frames:
-            raise IndexError(f'frames {frames} of a clip of {side.frames}')
+        horizontal, vertical, transpose = flips
         try:
-            self._check_whole(clip)
-            with self._cache as cold:
-                for at, run in runs(frames):
-                    upside_down = flips.vertical and not flips.transpose
-                    clip.read(side, run, window, Target(out[at : at + run.frames], upside_down), cold)
+            # what is flipped afterwards has to be in the caches
+            if clip.read(crops, bool(self._cold), shared and not (horizontal or transpose)):
+                self._cold.waited()
         except ValueError as error:
-            self._fail(sequence.name, str(error))
-        if flips.horizontal:
-            _mirror(out)
-        if flips.transpose:
-            _transpose(out)
-            if flips.vertical:  # after transposing, top-bottom is left-right, which is one call for all planes
+            self._fail(clip.sequence.name, str(error))
+        for out in planes if horizontal or transpose else ():
+            if horizontal:
                 _mirror(out)
-
-    def _check_whole(self, clip: RawClip | ZstdClip) -> None:
-        """Check that a clip's file has not been cut, once for LQ and GT of a sample, which are read at once.
-
-        Raises:
-            ValueError: it has.
-        """
-        now = time.monotonic()
-        if clip is not self._checked or now > self._recheck:
-            check_whole(clip.map)
-            self._checked, self._recheck = clip, now + CHECKED_SECONDS
+            if transpose:
+                _transpose(out)
+                if vertical:  # after transposing, top-bottom is left-right, which is one call for all planes
+                    _mirror(out)
 
     def _fail(self, name: str, wrong: str, allowed: str = '') -> NoReturn:
         raise DataError(self._problem(name, wrong, allowed))
@@ -219,6 +208,17 @@ class StoreFrames:
         return Problem(
             f'store {self.root}, clip {name}', f'{path} {wrong}', f'allowed: {allowed}', f'delete it and {CONTINUE}'
         )
+
+
+def _crops(side: Side, frames: Sequence[int], window: Window, flips: Flips, out: Pixels) -> list[CropRead]:
+    upside_down = flips.vertical and not flips.transpose
+    crops = []
+    for at, run in runs(tuple(frames)):
+        if not (0 <= run.first < side.frames and 0 <= run.last < side.frames):
+            raise IndexError(f'frames {frames} of a clip of {side.frames}')
+        planes = out if run.frames == len(out) else out[at : at + run.frames]
+        crops.append(CropRead(side, run, window, planes, upside_down))
+    return crops
 
 
 def _shape(sequence: FrameSequence) -> str:

@@ -17,6 +17,7 @@ from mg_basicsr.cli.main import main
 from mg_basicsr.data.crops.crop import Flips, Window
 from mg_basicsr.data.datasets.reds import REDSRecurrent
 from mg_basicsr.data.sampling.request import SampleRequest
+from mg_basicsr.data.store.difficulty import read_difficulty
 from mg_basicsr.data.store.opening import open_store
 from mg_basicsr.data.store.reader import StoreFrames
 from mg_basicsr.train_set import TrainSetOptions
@@ -117,6 +118,15 @@ def test_images(tmp_path: Path) -> None:
     store = tmp_path / 'store'
     assert prepare('--gt', tmp_path / 'GT', '--lq', tmp_path / 'LQ', '--layout', 'images', '-o', store) == 0
     assert [clip.sequence for clip in StoreFrames(store).clips] == [(f'{n}.png', 1, 24 + 4 * n, 48) for n in range(3)]
+
+
+def test_difficulty_is_noted_at_any_time(clips: Path, tmp_path: Path) -> None:
+    store = tmp_path / 'store'
+    arguments = ('--gt', clips / 'GT', '--lq', clips / 'LQ', '-o', store)
+    assert prepare(*arguments) == 0
+    assert not read_difficulty(store)
+    assert prepare(*arguments, '--difficulty') == 0
+    assert list(read_difficulty(store)) == [clip.name for clip in StoreFrames(store).clips]
 
 
 def test_made_lq(clips: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import stat
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -22,11 +23,12 @@ from pathlib import Path
 from mg_basicsr.atomic_files import append_line, remove_partials, write_whole
 from mg_basicsr.data.listing.sequences import first_of
 from mg_basicsr.data.store.building.material import Material
-from mg_basicsr.data.store.building.writer import geometry_of, write_clip
+from mg_basicsr.data.store.building.writer import write_clip
 from mg_basicsr.data.store.format import (
     ANEW,
     HEADER,
     LIST,
+    VERSION,
     Clip,
     Header,
     clip_path,
@@ -75,6 +77,7 @@ def build(
     [('000', 5, 97920), ('001', 5, 97920)]
     """
     begin(root, header)
+    convert(root, header, material)
     with _lock(root):
         remove_partials(root)
         done = keep_whole(root, header, material)
@@ -123,6 +126,20 @@ def begin(root: Path, header: Header) -> None:
         ) from None
 
 
+def convert(root: Path, header: Header, material: Sequence[Material]) -> None:
+    """Bring the list and the header of a store of an earlier version to this one; files of clips are not changed.
+
+    Args:
+        root: Folder of the store.
+        header: Its header.
+        material: Sources of the planned clips.
+    """
+    if read_header(root).version < VERSION:
+        with _lock(root):  # of the old header, which is replaced
+            keep_whole(root, header, material)
+            write_header(root, header)
+
+
 def keep_whole(root: Path, header: Header, material: Sequence[Material]) -> set[str]:
     """Remove clips from the list whose file or layout is not as listed or planned.
 
@@ -134,14 +151,14 @@ def keep_whole(root: Path, header: Header, material: Sequence[Material]) -> set[
     Returns:
         Names of planned clips that remain listed, and need not be made.
     """
-    planned = {clip.name: geometry_of(clip, header) for part in material for clip in part.clips}
-    clips, damaged = read_list(root, header)
+    planned = {clip.name: clip[1:] for part in material for clip in part.clips}  # frames and size; tiles may differ
+    clips, damaged = read_list(root, read_header(root))  # which may be of an earlier version
     kept = {
         name: clip
         for name, clip in clips.items()
-        if planned.get(name, clip.geometry) == clip.geometry and _size(clip_path(root, name)) == clip.bytes
+        if planned.get(name, clip.sequence[1:]) == clip.sequence[1:] and _size(clip_path(root, name)) == clip.bytes
     }
-    text = ''.join(map(line_of, kept.values()))
+    text = ''.join(line_of(clip, header) for clip in kept.values())
     path = root / LIST
     if damaged or not path.exists() or path.read_bytes() != text.encode():
         write_whole(path, text)  # a line that was cut short would swallow the next one
@@ -154,7 +171,7 @@ def _finish(root: Path, header: Header, material: Sequence[Material]) -> list[Cl
     order = [clip.name for part in material for clip in part.clips]
     names = [*order, *(name for name in clips if name not in set(order))]
     ordered = [clips[name] for name in names]
-    write_whole(root / LIST, ''.join(map(line_of, ordered)))
+    write_whole(root / LIST, ''.join(line_of(clip, header) for clip in ordered))
     origins = read_origins(root)
     if origins:
         write_whole(root / ORIGINS, ''.join(origin_line(name, origins[name]) for name in names if name in origins))
@@ -183,7 +200,7 @@ def make(root: Path, header: Header, material: Material, wanted: Collection[str]
             clip = write_clip(root, header, sequence, frames)
             if origin:
                 append_line(root / ORIGINS, origin_line(sequence.name, origin))
-            append_line(root / LIST, line_of(clip))
+            append_line(root / LIST, line_of(clip, header))
     except DataError as error:
         return list(error.problems)
     except OSError as error:
@@ -293,6 +310,7 @@ def _listed(root: Path) -> int:
 
 def _size(path: Path) -> int:
     try:
-        return path.stat().st_size
+        found = path.lstat()
     except OSError:
         return -1
+    return found.st_size if stat.S_ISREG(found.st_mode) else -1

@@ -11,7 +11,7 @@ import numpy as np
 from mg_basicsr.data.crops.crop import Flips, Pixels, Window
 from mg_basicsr.data.listing.sequences import FrameSequence, first_of
 from mg_basicsr.data.store.building.material import Material
-from mg_basicsr.data.store.format import Header, clip_path, read_list
+from mg_basicsr.data.store.format import Header, clip_path, read_header, read_list
 from mg_basicsr.data.store.origins import ALLOWED, difference, read_origins
 from mg_basicsr.data.store.reader import StoreFrames
 from mg_basicsr.errors import DataError, Problem
@@ -31,7 +31,7 @@ def check_origins(root: Path, header: Header, material: Sequence[Material]) -> i
     Raises:
         DataError: some were made from other frames; names the first five, and how many more.
     """
-    clips, _ = read_list(root, header)
+    clips, _ = read_list(root, read_header(root))
     recorded = read_origins(root) if clips else {}
     problems: list[Problem] = []
     unknown = 0

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mg_basicsr.data.listing.sequences import first_of
 from mg_basicsr.data.store.building.writer import sha256
+from mg_basicsr.data.store.clip_file import open_regular
 from mg_basicsr.data.store.format import CONTINUE, clip_path, read_header, read_list
 from mg_basicsr.errors import DataError, Problem
 
@@ -30,7 +31,7 @@ def verify(root: Path, progress: Callable[[int, int], None] | None = None, diffe
     problems += differ
     for done, clip in enumerate(clips.values(), 1):
         path = clip_path(root, clip.name)
-        wrong = _wrong(path, clip.sha256)
+        wrong = _wrong(root, path, clip.sha256)
         if wrong:
             problems.append(
                 Problem(
@@ -47,9 +48,11 @@ def verify(root: Path, progress: Callable[[int, int], None] | None = None, diffe
     return len(clips)
 
 
-def _wrong(path: Path, expected: str) -> str:
+def _wrong(root: Path, path: Path, expected: str) -> str:
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = open_regular(root, path)
+    except ValueError as error:
+        return str(error)
     except OSError as error:
         return f'cannot be read: {error.strerror}'
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 import zstandard
+from numpy.typing import NDArray
 
 from mg_basicsr.data.crops.crop import Flips, Window
 from mg_basicsr.data.listing.sequences import FrameSequence
 from mg_basicsr.data.store.building.verify import verify
 from mg_basicsr.data.store.codec import Codec
-from mg_basicsr.data.store.format import CLIPS, HEADER, LIST, clip_path, is_name, read_header, read_list
+from mg_basicsr.data.store.format import CLIPS, HEADER, LIST, _crc32, clip_path, is_name, read_header, read_list
 from mg_basicsr.data.store.opening import open_store
 from mg_basicsr.data.store.reader import StoreFrames
 from mg_basicsr.errors import ConfigError, DataError
@@ -40,9 +42,10 @@ def store(whole: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole, tmp_path / 'store'))
 
 
-def read(root: Path, name: str, frames: int) -> None:
+def read(root: Path, name: str, frames: int) -> NDArray[np.uint8]:
     out = np.empty((frames, 3, 40, 40), np.uint8)
     StoreFrames(root).read_gt(FrameSequence(name, frames, 48, 64), range(frames), Window(0, 0, 40), Flips(), out)
+    return out
 
 
 def assert_damaged(root: Path, told: str, remedy: str = CONTINUE) -> None:
@@ -64,10 +67,13 @@ def change_header(root: Path, **changes: Any) -> None:
     (root / HEADER).write_text(json.dumps({**values, **changes}))
 
 
-def change_line(root: Path, **changes: Any) -> None:
-    """Changes the line of clip 001."""
+def change_line(root: Path, checksum: bool = False, **changes: Any) -> None:
+    """Changes the line of clip 001; `checksum` makes one that fits."""
     lines = (root / LIST).read_text().splitlines()
-    lines[1] = json.dumps({**json.loads(lines[1]), **changes})
+    values = {**json.loads(lines[1]), **changes}
+    if checksum:
+        values['crc32'] = _crc32(read_header(root), values)
+    lines[1] = json.dumps(values)
     (root / LIST).write_text('\n'.join([*lines, '']))
 
 
@@ -96,8 +102,8 @@ def test_header_text(store: Path, text: str) -> None:
 
 
 def test_a_later_version(store: Path) -> None:
-    change_header(store, version=2, codec='something new')
-    with pytest.raises(DataError, match=r'version 2, made by a later version.*\n.*allowed: version 1\n.*update'):
+    change_header(store, version=3, codec='something new')
+    with pytest.raises(DataError, match=r'version 3, made by a later version.*\n.*allowed: version 1 to 2\n.*update'):
         StoreFrames(store)
 
 
@@ -116,6 +122,8 @@ def test_no_store(tmp_path: Path) -> None:
 ])  # fmt: skip
 def test_lines(store: Path, changes: dict[str, Any]) -> None:
     change_line(store, **changes)
+    assert_damaged(store, f'{store / LIST}, line 2 is damaged')
+    change_line(store, checksum=True)
     assert_damaged(store, f'{store / LIST}, line 2 is damaged')
 
 
@@ -143,10 +151,29 @@ def test_no_list(store: Path) -> None:
 @pytest.mark.parametrize('changes', [{'frames': 36}, {'width': 60}, {'height': 44}])
 def test_a_line_that_does_not_fit_the_file(store: Path, changes: dict[str, int]) -> None:
     """In a compressed store the sizes of files don't tell; the list of the training set does."""
-    change_line(store, **changes)
+    change_line(store, checksum=True, **changes)
     raw = read_header(store).codec == 'raw'
     told = 'line 2 is damaged' if raw else 'in the store'
     assert_damaged(store, told, CONTINUE if raw else 'correct the meta file')
+
+
+@pytest.mark.parametrize(
+    'changes', [{'gt_tile': 16}, {'lq_tile': 20}, {'gt_tile': 16, 'lq_tile': 8}, {'frames': 36}, {'sha256': '0' * 64},
+                {'crc32': None}, {'crc32': '0' * 8}, {'crc32': 0}, {'crc32': ['0' * 8]}]
+)  # fmt: skip
+def test_a_line_that_is_not_as_it_was_written(store: Path, changes: dict[str, Any]) -> None:
+    """Another tile size would give pixels of other places."""
+    change_line(store, **changes)
+    assert_damaged(store, f'{store / LIST}, line 2 is damaged')
+
+
+@pytest.mark.parametrize('changes', [{'scale': 2}, {'block': 3}])
+def test_a_header_that_does_not_fit_the_list(store: Path, changes: dict[str, int]) -> None:
+    if read_header(store).codec == 'raw' and 'block' in changes:
+        pytest.skip('no blocks')
+    change_header(store, **changes)
+    with pytest.raises(DataError, match='line 1 is damaged'):
+        read(store, '000', 6)
 
 
 def cut(path: Path) -> None:
@@ -170,7 +197,35 @@ def folder(path: Path) -> None:
     path.mkdir()
 
 
-@pytest.mark.parametrize('damage', [cut, empty, longer, gone, folder])
+def fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def socket_file(path: Path) -> None:
+    path.unlink()
+    before = os.getcwd()
+    os.chdir(path.parent)  # names of sockets are short
+    try:
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(path.name)
+    finally:
+        os.chdir(before)
+
+
+def link(path: Path) -> None:
+    """To the very file."""
+    moved = path.with_name('elsewhere')
+    path.rename(moved)
+    path.symlink_to(moved)
+
+
+def broken_link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to('nowhere')
+
+
+@pytest.mark.parametrize('damage', [cut, empty, longer, gone, folder, fifo, socket_file, link, broken_link])
 def test_files(store: Path, damage: Callable[[Path], None]) -> None:
     path = clip_path(store, '001')
     damage(path)
@@ -180,6 +235,27 @@ def test_files(store: Path, damage: Callable[[Path], None]) -> None:
     assert 'clip 001' in str(problems[0]).partition('\n')[0]
     with pytest.raises(DataError, match='clip 001'):
         verify(store)
+
+
+@pytest.mark.parametrize('name', [HEADER, LIST])
+@pytest.mark.parametrize('damage', [folder, fifo, socket_file, link])
+def test_header_and_list_are_files(store: Path, name: str, damage: Callable[[Path], None]) -> None:
+    damage(store / name)
+    with pytest.raises(DataError, match=f'{name} (is a|cannot be read)') as error:
+        read(store, '001', 37)
+    assert str(store / name) in str(error.value)
+
+
+def test_a_folder_that_is_a_link(store: Path) -> None:
+    (store / CLIPS).rename(store / 'elsewhere')
+    (store / CLIPS).symlink_to('elsewhere')
+    with pytest.raises(DataError, match=r'clip 001.*is below a symbolic link'):
+        read(store, '001', 37)
+
+
+def test_the_store_itself_may_be_a_link(store: Path, tmp_path: Path) -> None:
+    (tmp_path / 'link').symlink_to(store)
+    read(tmp_path / 'link', '001', 37)
 
 
 def test_another_byte_is_found_by_its_checksum(store: Path) -> None:
@@ -197,15 +273,16 @@ def test_another_byte_is_found_by_its_checksum(store: Path) -> None:
 @pytest.mark.parametrize('whole', ['zstd'], indirect=True)
 @pytest.mark.parametrize('seed', range(40))
 def test_random_bytes_in_a_compressed_clip(store: Path, seed: int) -> None:
-    """Other pixels or an error that names the clip: never anything else."""
+    """The same pixels, or an error that names the clip: never anything else."""
     path = clip_path(store, '001')
+    before = read(store, '001', 37)
     data = bytearray(path.read_bytes())
     rng = np.random.default_rng(seed)
     for place in rng.integers(0, len(data) if seed % 2 else 4000, 20):
         data[place] = int(rng.integers(256))
     path.write_bytes(data)
     try:
-        read(store, '001', 37)
+        assert np.array_equal(read(store, '001', 37), before)
     except DataError as error:
         assert 'clip 001' in str(error.problems[0]).partition('\n')[0]
 
@@ -218,7 +295,7 @@ def test_an_index_that_asks_for_more_than_there_is(store: Path) -> None:
     path.write_bytes(data)
     assert_damaged(store, 'has a damaged index')
     os.truncate(path, 100)
-    change_line(store, bytes=100)
+    change_line(store, checksum=True, bytes=100)
     assert_damaged(store, 'less than its index')
 
 

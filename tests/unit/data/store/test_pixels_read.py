@@ -11,7 +11,7 @@ import pytest
 
 from mg_basicsr.data.datasets.images import PairedImage
 from mg_basicsr.data.sampling.sampler import MultigridSampler
-from mg_basicsr.data.store import raw_clip
+from mg_basicsr.data.store import raw_clip, reader
 from mg_basicsr.data.store.building.build import build
 from mg_basicsr.data.store.building.inputs import from_options
 from mg_basicsr.data.store.format import Header
@@ -41,7 +41,7 @@ def images(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def copied(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """Bytes of each piece that is copied out of a store's mapped file."""
+    """Bytes of each piece that is copied out of a store's file by the reader in NumPy."""
     counts: list[int] = []
 
     def counting(shape: Any, dtype: Any, buffer: Any, *rest: Any) -> np.ndarray:
@@ -50,6 +50,7 @@ def copied(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
             counts.append(array.nbytes)
         return array
 
+    monkeypatch.setattr(reader, 'compiled', None)
     monkeypatch.setattr(raw_clip, 'np', SimpleNamespace(ndarray=counting))
     yield counts
 

@@ -19,8 +19,7 @@ from mg_basicsr.data.datasets.vimeo import Vimeo90K, Vimeo90KRecurrent
 from mg_basicsr.data.listing.frame_names import REDS_FRAMES
 from mg_basicsr.data.sampling.request import SampleRequest
 from mg_basicsr.data.sources.frame_source import open_frames
-from mg_basicsr.data.store import mapped_file as maps
-from mg_basicsr.data.store import reader
+from mg_basicsr.data.store import clip_file, reader
 from mg_basicsr.data.store.opening import open_store
 from mg_basicsr.data.store.reader import StoreFrames
 from mg_basicsr.train_set import TrainSetOptions
@@ -125,7 +124,7 @@ def test_every_flip_of_noise(
     """Frames of noise, whose size is no multiple of the tile; crops at their corners and all over."""
     monkeypatch.setattr(reader, 'SMALL', 20)
     colds = cycle([True, False])
-    monkeypatch.setattr(maps.ColdCache, '__enter__', lambda cache: next(colds))
+    monkeypatch.setattr(clip_file.ColdCache, '__bool__', lambda cache: next(colds))
     size = (12 * scale + 12, 60)
     root = write_noise(tmp_path, {'001': 11}, size, scale)
     options = TrainSetOptions.parse(block(root, gt_size=12 * scale), scale)
@@ -165,12 +164,10 @@ def test_the_shape_of_an_image(reds_store: Path) -> None:
 
 
 def test_ranges_are_announced_for_a_while_after_a_page_had_to_be_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    faults, now = iter([0, 0, 0, 2, 2, 2, 2]), iter([0.0, 1.0, 1.0, 10.9, 11.1])
-    monkeypatch.setattr(maps, '_faults', lambda: next(faults))
-    monkeypatch.setattr(maps.time, 'monotonic', lambda: next(now))
-    cache = maps.ColdCache()
-    told = []
-    for _ in range(3):
-        with cache as cold:
-            told.append(cold)
-    assert told == [False, False, True]
+    now = iter([1.0, 1.0, 10.9, 11.1])
+    monkeypatch.setattr(clip_file.time, 'monotonic', lambda: next(now))
+    cache = clip_file.ColdCache()
+    told = [bool(cache)]
+    cache.waited()
+    told += [bool(cache), bool(cache)]
+    assert told == [False, True, False]

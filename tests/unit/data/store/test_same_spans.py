@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from mg_basicsr.data.crops.crop import Window
 from mg_basicsr.data.datasets.reds import REDS, REDSRecurrent
 from mg_basicsr.data.datasets.vimeo import Vimeo90KRecurrent
 from mg_basicsr.data.sampling.request import SampleRequest
@@ -76,9 +75,9 @@ def test_a_stride_reads_one_run_of_frames(
     clip = store._opened(dataset.draw(request).sequence)
     original = clip.read
 
-    def read(side: Any, run: Any, window: Window, *rest: Any) -> None:
-        reads.append((run.step, run.frames))
-        original(side, run, window, *rest)
+    def read(crops: Any, *rest: Any) -> Any:
+        reads.extend((crop.run.step, crop.run.frames) for crop in crops)
+        return original(crops, *rest)
 
     monkeypatch.setattr(clip, 'read', read)
     dataset[SampleRequest(request.index, 4, 16, request.seed, request.max_stride)]

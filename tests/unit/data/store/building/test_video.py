@@ -48,6 +48,35 @@ def test_cuts_are_found_whatever_the_motion(speed: int) -> None:
     assert found(filmed([12, 30, 9, 25], speed)) == [12, 42, 51]
 
 
+@pytest.mark.parametrize('brightness', [0.15, 0.3])
+@pytest.mark.parametrize('noise', [0, 1])
+@pytest.mark.parametrize('speed', [0, 1])
+def test_cuts_in_dark_material(brightness: float, noise: int, speed: int) -> None:
+    rng = np.random.default_rng(0)
+    frames = [brightness * frame + rng.normal(0, noise, frame.shape) for frame in filmed([40, 30, 20], speed)]
+    assert found([frame.clip(0, 255).astype(np.uint8) for frame in frames]) == [40, 70]
+
+
+@pytest.mark.parametrize('axis', [0, 1])
+@pytest.mark.parametrize('number', range(8))
+def test_cuts_to_a_mirrored_picture(number: int, axis: int) -> None:
+    shot = [np.roll(scene(number), frame, axis=1)[: SIZE[0], : SIZE[1]] for frame in range(40)]
+    assert found([*shot[:20], *(np.flip(frame, axis) for frame in shot[20:])]) == [20]
+    dark = [np.uint8(0.2 * frame) for frame in shot]
+    assert found([*dark[:20], *(np.flip(frame, axis) for frame in dark[20:])]) == [20]
+
+
+def test_what_is_no_cut_in_dark_material() -> None:
+    rng = np.random.default_rng(0)
+    dark = np.uint8(0.15 * scene(0))
+    pan = [np.roll(dark, 12 * step, axis=1) for step in range(40)]
+    jolt = [dark] * 9 + [np.roll(dark, 60, axis=1)] * 9
+    black = [rng.integers(0, 3, dark.shape, np.uint8) for _ in range(30)]
+    light = [dark] * 12 + [np.uint8(0.2 * scene(0))] * 12
+    for frames in (pan, jolt, black, light):
+        assert found(frames) == []
+
+
 def test_what_is_no_cut() -> None:
     still = scene(0)
     fade = [np.uint8(still * (1 - step / 40)) for step in range(41)]
