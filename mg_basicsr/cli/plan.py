@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from mg_basicsr.cli.planned_file import add_file_arguments, load_file
+from mg_basicsr.cli.planned_file import add_file_arguments, load_file, print_advice
 from mg_basicsr.config.explicit_block import explicit_block
 from mg_basicsr.config.grid import wanted_grid
 from mg_basicsr.config.resolve import Settings, resolve
@@ -27,6 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Plan the file, print the plan in the requested form, and return the exit code."""
     file = load_file(arguments)
     settings = resolve(file, arguments.world_size)
+    print_advice(file, settings)
     if arguments.plot:
         draw(settings, arguments.plot)
     if arguments.json:

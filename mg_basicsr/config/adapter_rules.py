@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from mg_basicsr.config.keys import section_schema
 from mg_basicsr.parsing.problems import Problems, read_section, reads
-from mg_basicsr.parsing.values import choice, list_of, text
+from mg_basicsr.parsing.values import accepts, choice, list_of, text
 
 KEYS = list_of(text, 'a list of keys of the samples, such as [flow], or []', empty=True)
 
@@ -30,6 +31,7 @@ class AdapterRules:
 ADAPTER_KEYS = {'time': reads(KEYS), 'space': reads(KEYS), 'start': reads(choice('first', 'random'))}
 
 
+@accepts(section_schema(ADAPTER_KEYS, (), AdapterRules))
 def read_adapter(path: str, value: Any, problems: Problems) -> AdapterRules | None:
     """Read `{time, space, start}`, each of them optional.
 
