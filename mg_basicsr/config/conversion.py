@@ -107,6 +107,16 @@ def conversion(file: OptionsFile, preset: Preset[Any], choices: Choices) -> Conv
         ConfigError: the file cannot be planned, is the second phase of a network's training, or the block would gain
             nothing.
     """
+    needs = needs_of(file.options, 1)
+    if 'other' in needs.kinds:
+        raise ConfigError(
+            Problem(
+                'network_g.type',
+                f'{", ".join(needs.networks)} is not trained on pairs of crops',
+                'allowed: networks that restore crops or clips',
+                'train it without the multigrid block',
+            )
+        )
     draft = _draft(file, preset, choices)
     needs = needs_of(file.options, draft.settings.baseline.scale)
     if needs.second_phase:

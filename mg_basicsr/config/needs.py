@@ -26,7 +26,7 @@ class Limit(NamedTuple):
 
     @property
     def whole(self) -> int:
-        """The value as an integer."""
+        """Return the value as an integer."""
         return int(self.value)
 
 

@@ -21,7 +21,7 @@ SPYNET_AND_EDVR = ('spynet_path', 'edvr_path')
 
 @dataclass(frozen=True)
 class Network:
-    """What a network takes. Sizes are edges of its input: LQ pixels, or GT pixels for discriminators.
+    """Entry of a network: what it takes. Sizes are edges of its input: LQ pixels, or GT pixels for discriminators.
 
     Attributes:
         source: Where the facts are from.

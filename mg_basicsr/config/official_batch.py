@@ -1,4 +1,4 @@
-"""Number of GPUs that an options file was made for: BasicSR's files tell it in a comment, in a value, or in a name."""
+"""Number of GPUs that an options file was made for: BasicSR's files have it in a comment, in a value, or in a name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_GPUS = 4096
 
 
 class OfficialGpus(NamedTuple):
-    """Number of GPUs, and where the file tells it.
+    """Number of GPUs, and where the file has it.
 
     Attributes:
         gpus: The number.
@@ -28,9 +28,9 @@ class OfficialGpus(NamedTuple):
 def official_gpus(file: OptionsFile) -> OfficialGpus | None:
     """Return the number of GPUs that a file's rate and iterations were made for; None if it does not say.
 
-    In this order: a comment such as `# official: 8 GPUs`, an integer `num_gpu`, and the part `B4G8` of the name, by
-    which BasicSR's experiments tell the clips of each GPU and the number of GPUs. Comments that contradict each other
-    tell nothing.
+    In this order: a comment such as `# official: 8 GPUs`, an integer `num_gpu`, and the part `B4G8` of the name, which
+    in BasicSR's experiments is the clips of each GPU and the number of GPUs. Comments that contradict each other are
+    ignored.
     """
     return _from_comments(file) or _from_num_gpu(file) or _from_name(file)
 

@@ -1,8 +1,8 @@
 """JSON schema of options files with the block, made from the keys of the presets themselves.
 
 Editors complete and check a file by it. It accepts what `mg-basicsr plan` accepts of types, names and ranges; how keys
-relate to each other and to the rest of the file, only `plan` knows. JSON does not tell 1 from 1.0, and so neither does
-it.
+relate to each other and to the rest of the file, only `plan` knows. In JSON 1 and 1.0 are the same, and so
+they are here.
 """
 
 from __future__ import annotations

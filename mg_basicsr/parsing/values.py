@@ -289,7 +289,7 @@ def or_off(parser: Parser[tuple[T, ...]], allowed: str) -> Parser[tuple[T, ...]]
     return parse
 
 
-# JSON does not tell 1 from 1.0, nor 2.0 from 2
+# in JSON 1 and 1.0 are the same, and 2.0 and 2
 @accepts(any_of({'type': 'number', 'exclusiveMinimum': 0, 'maximum': 1}, {'type': 'integer', 'minimum': 2}))
 def fraction_or_count(value: Any) -> float | int:
     """Parse a fraction of the full value (float, 0 < x <= 1) or a count of pixels or frames (int >= 2).

@@ -104,7 +104,7 @@ def test_without_a_block_it_is_basicsrs_own_run(trainer, tmp_path):
     assert ours.losses() == stock.losses()
     assert same_weights(ours.weights(), stock.weights())
     told = [line for line in ours.log().splitlines() if 'multigrid' in line]
-    assert len(told) == 1 and 'train.yml has no multigrid block, so BasicSR trains it as it is' in told[0]
+    assert len(told) == 1 and 'train.yml has no multigrid block, so BasicSR trains without a plan' in told[0]
 
 
 def test_conversion_in_the_workers_changes_nothing(trainer, project, reference):

@@ -31,7 +31,7 @@ def start_run(command: CommandLine) -> Run | None:
     file = load_options(command.opt, command.force_yml)
     if not file.has_block:
         refuse_stray_block(file.options)
-        log_at_start(f'multigrid: {file.path} has no multigrid block, so BasicSR trains it as it is')
+        log_at_start(f'multigrid: {file.path} has no multigrid block, so BasicSR trains without a plan')
         return None
     refuse_missing()  # before any data is read: without a required hook, nothing else matters
     distributed = command.launcher != 'none'

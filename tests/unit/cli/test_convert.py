@@ -96,3 +96,23 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err.strip().startswith(f'-o {tmp_path / target}: ')
     assert before.read_text() == text_of()
     assert list(tmp_path.iterdir()) == [before]
+
+
+def test_choices_and_the_schema(tmp_path: Path) -> None:
+    before, after, schema = tmp_path / 'x.yml', tmp_path / 'y.yml', tmp_path / 's.json'
+    before.write_bytes(b'\xef\xbb\xbf' + text_of().encode())
+    with pytest.raises(SystemExit):
+        main(['schema', '-o', str(schema)])
+    arguments = ['--base-batch-size', '8', '--store', 'a: b', '--precision', 'bfloat16', '--schema', str(schema)]
+    assert convert(before, after, *arguments) == 0
+    text = after.read_bytes().decode('utf-8-sig')
+    assert text.startswith('# yaml-language-server: $schema=./s.json\n# my file\n')
+    block = yaml.safe_load(text)['multigrid']
+    assert block == {'preset': 'lin2022', 'base_batch_size': 8, 'precision': 'bfloat16', 'store': 'a: b'}
+
+
+def test_no_schema_no_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before, after = tmp_path / 'x.yml', tmp_path / 'y.yml'
+    before.write_text(text_of())
+    assert convert(before, after, '--schema', str(tmp_path / 'none.json')) == 2
+    assert '--schema' in capsys.readouterr().err and not after.exists()
