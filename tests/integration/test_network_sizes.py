@@ -33,9 +33,13 @@ SMALL: list[tuple[str, dict[str, Any], int]] = [  # type, options, frames (0: im
 ]
 
 
+# BasicSR asks for torchvision's version by an old class
+pytestmark = pytest.mark.filterwarnings('ignore:distutils:DeprecationWarning')
+
+
 def registry() -> Any:
     pytest.importorskip('basicsr')
-    import basicsr.archs  # registers them
+    import basicsr.archs  # noqa: F401  (registers them)
     from basicsr.utils.registry import ARCH_REGISTRY
 
     return ARCH_REGISTRY

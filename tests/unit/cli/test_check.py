@@ -18,6 +18,7 @@ from mg_basicsr.host import check as host_check
 @pytest.fixture
 def listed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is to be listed; the check itself is left out."""
+    monkeypatch.setattr('mg_basicsr.cli.check.print_advice', lambda *_: None)
     monkeypatch.setattr(host_check, 'check', lambda *args: None)
     monkeypatch.setattr(command, 'described', lambda report: {'hours': 1})
     monkeypatch.setattr(command, 'print_table', lambda report, name: print('table'))
