@@ -33,8 +33,11 @@ SMALL: list[tuple[str, dict[str, Any], int]] = [  # type, options, frames (0: im
 ]
 
 
-# BasicSR asks for torchvision's version by an old class
-pytestmark = pytest.mark.filterwarnings('ignore:distutils:DeprecationWarning')
+# BasicSR asks for torchvision's version by an old class, and says that it needs a GPU for deformable convolution
+pytestmark = [
+    pytest.mark.filterwarnings('ignore:distutils:DeprecationWarning'),
+    pytest.mark.filterwarnings('ignore:Deformable alignment:UserWarning'),
+]
 
 
 def registry() -> Any:
