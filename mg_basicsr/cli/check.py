@@ -10,7 +10,7 @@ from contextlib import redirect_stdout
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TextIO
 
-from mg_basicsr.cli.planned_file import add_file_arguments, load_file
+from mg_basicsr.cli.planned_file import add_file_arguments, load_file, print_advice
 from mg_basicsr.patching import in_force, missing
 from mg_basicsr.schedule.describe import describe
 from mg_basicsr.schedule.duration import seconds_per_iter
@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         from mg_basicsr.host.check import check
 
         report = check(file, arguments.world_size, lambda doing: status.update(doing))
+    print_advice(file, report.settings)
     if arguments.json:
         print(json.dumps(described(report), indent=2))
     else:

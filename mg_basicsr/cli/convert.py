@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from mg_basicsr.config.block import PRECISIONS
+from mg_basicsr.config.conversion import BATCH, Choices, Conversion, conversion, official_batch, speedup
+from mg_basicsr.config.official_batch import official_gpus
 from mg_basicsr.config.presets.preset import Preset
 from mg_basicsr.config.presets.table import find, loaded, names
-from mg_basicsr.config.resolve import resolve
+from mg_basicsr.config.schema import is_schema
+from mg_basicsr.config.stray_block import refuse_stray_block
 from mg_basicsr.errors import ConfigError, Problem
-from mg_basicsr.parsing.options_file import load_options
+from mg_basicsr.parsing.options_file import OptionsFile, load_options
 from mg_basicsr.parsing.yaml_text import parse_yaml
-from mg_basicsr.schedule.describe import describe
+from mg_basicsr.parsing.yaml_writing import one_line
 
-BLOCK = """
-# the mini-batch's shape and the learning rate follow a plan: see `mg-basicsr plan -opt {name}`
-multigrid:
-{keys}"""
+BOM = b'\xef\xbb\xbf'
+MODELINE = '# yaml-language-server: $schema='
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,34 +35,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('-o', '--output', required=True, type=Path, help='where the converted file is written')
     presets = '; '.join(f'{preset.name}: {preset.summary}' for preset in loaded())
     parser.add_argument('--preset', default='lin2022', metavar='NAME', help=f'{presets} (default: lin2022)')
+    parser.add_argument(
+        '--base-batch-size', type=int, metavar='N', help=f'{BATCH} (default: as the file says; on a terminal, asked)'
+    )
+    parser.add_argument('--store', metavar='STORE', help='a crop store, made by `mg-basicsr prepare`')
+    parser.add_argument('--precision', choices=PRECISIONS, help='type in which networks compute while they train')
+    parser.add_argument(
+        '--schema', type=Path, metavar='FILE', help='name this schema, made by `mg-basicsr schema -o`, for editors'
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the converted file, unless it could not be planned; return the exit code.
+    """Write the converted file, unless it could not be planned or gained nothing; return the exit code.
 
     Raises:
-        ConfigError: the file has a block already, cannot be planned with one, or the converted file cannot be written.
+        ConfigError: the file has a block already, cannot be planned with one, gains nothing by it, or the converted
+            file cannot be written.
     """
     source, output = arguments.opt, arguments.output
     preset = _find(arguments.preset)
-    file = load_options(source)
-    if file.has_block:
+    stock = load_options(source)
+    if stock.has_block:
         what = f'{source} has the block already'
         raise ConfigError(Problem('multigrid', what, 'allowed: a file without it', 'edit it there'))
+    refuse_stray_block(stock.options)
     if output.exists():
         raise ConfigError(Problem(f'-o {output}', 'exists already', 'allowed: a new file', 'give another name'))
-    keys = {'preset': preset.name, **preset.suggest(file.options)}
-    # Planned before it is written: a converted file that cannot be planned helps nobody.
-    settings = resolve(load_options(source, [f'multigrid:{key}={value}' for key, value in keys.items()]))
-    lines = ''.join(f'  {key}: {value}\n' for key, value in keys.items())
-    text = converted(source.read_bytes(), BLOCK.format(name=output, keys=lines))
+    header = modeline(arguments.schema, output) if arguments.schema else ''
+    batch, why = _base_batch_size(arguments.base_batch_size, stock)
+    # a file with a block must not repeat keys, of which BasicSR takes the last
+    file = load_options(source, [f'multigrid:preset={preset.name}'])
+    result = conversion(file, preset, Choices(batch, why, arguments.store, arguments.precision))
+    text = converted(source.read_bytes(), result.text(str(output)), header)
     if text is None:
         raise ConfigError(
             Problem(
                 f'-opt {source}',
                 'a section cannot be added at its end',
                 'allowed: one YAML document, one `key: value` under another',
-                'add this to it by hand: multigrid: {' + ', '.join(f'{key}: {keys[key]}' for key in keys) + '}',
+                f'add this to it by hand: multigrid: {one_line(result.keys)}',
             )
         )
     try:
@@ -68,9 +83,44 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             Problem(f'-o {output}', f'{error.strerror}', 'needed: a path to write to', 'give another name')
         ) from None
-    speedup = describe(settings.plan, settings.baseline)['ideal_speedup']
-    print(f'wrote {output}: {len(settings.plan.stages)} stages, ideal speed-up {speedup:.2f}x')
+    _report(result, output, batch)
     return 0
+
+
+def _report(result: Conversion, output: Path, batch: int | None) -> None:
+    """Print what was written, and what is left to the user."""
+    stages = len(result.settings.plan.stages)
+    print(f'wrote {output}: {stages} stage{"s" * (stages > 1)}, ideal speed-up {speedup(result.settings):.2f}x')
+    if batch is None:
+        print(f'base_batch_size is left out, since the file does not say it; --base-batch-size N writes it: {BATCH}')
+    print(f'next: mg-basicsr plan -opt {output}, and mg-basicsr check -opt {output} where the data is')
+
+
+def _base_batch_size(given: int | None, file: OptionsFile) -> tuple[int | None, str]:
+    """Return the base batch size and its source: the flag's, else an answer on a terminal, else what the file says.
+
+    Raises:
+        ConfigError: the flag or the answer is not a number of clips.
+    """
+    if given is not None:
+        if given < 1:
+            allowed = 'allowed: an integer >= 1'
+            raise ConfigError(Problem('--base-batch-size', f'{given}', allowed, 'give the clips of all GPUs together'))
+        return given, f'{BATCH}, as given'
+    known, why = official_batch(official_gpus(file), file.options)
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+        return known, why
+    default = f'Enter: {known}, {why.partition(": ")[2]}' if known else 'Enter: leave it out'
+    print(f'{BATCH} ({default}): ', end='', file=sys.stderr, flush=True)
+    answer = sys.stdin.readline().strip()
+    if not answer:
+        return known, why
+    if not answer.isdecimal() or int(answer) < 1:
+        allowed = 'allowed: an integer >= 1, or nothing'
+        raise ConfigError(
+            Problem('base_batch_size', answer, allowed, 'run the command again, or give --base-batch-size')
+        )
+    return int(answer), f'{BATCH}, as given'
 
 
 def _find(name: str) -> Preset[Any]:
@@ -86,21 +136,55 @@ def _find(name: str) -> Preset[Any]:
     return preset
 
 
-def converted(source: bytes, block: str) -> bytes | None:
-    """Return an options file with the block at its end, and no other byte changed.
+def modeline(schema: Path, output: Path) -> str:
+    """Return the first line of a file, by which editors find the schema: its path is relative to the file.
+
+    Args:
+        schema: Path of the schema.
+        output: Path of the options file.
+
+    Raises:
+        ConfigError: there is no schema at this path, or editors could not read its path from the line.
+    """
+    flag = f'--schema {schema}'
+    if not is_schema(schema):
+        what = 'is not a schema of this package' if schema.exists() else 'no such file'
+        raise ConfigError(
+            Problem(flag, what, 'needed: a file made by `mg-basicsr schema`', f'mg-basicsr schema -o {schema}')
+        )
+    try:
+        path = Path(os.path.relpath(schema.resolve(), output.resolve().parent)).as_posix()
+    except ValueError:  # on another drive
+        path = schema.resolve().as_posix()
+    if any(character.isspace() or not character.isprintable() for character in path):
+        raise ConfigError(
+            Problem(
+                flag, 'its path has spaces', 'allowed: a path without, since editors read up to the first', 'move it'
+            )
+        )
+    return MODELINE + (path if path.startswith(('/', '.')) else f'./{path}')
+
+
+def converted(source: bytes, block: str, header: str = '') -> bytes | None:
+    """Return an options file with the block at its end and a line at its start, and no other byte changed.
 
     Args:
         source: Content of the file.
         block: The block as YAML.
+        header: First line, a comment; empty for none.
 
     Returns:
         The new content; None if the other options would change: a file that ends in `...`, or that is one `{...}`, has
         no place for a section at its end.
     """
-    newline = b'\r\n' if b'\r\n' in source else b'\n'
-    result = source + (b'' if source.endswith(b'\n') else newline) + block.encode().replace(b'\n', newline)
+    newline = next((ending for ending in (b'\r\n', b'\n', b'\r') if ending in source), b'\n')
+    mark = BOM if source.startswith(BOM) else b''
+    first = header.encode() + newline if header and MODELINE.encode() not in source else b''
+    body = source.removeprefix(mark)
+    gap = b'' if source.endswith(newline) else newline
+    result = mark + first + body + gap + block.encode().replace(b'\n', newline)
     try:
-        before, after, section = (parse_yaml(text.decode()) for text in (source, result, block.encode()))
+        before, after, section = (parse_yaml(text.decode('utf-8')) for text in (source, result, block.encode()))
     except yaml.YAMLError:
         return None
     return result if after == {**before, **section} else None

@@ -20,6 +20,7 @@ COMMANDS = {
     'train': ('train', "train an options file, with the flags of BasicSR's train.py"),
     'run': ('script', "run a repository's own training script, unedited"),
     'convert': ('convert', 'add a multigrid block to an options file'),
+    'schema': ('schema', 'a JSON schema of options files with the block, by which editors complete and check it'),
     'prepare': ('prepare', 'build a store, from which crops are read without decoding whole frames'),
     'demo': ('demo', 'train a small network with and without the block, on clips that the package makes itself'),
 }

@@ -7,7 +7,7 @@ import json
 import os
 from pathlib import Path
 
-from mg_basicsr.cli.planned_file import add_file_arguments, load_file
+from mg_basicsr.cli.planned_file import add_file_arguments, load_file, print_advice
 from mg_basicsr.config.explicit_block import explicit_block
 from mg_basicsr.config.grid import wanted_grid
 from mg_basicsr.config.resolve import Settings, resolve
@@ -30,6 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     file = load_file(arguments)
     settings = resolve(file, arguments.world_size)
     check_list(settings)
+    print_advice(file, settings)
     if arguments.plot:
         draw(settings, arguments.plot)
     if arguments.json:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
+from mg_basicsr.config.advice import advice
+from mg_basicsr.config.resolve import Settings
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.parsing.options_file import OptionsFile, load_options
 
@@ -30,3 +33,14 @@ def load_file(arguments: argparse.Namespace) -> OptionsFile:
         remedy = 'give the number of processes that will train'
         raise ConfigError(Problem('--world-size', f'{arguments.world_size}', 'allowed: an integer >= 1', remedy))
     return load_options(arguments.opt, arguments.force_yml)
+
+
+def print_advice(file: OptionsFile, settings: Settings) -> None:
+    """Print warnings about a plan to standard error: standard output is for the result.
+
+    Args:
+        file: The options file.
+        settings: The file, resolved.
+    """
+    for warning in advice(file, settings):
+        print(f'warning: {warning}', file=sys.stderr)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from mg_basicsr.config.keys import section_schema
 from mg_basicsr.parsing.problems import Problems, read_section, reads
-from mg_basicsr.parsing.values import boolean, choice, list_of, text
+from mg_basicsr.parsing.values import accepts, boolean, choice, list_of, text
 
 KEYS = list_of(text, 'a list of keys of the samples, such as [flow], or []', empty=True)
 
@@ -37,6 +38,7 @@ ADAPTER_KEYS = {
 }
 
 
+@accepts(section_schema(ADAPTER_KEYS, (), AdapterRules))
 def read_adapter(path: str, value: Any, problems: Problems) -> AdapterRules | None:
     """Read `{time, space, start, repeatable}`, each of them optional.
 

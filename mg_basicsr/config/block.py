@@ -8,9 +8,12 @@ from typing import Any
 from mg_basicsr.config.adapter_rules import AdapterRules, read_adapter
 from mg_basicsr.config.keys import CLIPS, COUNT, key, section_key
 from mg_basicsr.dataset_types import DEGRADATIONS
-from mg_basicsr.parsing.values import boolean, choice, integer, text
+from mg_basicsr.parsing.values import accepts, any_of, boolean, choice, integer, schema_of, text
+
+PRECISIONS = ('float32', 'bfloat16', 'float16')
 
 
+@accepts(any_of({'const': False}, schema_of(COUNT)))
 def _sub_batch(value: Any) -> int:
     """Parse the clips of a sub-batch; 0 for `false`.
 
@@ -56,7 +59,7 @@ class Block:
     base_batch_size: int | None = key(CLIPS, None)
     max_clips: int | None = key(COUNT, None)
     warmup_iter: int | None = key(integer(-1), None)
-    precision: str = key(choice('float32', 'bfloat16', 'float16'), 'float32')
+    precision: str = key(choice(*PRECISIONS), 'float32')
     uint8_transfer: bool = key(boolean, True)
     channels_last: bool = key(boolean, False)
     fused_optimizer: bool = key(boolean, False)

@@ -8,15 +8,29 @@ class MyBlock(Block):
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, field, fields
 from typing import Any
 
 from mg_basicsr.parsing.problems import Reader, reads
-from mg_basicsr.parsing.values import MOST_CLIPS, Parser, fraction_or_count, integer, list_of
+from mg_basicsr.parsing.values import (
+    MOST_CLIPS,
+    Parser,
+    Schema,
+    any_of,
+    fraction_or_count,
+    integer,
+    list_of,
+    schema_of,
+)
 
 COUNT = integer(1)
 CLIPS = integer(1, MOST_CLIPS)
 COUNTS = list_of(COUNT, 'a list of integers >= 1')
+# `name: text`, which may go on in lines that are indented further
+ATTRIBUTE = re.compile(r'^ +(\w+): (.+(?:\n {12,}.+)*)', re.MULTILINE)
+
 FRACTIONS = list_of(fraction_or_count, 'a list of fractions such as [0.5, 1.0], or of whole numbers above 1')
 
 
@@ -54,3 +68,50 @@ def readers(block: type) -> dict[str, Reader]:
 def needed(block: type) -> set[str]:
     """Return the names of the keys without a default."""
     return {spec.name for spec in fields(block) if spec.default is MISSING}
+
+
+def section_schema(keys: Mapping[str, Reader], required: Iterable[str], described: type) -> Schema:
+    """Return the JSON schema of a section that `read_section` reads.
+
+    Args:
+        keys: Reader of each key.
+        required: Keys that it must have.
+        described: Class whose docstring describes the keys.
+    """
+    needed_keys, meanings = list(required), descriptions(described)
+    return {
+        'type': 'object',
+        'properties': {
+            name: key_schema(reader, meanings.get(name, ''), required=name in needed_keys)
+            for name, reader in keys.items()
+        },
+        'required': needed_keys,
+        'additionalProperties': False,
+    }
+
+
+def key_schema(reader: Reader, description: str, *, required: bool) -> Schema:
+    """Return the JSON schema of a key's value; `~` means the default of one that is not required.
+
+    Args:
+        reader: Reader of the key.
+        description: Meaning of the key; empty if it is not known.
+        required: Whether the key is required.
+    """
+    schema = schema_of(reader)
+    if schema and not required:
+        schema = any_of(schema, {'type': 'null'})
+    return {'description': description, **schema} if description else schema
+
+
+def descriptions(block: type) -> dict[str, str]:
+    """Return what the class of a block says of each key, from the `Attributes:` of its docstring and its bases'.
+
+    They are missing where Python runs without docstrings.
+    """
+    found: dict[str, str] = {}
+    for each in reversed(block.__mro__):
+        _, _, attributes = (each.__doc__ or '').partition('Attributes:')
+        for match in ATTRIBUTE.finditer(attributes):
+            found[match[1]] = ' '.join(match[2].split()).rstrip('.')
+    return found

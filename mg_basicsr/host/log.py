@@ -8,3 +8,22 @@ import logging
 def logger() -> logging.Logger:
     """Return BasicSR's logger."""
     return logging.getLogger('basicsr')
+
+
+class _FirstRecord(logging.Filter):
+    """Filter that adds a line before the first record, when the host has given the logger its file."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__()
+        self.line = line
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Log the line, once, and let the record pass."""
+        logger().removeFilter(self)
+        logger().info(self.line)
+        return True
+
+
+def log_at_start(line: str) -> None:
+    """Log a line as soon as the host logs its first one: its logger has no file before, and loses what is logged."""
+    logger().addFilter(_FirstRecord(line))

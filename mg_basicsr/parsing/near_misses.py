@@ -1,23 +1,34 @@
 """Keys that are meant to be the `multigrid:` block and are not: misspelled, or in another section.
 
-A file without the block trains as BasicSR would, so that such a key would switch the plan off without a word.
+A file without the block trains as BasicSR would, so that such a key would switch the plan off without a word. Keys of a
+repository's own may have similar names: what cannot be a block, a number or a section with a `type`, is left alone.
 """
 
 from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mg_basicsr.errors import ConfigError, Problem
 
 NAME = 'multigrid'
+PACKAGE = 'mgbasicsr'  # somebody may name the block after the package
 SIMILAR = 0.8  # ratio of difflib: `multigird` has 0.89, `multi_gpu` 0.71
+# the likeliest of such keys, for JSON schemas
+NEAR_PATTERN = r'^(?!multigrid$)[\W_]*[mM][uU][lL][tT][iI][\W_]*[gG]([rR][iI]|[iI][rR])[dD][sS]?[\W_]*$'
+NETWORK = 'network_'  # sections whose keys are arguments of a network, of any name
 _LEVELS = 40  # far deeper than any options file
 
+MISPLACED = (
+    'the block is in another section',
+    f'allowed: {NAME} as a key of the whole file, not indented',
+    'move it to the end of the file, without indentation',
+)
 
-def refuse_near_misses(options: Mapping[Any, Any]) -> None:
+
+def refuse_near_misses(options: Mapping[Any, Any], overwritten: Iterable[tuple[str, Any]] = ()) -> None:
     """Raise an error for keys that are nearly the block.
 
     >>> refuse_near_misses({'multigrid': {'preset': 'lin2022'}})
@@ -27,23 +38,39 @@ def refuse_near_misses(options: Mapping[Any, Any]) -> None:
       allowed: multigrid as a key of the whole file, not indented
       move it to the end of the file, without indentation
 
+    Args:
+        options: The whole file.
+        overwritten: Dotted paths and values of keys that the file has a second time, so that `options` lacks the first.
+
     Raises:
         ConfigError: with each of them.
     """
-    problems = [_misspelled(key) for key in options if key != NAME and _is_near(key)]
+    problems = [_misspelled(key) for key, value in options.items() if _is_misspelled(key, value)]
     problems += [
-        Problem(
-            path,
-            'the block is in another section',
-            f'allowed: {NAME} as a key of the whole file, not indented',
-            'move it to the end of the file, without indentation',
-        )
+        Problem(path, *MISPLACED)
         for key, value in options.items()
-        if key != NAME and not _is_near(key)
-        for path in _blocks_below(value, str(key), _LEVELS)
+        if key != NAME and not _is_misspelled(key, value)
+        for path in _blocks_below(value, str(key), _is_network(key), _LEVELS)
     ]
+    for path, value in overwritten:
+        section, _, key = path.rpartition('.')
+        if section and _is_block_below(key, value, _is_network(path)):
+            problems.append(Problem(path, *MISPLACED))
+        elif path != NAME:
+            inside = _blocks_below(value, path, _is_network(path), _LEVELS)
+            problems += [_misspelled(path)] if not section and _is_misspelled(path, value) else []
+            problems += [Problem(each, *MISPLACED) for each in inside]
     if problems:
-        raise ConfigError(*problems)
+        raise ConfigError(*dict.fromkeys(problems))
+
+
+def _is_network(path: Any) -> bool:
+    return str(path).startswith(NETWORK)
+
+
+def _is_misspelled(key: Any, value: Any) -> bool:
+    """Return whether a key of the whole file is the block under another name."""
+    return key != NAME and is_near(key) and _may_be_block(value)
 
 
 def _misspelled(key: Any) -> Problem:
@@ -55,24 +82,49 @@ def _misspelled(key: Any) -> Problem:
     )
 
 
-def _is_near(key: Any) -> bool:
+def is_near(key: Any) -> bool:
+    """Return whether a key is nearly the block's name, whatever its case, spaces, and look-alike characters."""
     if not isinstance(key, str):
         return False
     plain = ''.join(filter(str.isalnum, unicodedata.normalize('NFKC', key).casefold()))
-    return NAME in plain or difflib.SequenceMatcher(None, plain, NAME).ratio() >= SIMILAR
+    similar = difflib.SequenceMatcher(None, plain, NAME).ratio() >= SIMILAR
+    return NAME in plain or plain == PACKAGE or similar
 
 
-def _blocks_below(value: Any, path: str, levels: int) -> Iterator[str]:
-    """Yield the dotted paths of what looks like a block; networks have lists and numbers under such names."""
+def _may_be_block(value: Any) -> bool:
+    """Return whether a value could be meant as the block: a section, nothing yet, a text, or a list with a section.
+
+    Sections with a `type` are those of networks, losses and data sets of a repository.
+    """
+    if isinstance(value, Mapping):
+        return 'type' not in value
+    if isinstance(value, (list, tuple)):
+        return any(isinstance(item, Mapping) and _may_be_block(item) for item in value)
+    return value is None or isinstance(value, str)
+
+
+def _is_block_below(key: Any, value: Any, in_network: bool) -> bool:
+    """Return whether a key of another section is the block. Networks have arguments under such names."""
+    if not is_near(key) or not _may_be_block(value):
+        return False
+    if isinstance(value, Mapping):
+        return not in_network or 'preset' in value
+    if isinstance(value, (list, tuple)):
+        return any(isinstance(item, Mapping) and 'preset' in item for item in value)
+    return key == NAME and not in_network
+
+
+def _blocks_below(value: Any, path: str, in_network: bool, levels: int) -> Iterator[str]:
+    """Yield the dotted paths of what looks like a block."""
     if not levels:
         return
     if isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
-            yield from _blocks_below(item, f'{path}[{index}]', levels - 1)
+            yield from _blocks_below(item, f'{path}[{index}]', in_network, levels - 1)
     elif isinstance(value, Mapping):
         for key, item in value.items():
             here = f'{path}.{key}'
-            if _is_near(key) and (isinstance(item, Mapping) or (key == NAME and isinstance(item, (str, type(None))))):
+            if _is_block_below(key, item, in_network):
                 yield here
             else:
-                yield from _blocks_below(item, here, levels - 1)
+                yield from _blocks_below(item, here, in_network, levels - 1)

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from mg_basicsr.errors import ConfigError, Problem
-from mg_basicsr.parsing.near_misses import refuse_near_misses
+from mg_basicsr.parsing.near_misses import is_near, refuse_near_misses
 from mg_basicsr.parsing.plain_files import read_plain_file
 from mg_basicsr.parsing.text_numbers import convert_numbers
 from mg_basicsr.parsing.yaml_text import Document, RepeatedKey, parse_document, parse_yaml
@@ -57,7 +57,7 @@ def load_options(path: str | Path, force_yml: Sequence[str] = ()) -> OptionsFile
             Problem(f'-opt {path}', 'no options in it', 'allowed: a BasicSR options file', 'give the path of one')
         )
     apply_overrides(options, force_yml)
-    refuse_near_misses(options)
+    refuse_near_misses(options, document.overwritten)
     file = OptionsFile(path, tuple(force_yml), options, document.merges)
     if file.has_block:  # the others are BasicSR's alone
         _refuse_repeated(path, document.repeated)
@@ -137,12 +137,13 @@ def apply_overrides(options: dict[str, Any], force_yml: Sequence[str]) -> None:
             target = target.get(section) if isinstance(target, Mapping) else None
         if not isinstance(target, dict):
             path = '.'.join(sections)
+            meant = any(is_near(section) for section in sections)
             raise ConfigError(
                 Problem(
                     f'--force_yml {entry}',
                     f'the options file has no section {path}',
                     'allowed: keys in sections that the file has, or in multigrid',
-                    'check the spelling',
+                    f'did you mean multigrid:{key}={value}?' if meant else 'check the spelling',
                 )
             )
         target[key] = _value(value.strip())

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from mg_basicsr.errors import ConfigError, Problem
-from mg_basicsr.parsing.values import Parser
+from mg_basicsr.parsing.values import Parser, accepts, schema_of
 
 T = TypeVar('T')
+
+SIMILAR = 0.7  # ratio of difflib: `spatail` has 0.86, `typo` and `temporal` have 0.5
+SHORTEST_PART = 4  # letters of a name that is a part of another
 
 
 class Problems:
@@ -64,11 +67,34 @@ class Problems:
         for key in section:
             if key in names:
                 continue
-            near = difflib.get_close_matches(str(key), names, n=1, cutoff=0.5)
-            remedy = f'did you mean {path}.{near[0]}?' if near else 'remove it'
+            near = nearest(str(key), names)
+            remedy = f'did you mean {path}.{near}?' if near else 'remove it'
             name = key if isinstance(key, str) and key and key.isprintable() else repr(key)
             what = f'no such option (value {shown(section[key])})'
             self.add(f'{path}.{name}', what, 'allowed: ' + ', '.join(names), remedy)
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """Return the name that another was probably meant to be; empty if none is near.
+
+    >>> names = ['min_lq_size', 'temporal', 'temporal_stride', 'warmup_iter']
+    >>> nearest('Temporl', names), nearest('warm_up', names), nearest('typo', names), nearest('stride', names)
+    ('temporal', 'warmup_iter', '', 'temporal_stride')
+
+    Args:
+        name: A name that is not known.
+        names: Those that are.
+    """
+
+    def letters(text: str) -> str:
+        return ''.join(filter(str.isalnum, text.lower()))
+
+    plain = letters(name)
+    known = {letters(each): each for each in names}
+    if close := difflib.get_close_matches(plain, known, n=1, cutoff=SIMILAR):
+        return known[close[0]]
+    parts = [each for each in known if len(plain) >= SHORTEST_PART and (plain in each or each in plain)]
+    return known[parts[0]] if len(parts) == 1 else ''
 
 
 Reader = Callable[[str, Any, Problems], Any]
@@ -76,7 +102,7 @@ Reader = Callable[[str, Any, Problems], Any]
 
 def reads(parser: Parser[Any]) -> Reader:
     """Return a reader of a single value: (dotted path, value, problems) -> parsed value, None after a problem."""
-    return lambda path, value, problems: problems.parse(path, value, parser, None)
+    return accepts(schema_of(parser))(lambda path, value, problems: problems.parse(path, value, parser, None))
 
 
 def read_section(

@@ -19,11 +19,50 @@ from typing import Any, TypeVar
 
 T = TypeVar('T')
 Parser = Callable[[Any], T]
+Schema = dict[str, Any]  # JSON schema of the values that a parser accepts
+C = TypeVar('C', bound=Callable[..., Any])
 
 LARGEST = 1e100  # far above any learning rate, while products of a few such numbers are still finite
 MOST_CLIPS = 1_000_000  # per optimiser step; finding the divisors of such a number takes no noticeable time
 
+# a number as text, as YAML 1.1 reads 2e-4
+NUMBER_TEXT = r'^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$'
 
+
+def accepts(schema: Schema) -> Callable[[C], C]:
+    """Declare the values that a parser or a reader accepts, as a JSON schema; `mg-basicsr schema` prints it.
+
+    >>> @accepts({'type': 'string'})
+    ... def name(value): ...
+    >>> schema_of(name)
+    {'type': 'string'}
+    """
+
+    def declare(parser: C) -> C:
+        parser.__dict__['schema'] = schema
+        return parser
+
+    return declare
+
+
+def schema_of(parser: Callable[..., Any]) -> Schema:
+    """Return the JSON schema of a parser or a reader; an empty one, which accepts all, if it declares none."""
+    return dict(getattr(parser, 'schema', {}))
+
+
+def any_of(*schemas: Schema) -> Schema:
+    """Return the schema of values that one of several schemas accepts."""
+    return {'anyOf': list(schemas)}
+
+
+def _numbers(kind: str, **limits: float) -> Schema:
+    """Return the schema of numbers of a JSON type, also as text, with the limits of its keywords."""
+    negative = not {'minimum', 'exclusiveMinimum'} & limits.keys()
+    pattern = NUMBER_TEXT if negative else NUMBER_TEXT.replace('[-+]', '[+]', 1)
+    return any_of({'type': kind, **limits}, {'type': 'string', 'pattern': pattern})
+
+
+@accepts(_numbers('number'))
 def number(value: Any) -> float:
     """Parse a finite number; also from text, since PyYAML reads `2e-4` as a string.
 
@@ -53,7 +92,9 @@ def integer(minimum: int, maximum: int = 2**62) -> Parser[int]:
         maximum: Largest integer that is allowed.
     """
     allowed = f'an integer >= {minimum}' if maximum == 2**62 else f'an integer from {minimum} to {maximum}'
+    limits = {'minimum': minimum} if maximum == 2**62 else {'minimum': minimum, 'maximum': maximum}
 
+    @accepts(_numbers('integer', **limits))
     def parse(value: Any) -> int:
         try:
             parsed = value if type(value) is int else number(value)  # an int is not rounded to a float's 53 bits
@@ -112,11 +153,13 @@ def host_positive(value: Any) -> float:
     return positive(None if isinstance(value, str) else value)
 
 
+@accepts(_numbers('number', exclusiveMinimum=0))
 def positive(value: Any) -> float:
     """Parse a finite number > 0."""
     return _at_least(value, 'a number > 0', lambda parsed: parsed > 0)
 
 
+@accepts(_numbers('number', minimum=0))
 def non_negative(value: Any) -> float:
     """Parse a finite number >= 0."""
     return _at_least(value, 'a number >= 0', lambda parsed: parsed >= 0)
@@ -132,6 +175,7 @@ def _at_least(value: Any, allowed: str, accepted: Callable[[float], bool]) -> fl
     return parsed
 
 
+@accepts({'type': 'boolean'})
 def boolean(value: Any) -> bool:
     """Parse a boolean.
 
@@ -143,6 +187,7 @@ def boolean(value: Any) -> bool:
     return value
 
 
+@accepts({'type': 'string', 'minLength': 1})
 def text(value: Any) -> str:
     """Parse text.
 
@@ -154,6 +199,7 @@ def text(value: Any) -> str:
     return value
 
 
+@accepts({'type': 'string', 'minLength': 1})
 def path(value: Any) -> str:
     """Parse the path of a file or folder, also a `Path`, which BasicSR puts into options.
 
@@ -167,13 +213,15 @@ def path(value: Any) -> str:
 
 def optional(parser: Parser[T]) -> Parser[T | None]:
     """Return a parser that also accepts None, for values that may be left out."""
-    return lambda value: None if value is None else parser(value)
+    schema = any_of(schema_of(parser), {'type': 'null'}) if schema_of(parser) else {}
+    return accepts(schema)(lambda value: None if value is None else parser(value))
 
 
 def choice(*names: str) -> Parser[str]:
     """Return a parser that accepts one of these names."""
     allowed = ' | '.join(names)
 
+    @accepts({'enum': list(names)})
     def parse(value: Any) -> str:
         if not isinstance(value, str) or value not in names:
             raise ValueError(allowed)
@@ -191,6 +239,7 @@ def list_of(parser: Parser[T], allowed: str, *, empty: bool = False) -> Parser[t
         empty: Whether a list may be empty.
     """
 
+    @accepts({'type': 'array', 'items': schema_of(parser), **({} if empty else {'minItems': 1})})
     def parse(value: Any) -> tuple[T, ...]:
         if not isinstance(value, (list, tuple)) or not (value or empty):
             raise ValueError(allowed)
@@ -211,6 +260,7 @@ def pair_of(parser: Parser[T], allowed: str) -> Parser[tuple[T, T]]:
     """
     parse_any = list_of(parser, allowed)
 
+    @accepts({**schema_of(parse_any), 'minItems': 2, 'maxItems': 2})
     def parse(value: Any) -> tuple[T, T]:
         if len(values := parse_any(value)) != 2:
             raise ValueError(allowed)
@@ -227,6 +277,7 @@ def or_off(parser: Parser[tuple[T, ...]], allowed: str) -> Parser[tuple[T, ...]]
         allowed: Description of all allowed values, for messages.
     """
 
+    @accepts(any_of({'const': False}, schema_of(parser)))
     def parse(value: Any) -> tuple[T, ...]:
         if value is False:
             return ()
@@ -238,6 +289,8 @@ def or_off(parser: Parser[tuple[T, ...]], allowed: str) -> Parser[tuple[T, ...]]
     return parse
 
 
+# in JSON 1 and 1.0 are the same, and 2.0 and 2
+@accepts(any_of({'type': 'number', 'exclusiveMinimum': 0, 'maximum': 1}, {'type': 'integer', 'minimum': 2}))
 def fraction_or_count(value: Any) -> float | int:
     """Parse a fraction of the full value (float, 0 < x <= 1) or a count of pixels or frames (int >= 2).
 

@@ -34,11 +34,13 @@ class Document(NamedTuple):
         value: Its value.
         repeated: Keys that occur twice in a section; the last occurrence counts.
         merges: Whether it has merge keys (`<<`).
+        overwritten: Dotted paths and values of keys of which a later occurrence counts.
     """
 
     value: Any
     repeated: tuple[RepeatedKey, ...]
     merges: bool
+    overwritten: tuple[tuple[str, Any], ...] = ()
 
 
 def parse_yaml(text: str) -> Any:
@@ -65,7 +67,9 @@ def parse_document(text: str) -> Document:
         walk = _Walk()
         walk.size(node)
         walk.keys(node, '')
-        return Document(loader.construct_document(node), tuple(walk.repeated), walk.merges)
+        value = loader.construct_document(node)
+        overwritten = tuple((path, loader.construct_document(first)) for path, first in walk.overwritten)
+        return Document(value, tuple(walk.repeated), walk.merges, overwritten)
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:  # PyYAML lets these through
         raise yaml.YAMLError(str(error) or type(error).__name__) from None
     finally:
@@ -77,6 +81,7 @@ class _Walk:
 
     def __init__(self) -> None:
         self.repeated: list[RepeatedKey] = []
+        self.overwritten: list[tuple[str, Any]] = []
         self.merges = False
         self._sizes: dict[int, int] = {}
         self._open: set[int] = set()
@@ -120,15 +125,17 @@ class _Walk:
             for index, item in enumerate(node.value):
                 self.keys(item, f'{path}[{index}]')
             return
-        lines: dict[tuple[str, str], int] = {}
+        found: dict[tuple[str, str], tuple[int, Any]] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 continue
             self.merges = self.merges or key.tag == MERGE
             name, line = f'{path}.{key.value}' if path else key.value, key.start_mark.line + 1
-            if (key.tag, key.value) in lines:
-                self.repeated.append(RepeatedKey(name, lines[key.tag, key.value], line))
-            lines.setdefault((key.tag, key.value), line)
+            if (key.tag, key.value) in found:
+                first, overwritten = found[key.tag, key.value]
+                self.repeated.append(RepeatedKey(name, first, line))
+                self.overwritten.append((name, overwritten))
+            found[key.tag, key.value] = (found.get((key.tag, key.value), (line,))[0], value)
             self.keys(value, name)
 
 

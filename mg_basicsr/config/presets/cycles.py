@@ -7,7 +7,8 @@ from typing import ClassVar, TypeVar
 
 from mg_basicsr.config.block import Block
 from mg_basicsr.config.keys import CLIPS, COUNT, key
-from mg_basicsr.config.presets.preset import ClipsOption, Preset
+from mg_basicsr.config.needs import Needs
+from mg_basicsr.config.presets.preset import ClipsOption, Preset, Suggestion
 from mg_basicsr.parsing.problems import Problems
 from mg_basicsr.parsing.values import choice, positive
 from mg_basicsr.schedule.baseline import Baseline
@@ -54,6 +55,26 @@ class CyclePreset(Preset[C]):
             return ClipsOption('multigrid.batch_size', block.batch_size)
         return super().clips_option(block, stage, shape)
 
+    def suit(self, needs: Needs, base: Baseline) -> list[Suggestion]:
+        """Return limits of sizes, frames and rates where the defaults are not those of the networks; see `Preset.suit`.
+
+        Where only the full size is taken, `min_lq_size` is this size: all crops then have it.
+        """
+        full = base.size // base.scale
+        least, multiple = needs.smallest_crop(full), needs.multiple
+        found = []
+        if least < full and CycleBlock.lq_multiple % multiple.whole:
+            why = f'{multiple.network} takes LQ sizes that are multiples of it'
+            found.append(Suggestion('lq_multiple', multiple.whole, why))
+        if least == full or least > CycleBlock.min_lq_size:
+            found.append(Suggestion('min_lq_size', least, f'{_behind_size(needs)} takes no smaller LQ crop'))
+        if CycleBlock.min_frames < needs.min_frames.whole < base.frames:
+            why = f'{needs.min_frames.network} takes no shorter clip'
+            found.append(Suggestion('min_frames', needs.min_frames.whole, why))
+        if needs.small_lr_max is not None and least < full:
+            found.append(Suggestion('small_lr_max', needs.small_lr_max.value, needs.why_lr))
+        return found
+
     def advise_size(self, block: C, stage: int, lq_size: int, base: Baseline) -> str:
         """Return a min_lq_size, unless only the full size works; see `Preset.advise_size`."""
         if lq_size < base.size // base.scale:
@@ -65,6 +86,11 @@ class CyclePreset(Preset[C]):
         if frames < base.frames:
             return f'set multigrid.min_frames: {frames}'
         return super().advise_frames(block, stage, frames, base)
+
+
+def _behind_size(needs: Needs) -> str:
+    """Return the network that sets the smallest size."""
+    return (needs.only or max(needs.smallest, needs.multiple, key=lambda limit: limit.value)).network or 'a network'
 
 
 def planned_clips(block: CycleBlock, base: Baseline, problems: Problems) -> int:

@@ -13,7 +13,8 @@ from itertools import product
 from typing import Any
 
 from mg_basicsr.config.baseline import check_host_curve
-from mg_basicsr.config.keys import COUNT, FRACTIONS, key, section_key
+from mg_basicsr.config.keys import COUNT, FRACTIONS, key, section_key, section_schema
+from mg_basicsr.config.needs import Needs
 from mg_basicsr.config.presets.cycles import (
     CycleBlock,
     CyclePreset,
@@ -22,8 +23,9 @@ from mg_basicsr.config.presets.cycles import (
     planned_frames,
     planned_size,
 )
+from mg_basicsr.config.presets.preset import Suggestion
 from mg_basicsr.parsing.problems import Problems, read_section, reads
-from mg_basicsr.parsing.values import choice
+from mg_basicsr.parsing.values import accepts, choice
 from mg_basicsr.schedule.baseline import Baseline
 from mg_basicsr.schedule.lr import Cosine, HostCurve, batch_lr_scale
 from mg_basicsr.schedule.plan import StageSpec, divide
@@ -51,6 +53,7 @@ class ExtraStage:
 EXTRA_KEYS = {'gt_size': reads(COUNT), 'frames': reads(COUNT), 'iters': reads(COUNT)}
 
 
+@accepts(section_schema(EXTRA_KEYS, EXTRA_KEYS, ExtraStage))
 def _extra(path: str, value: Any, problems: Problems) -> ExtraStage | None:
     """Read `{gt_size, frames, iters}`."""
     values = read_section(path, value, EXTRA_KEYS, EXTRA_KEYS, problems)
@@ -102,6 +105,18 @@ class Lin2022(CyclePreset[Lin2022Block]):
         if block.extra:
             _check_extra(block.extra, base, problems)
         return lin2022_stages(block, base, shapes, clips, total)
+
+    def suit(self, needs: Needs, base: Baseline) -> list[Suggestion]:
+        """Return also the cycle that a network has no room for, written out; see `Preset.suit`."""
+        found = []
+        for each in super().suit(needs, base):
+            full_only = each.key == 'min_lq_size' and each.value == base.size // base.scale
+            found.append(Suggestion('spatial', [1.0], f'no smaller crops: {each.why}') if full_only else each)
+        if base.sliding_window:
+            network = needs.frames.network if needs.frames else 'a sliding-window network'
+            why = f'no shorter clips: {network} is built for {base.frames} frames'
+            found.insert(0, Suggestion('temporal', [1.0], why))
+        return found
 
     def advise_size(self, block: Lin2022Block, stage: int, lq_size: int, base: Baseline) -> str:
         """Return a min_lq_size, or to use the full size for all crops; see `Preset.advise_size`."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from mg_basicsr.config.block import Block
+from mg_basicsr.config.needs import Needs
 from mg_basicsr.parsing.problems import Problems
 from mg_basicsr.schedule.baseline import Baseline
 from mg_basicsr.schedule.grid import Grid
@@ -32,6 +33,20 @@ class ClipsOption(NamedTuple):
     path: str
     clips: int
     is_value: bool = True
+
+
+class Suggestion(NamedTuple):
+    """Key that `convert` writes.
+
+    Attributes:
+        key: Name of the key.
+        value: Its value, as in YAML.
+        why: Reason, in a few words: the comment behind it.
+    """
+
+    key: str
+    value: Any
+    why: str
 
 
 class Preset(ABC, Generic[B]):
@@ -103,6 +118,15 @@ class Preset(ABC, Generic[B]):
             ConfigError: the file lacks options from which the values follow.
         """
         return {}
+
+    def suit(self, needs: Needs, base: Baseline) -> list[Suggestion]:
+        """Return the keys by which a block of this preset suits the networks of a file, for `convert`.
+
+        Args:
+            needs: What the networks take.
+            base: The run that the file describes.
+        """
+        return []
 
     def advise_size(self, block: B, stage: int, lq_size: int, base: Baseline) -> str:
         """Return the change of a block that makes no LQ crop smaller than a size.

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import lcm
 from typing import Any
 
 from mg_basicsr.config.baseline import check_host_curve
 from mg_basicsr.config.block import Block
 from mg_basicsr.config.keys import CLIPS, COUNTS, key
+from mg_basicsr.config.needs import needs_of
 from mg_basicsr.config.presets.cycles import CycleBlock
 from mg_basicsr.config.presets.preset import ClipsOption, Preset
 from mg_basicsr.parsing.problems import Problems
@@ -91,7 +93,8 @@ class Progressive(Preset[ProgressiveBlock]):
     def suggest(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return lists for a stock file: Restormer's sizes relative to the file's, and its shares of the iterations.
 
-        The mini-batch is the file's in every stage, since the rate was made for it. See `Preset.suggest`.
+        The mini-batch is the file's in every stage, since the rate was made for it. Sizes are those that the networks
+        take, and not below half of the file's if that is smaller than the usual minimum. See `Preset.suggest`.
         """
         problems = Problems()
         root = Section('', options, problems)
@@ -101,7 +104,9 @@ class Progressive(Preset[ProgressiveBlock]):
         per_rank = train_set.read('batch_size_per_gpu', host_integer(1, MOST_CLIPS), 1)
         total = train.read('total_iter', host_integer(1), 1)
         problems.raise_if_any()
-        multiple, minimum = CycleBlock.lq_multiple, CycleBlock.min_lq_size
+        needs = needs_of(options, scale)
+        multiple = lcm(CycleBlock.lq_multiple, needs.multiple.whole)
+        minimum = max(min(CycleBlock.min_lq_size, full // scale // 2), needs.smallest_crop(full // scale))
         sizes = [round_size(float(part * full), full, scale, multiple, minimum) for part in RESTORMER_SIZES]
         iters = [max(1, round(part * total)) for part in RESTORMER_SHARES]
         merged = distinct(sizes)

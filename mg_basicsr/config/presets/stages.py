@@ -8,10 +8,10 @@ from typing import Any
 
 from mg_basicsr.config.baseline import check_host_curve
 from mg_basicsr.config.block import Block
-from mg_basicsr.config.keys import CLIPS, COUNT, section_key
+from mg_basicsr.config.keys import CLIPS, COUNT, section_key, section_schema
 from mg_basicsr.config.presets.preset import ClipsOption, Preset
 from mg_basicsr.parsing.problems import Problems, read_section, reads, shown
-from mg_basicsr.parsing.values import integer, list_of, non_negative, positive
+from mg_basicsr.parsing.values import accepts, integer, list_of, non_negative, positive, schema_of
 from mg_basicsr.schedule.baseline import Baseline
 from mg_basicsr.schedule.curve_names import CURVES, parse_curve
 from mg_basicsr.schedule.lr import Constant
@@ -40,12 +40,21 @@ class StageEntry:
     short_cycle: tuple[BatchShape, ...] = ()
 
 
+@accepts({'type': 'array', 'items': schema_of(COUNT), 'minItems': 3, 'maxItems': 3})
 def _short_shape(value: Any) -> BatchShape:
     """Parse one [clips, frames, gt_size] of a short cycle."""
     clips, frames, gt_size = list_of(COUNT, '')(value)
     return BatchShape(CLIPS(clips), frames, gt_size)
 
 
+@accepts(
+    {
+        'type': 'array',
+        'prefixItems': [schema_of(positive), schema_of(non_negative), {'type': 'string'}],
+        'minItems': 3,
+        'maxItems': 3,
+    }
+)
 def _lr(value: Any) -> tuple[float, float, str]:
     """Parse [first, last, curve].
 
@@ -72,6 +81,7 @@ STAGE_KEYS = {
 }
 
 
+@accepts({'type': 'array', 'items': section_schema(STAGE_KEYS, ['iters'], StageEntry), 'minItems': 1})
 def _entries(path: str, value: Any, problems: Problems) -> tuple[StageEntry, ...] | None:
     """Read the list of stages."""
     if not isinstance(value, list) or not value:

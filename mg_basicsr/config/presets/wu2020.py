@@ -17,7 +17,7 @@ from itertools import pairwise
 from math import sqrt
 from typing import Any, ClassVar, NamedTuple
 
-from mg_basicsr.config.keys import COUNTS, FRACTIONS, key, section_key
+from mg_basicsr.config.keys import COUNTS, FRACTIONS, key, section_key, section_schema
 from mg_basicsr.config.presets.cycles import (
     CycleBlock,
     CyclePreset,
@@ -27,7 +27,19 @@ from mg_basicsr.config.presets.cycles import (
     planned_size,
 )
 from mg_basicsr.parsing.problems import Problems, read_section, reads
-from mg_basicsr.parsing.values import boolean, choice, fraction_or_count, list_of, or_off, pair_of, positive
+from mg_basicsr.parsing.values import (
+    NUMBER_TEXT,
+    accepts,
+    any_of,
+    boolean,
+    choice,
+    fraction_or_count,
+    list_of,
+    or_off,
+    pair_of,
+    positive,
+    schema_of,
+)
 from mg_basicsr.schedule.baseline import Baseline
 from mg_basicsr.schedule.grid import Grid
 from mg_basicsr.schedule.lr import Constant, Curve, MultiStep, StepDown, batch_lr_scale
@@ -63,6 +75,7 @@ class LrSteps(NamedTuple):
 STEP_KEYS = {'milestones': reads(COUNTS), 'gamma': reads(positive)}
 
 
+@accepts(any_of(section_schema(STEP_KEYS, ['milestones'], LrSteps), schema_of(COUNTS)))
 def _steps_key(path: str, value: Any, problems: Problems) -> LrSteps | None:
     """Read `{milestones, gamma}`, or only the list of milestones."""
     section = {'milestones': value} if isinstance(value, list) else value
@@ -70,6 +83,7 @@ def _steps_key(path: str, value: Any, problems: Problems) -> LrSteps | None:
     return None if values is None else LrSteps(**values)
 
 
+@accepts(any_of({'type': 'number', 'exclusiveMinimum': 0, 'maximum': 1000}, {'type': 'string', 'pattern': NUMBER_TEXT}))
 def _epoch_factor(value: Any) -> Fraction:
     """Parse the number of samples of the run relative to the baseline's.
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 
 from mg_basicsr.config.resolve import default_world_size, running_world_size
+from mg_basicsr.config.stray_block import refuse_stray_block
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.host.end_of_process import end_in_order_at_exit
 from mg_basicsr.host.entry.command_line import CommandLine
 from mg_basicsr.host.entry.launcher import check_environment, check_one_process
+from mg_basicsr.host.log import log_at_start
 from mg_basicsr.host.run import Run, Specification, activate
 from mg_basicsr.parsing.options_file import OptionsFile, load_options
 from mg_basicsr.patching import refuse_missing
@@ -29,6 +31,8 @@ def start_run(command: CommandLine) -> Run | None:
         return None
     file = load_options(command.opt, command.force_yml)
     if not file.has_block:
+        refuse_stray_block(file.options)
+        log_at_start(f'multigrid: {file.path} has no multigrid block, so BasicSR trains without a plan')
         return None
     refuse_missing()  # before any data is read: without a required hook, nothing else matters
     distributed = command.launcher != 'none'

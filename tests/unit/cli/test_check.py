@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,8 +18,9 @@ from mg_basicsr.host import check as host_check
 @pytest.fixture
 def listed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is to be listed; the check itself is left out."""
-    monkeypatch.setattr(host_check, 'check', lambda *args: None)
+    monkeypatch.setattr(host_check, 'check', lambda *args: SimpleNamespace(settings=None))
     monkeypatch.setattr(command, 'described', lambda report: {'hours': 1})
+    monkeypatch.setattr(command, 'print_advice', lambda file, settings: None)
     monkeypatch.setattr(command, 'print_table', lambda report, name: print('table'))
     monkeypatch.setattr(patching, '_in_force', [])
     monkeypatch.setattr(patching, '_missing', [])

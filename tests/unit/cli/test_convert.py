@@ -39,7 +39,8 @@ def test_the_file_stays_as_it_is_but_for_the_block(tmp_path: Path, source: bytes
     written = after.read_bytes()
     assert written.startswith(source)
     assert written.removeprefix(source).startswith(newline if source.endswith(newline) else 2 * newline)
-    assert written.endswith(b'multigrid:' + newline + b'  preset: lin2022' + newline)
+    block = written.partition(b'multigrid:' + newline)[2].splitlines()
+    assert block and all(b'  # ' in line for line in block)  # each with its reason
     assert described(yaml.safe_load(written.decode('utf-8-sig'))) == described(stock(block=BLOCK))
 
 
@@ -83,6 +84,7 @@ def test_lists_for_a_stock_file(tmp_path: Path) -> None:
         'gt_sizes': [128, 160, 208, 256],
         'mini_batch_sizes': [4, 4, 4, 4],
         'iters': [204_000, 36_000, 36_000, 24_000],
+        'base_batch_size': 16,
     }
 
 
@@ -94,3 +96,23 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err.strip().startswith(f'-o {tmp_path / target}: ')
     assert before.read_text() == text_of()
     assert list(tmp_path.iterdir()) == [before]
+
+
+def test_choices_and_the_schema(tmp_path: Path) -> None:
+    before, after, schema = tmp_path / 'x.yml', tmp_path / 'y.yml', tmp_path / 's.json'
+    before.write_bytes(b'\xef\xbb\xbf' + text_of().encode())
+    with pytest.raises(SystemExit):
+        main(['schema', '-o', str(schema)])
+    arguments = ['--base-batch-size', '8', '--store', 'a: b', '--precision', 'bfloat16', '--schema', str(schema)]
+    assert convert(before, after, *arguments) == 0
+    text = after.read_bytes().decode('utf-8-sig')
+    assert text.startswith('# yaml-language-server: $schema=./s.json\n# my file\n')
+    block = yaml.safe_load(text)['multigrid']
+    assert block == {'preset': 'lin2022', 'base_batch_size': 8, 'precision': 'bfloat16', 'store': 'a: b'}
+
+
+def test_no_schema_no_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before, after = tmp_path / 'x.yml', tmp_path / 'y.yml'
+    before.write_text(text_of())
+    assert convert(before, after, '--schema', str(tmp_path / 'none.json')) == 2
+    assert '--schema' in capsys.readouterr().err and not after.exists()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mg_basicsr.errors import ConfigError
 from mg_basicsr.parsing.near_misses import refuse_near_misses
+from mg_basicsr.parsing.options_file import load_options
 
 BLOCK = {'preset': 'lin2022'}
 
@@ -57,6 +59,46 @@ def test_other_names(key: Any) -> None:
 )
 def test_another_depth(options: dict[str, Any], path: str) -> None:
     assert refused(options) == [path]
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'network_multigrid': {'type': 'X'}},
+        {'multigrid_levels': 3},
+        {'multi_grid': [1, 2, 4]},
+        {'train': {'multigrid_loss': {'type': 'L1Loss', 'loss_weight': 1.0}}},
+        {'network_g': {'multigrid': 'sum'}},
+        {'network_g': {'multigrid': {'levels': 3}}},
+    ],
+)
+def test_options_of_a_repository(options: dict[str, Any]) -> None:
+    assert refused(options) == []
+
+
+@pytest.mark.parametrize(
+    ('text', 'option'),
+    [
+        ('train:\n  multigrid: {preset: lin2022}\ntrain: {total_iter: 3}\n', 'train.multigrid'),
+        ('multigird: {preset: lin2022}\nmultigird: 3\n', 'multigird'),
+        ('multigird:\n- preset: lin2022\n', 'multigird'),
+        ('mg_basicsr:\n  preset: lin2022\n', 'mg_basicsr'),
+        ('multigrid.preset: lin2022\n', 'multigrid.preset'),
+        ('multigrid:preset: lin2022\n', 'multigrid:preset'),
+    ],
+)
+def test_forms_of_a_file(tmp_path: Path, text: str, option: str) -> None:
+    (tmp_path / 'x.yml').write_text('name: x\n' + text)
+    with pytest.raises(ConfigError) as caught:
+        load_options(tmp_path / 'x.yml')
+    assert [problem.option for problem in caught.value.problems] == [option]
+
+
+@pytest.mark.parametrize('entry', ['multigird:preset=lin2022', 'Multigrid:preset=lin2022', 'train:multigrid:preset=x'])
+def test_on_the_command_line(tmp_path: Path, entry: str) -> None:
+    (tmp_path / 'x.yml').write_text('train: {total_iter: 3}\n')
+    with pytest.raises(ConfigError, match='did you mean multigrid:preset='):
+        load_options(tmp_path / 'x.yml', [entry])
 
 
 def test_an_option_of_a_network_is_none() -> None:

@@ -52,6 +52,13 @@ def test_without_a_file_or_a_block_there_is_no_run(options: dict[str, Any], tmp_
     assert start(tmp_path, options) is None and active_run() is None
 
 
+def test_keys_of_a_block_without_its_line_are_refused(options: dict[str, Any], tmp_path: Path) -> None:
+    del options['multigrid']
+    options['train'] |= BLOCK
+    with pytest.raises(ConfigError, match=r'train\.preset: lin2022 is a preset of the multigrid block'):
+        start(tmp_path, options)
+
+
 def test_ranks_are_those_of_the_launcher(
     options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
