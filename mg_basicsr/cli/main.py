@@ -21,6 +21,7 @@ COMMANDS = {
     'run': ('script', "run a repository's own training script, unedited"),
     'convert': ('convert', 'add a multigrid block to an options file'),
     'prepare': ('prepare', 'build a store, from which crops are read without decoding whole frames'),
+    'report': ('report', 'experiments side by side: scores against hours, throughput, options; one page'),
     'demo': ('demo', 'train a small network with and without the block, on clips that the package makes itself'),
 }
 
