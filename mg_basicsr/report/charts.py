@@ -56,7 +56,7 @@ def colour_of(number: int) -> str:
 
 
 def label_of(number: int, experiment: Experiment) -> str:
-    """Return the name of an experiment in charts, with its number; it is shown as it is, `$` and all.
+    """Return the name of an experiment in charts, with its number; `$` in it is shown as `$`.
 
     Args:
         number: Its 0-based number.

@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from yaml import YAMLError
+
 from mg_basicsr.errors import DataError, MultigridError, Problem
 from mg_basicsr.parsing.yaml_text import parse_yaml
 from mg_basicsr.report.history import History, scores_of
@@ -87,7 +89,7 @@ def read_options(folder: Path) -> dict[str, str]:
     for path in sorted(folder.glob('*.yml'), key=lambda path: path.stat().st_mtime, reverse=True):
         try:
             return dict(_flat(parse_yaml(path.read_text(encoding='utf-8', errors='replace')), ''))
-        except (MultigridError, ValueError, OSError):
+        except (MultigridError, YAMLError, ValueError, OSError):
             continue
     return {}
 

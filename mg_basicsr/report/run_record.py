@@ -10,7 +10,7 @@
 
 Every line has `time` (seconds since 1970), `iter` (iterations trained) and `trained` (seconds of training up to it:
 steps and waiting for data, but no validation, no saving, and no time in which the run did not run). A line is written
-in one call; one that a killed process left unfinished is cut off when the run goes on, and ignored by readers.
+in one call; one that a killed process left unfinished is cut off when the run is resumed, and ignored by readers.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def trained_seconds(events: Iterable[Event], iteration: int) -> float:
 
 
 def history_of(events: Iterable[Event]) -> History:
-    """Return the history that a record tells.
+    """Return the history in a record.
 
     Args:
         events: Events of a record.

@@ -80,11 +80,11 @@ def parse_log(lines: Iterable[str], log: TrainingLog | None = None) -> TrainingL
     seconds = 0.0
     validation: list[str] = []
     for line in lines:
-        if validation and first_metric(line):
+        stamp = _TIME.match(line)
+        if validation and not stamp:
             validation.append(line)
             continue
         _close(log, validation, seconds)
-        stamp = _TIME.match(line)
         now = datetime.strptime(stamp[1], '%Y-%m-%d %H:%M:%S,%f') if stamp else None
         if match := _TOTAL.search(line):
             log.total_iter = int(match[1])

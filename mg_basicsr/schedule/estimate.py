@@ -162,7 +162,12 @@ class Pause:
         self._seconds: dict[int, float] = {}
 
     def add(self, iteration: int, seconds: float) -> None:
-        """Note a pause, or a part of one, after an iteration."""
+        """Note a pause, or a part of one.
+
+        Args:
+            iteration: Iterations trained before it.
+            seconds: Its duration.
+        """
         self._seconds[iteration] = self._seconds.get(iteration, 0.0) + seconds
 
     def left(self, done: int, total: int) -> float:

@@ -15,7 +15,13 @@ class Bar(Protocol):
     """Progress bar."""
 
     def show(self, iteration: int, stage: str, state: str) -> None:
-        """Show the iterations trained, the stage and shape, and rate and time left."""
+        """Show the state of a run.
+
+        Args:
+            iteration: Iterations trained.
+            stage: Stage and shape, as text.
+            state: Rate and time left, as text.
+        """
 
     def close(self) -> None:
         """Leave the bar in its last state."""
@@ -25,7 +31,13 @@ class NoBar:
     """Progress bar where the output is no terminal: none."""
 
     def show(self, iteration: int, stage: str, state: str) -> None:
-        """Do nothing."""
+        """Do nothing.
+
+        Args:
+            iteration: Iterations trained.
+            stage: Stage and shape, as text.
+            state: Rate and time left, as text.
+        """
 
     def close(self) -> None:
         """Do nothing."""
@@ -50,7 +62,13 @@ class TerminalBar:
         )
 
     def show(self, iteration: int, stage: str, state: str) -> None:
-        """Show the state of the run."""
+        """Show the state of a run.
+
+        Args:
+            iteration: Iterations trained.
+            stage: Stage and shape, as text.
+            state: Rate and time left, as text.
+        """
         self._bar.n = iteration
         self._bar.set_description_str(stage, refresh=False)
         self._bar.set_postfix_str(state, refresh=False)

@@ -102,7 +102,7 @@ def commits(*folders: Path) -> dict[str, str]:
 
 
 def short_hash(value: Any) -> str:
-    """Return 12 hexadecimal digits that tell plain data from other data."""
+    """Return 12 hexadecimal digits that are the same for equal plain data, and differ otherwise."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 

@@ -257,7 +257,7 @@ class Monitor(Watch):
 
     def _stop_recording(self, error: OSError) -> None:
         self._record = None
-        logger().warning(f'multigrid: {self._path} cannot be written ({error.strerror}): the run goes on without it')
+        logger().warning(f'multigrid: {self._path} cannot be written ({error.strerror}): the run continues without it')
 
 
 @contextmanager
