@@ -94,6 +94,7 @@ class Run:
         extensions: Extensions of its training step, in order; empty until the model is built.
         stop: Signals that ask it to end.
         watch: Observer of its progress; one that does nothing until the model is built, and on other ranks.
+        validation_sets: Data sets of the host for validation, as far as they are known.
     """
 
     def __init__(self, specification: Specification) -> None:
@@ -103,6 +104,7 @@ class Run:
         self.extensions: list[Extension] = []
         self.stop = StopSignals()
         self.watch = Watch()
+        self.validation_sets: list[Any] = []
         self._model: HostModel | None = None
         self._loader: Delivery | None = None
 

@@ -75,6 +75,16 @@ class Estimator:
         self._measured.setdefault(batch, RecentMean()).add(seconds)
         self._waiting.setdefault(batch, RecentMean()).add(waiting)
 
+    def expect_pause(self, name: str, seconds: float) -> None:
+        """Note how long a pause is expected to take, which counts until one is measured.
+
+        Args:
+            name: Name of the pause.
+            seconds: Its expected duration.
+        """
+        if name in self._pauses:
+            self._pauses[name].expected = seconds
+
     def paused(self, name: str, iteration: int, seconds: float) -> None:
         """Note a pause, or a part of one. Pauses without a known frequency are ignored.
 
@@ -99,7 +109,7 @@ class Estimator:
         return max(work[batch] * (total - waiting) / work[nearest], loading)
 
     def left(self, done: int) -> float | None:
-        """Return the seconds until the end of the run, pauses that were measured included; None if nothing is known.
+        """Return the seconds until the end of the run, pauses included; None if nothing is known.
 
         Args:
             done: Iterations trained, 0 <= done <= total_iter. Pauses that follow the last of them count until they are
@@ -155,9 +165,13 @@ class Pause:
 
     Args:
         every: Iterations between two of them, > 0.
+
+    Attributes:
+        expected: Seconds that one is expected to take before any is measured.
     """
 
     def __init__(self, every: int) -> None:
+        self.expected = 0.0
         self._every = every
         self._seconds: dict[int, float] = {}
 
@@ -177,8 +191,6 @@ class Pause:
             done: Iterations trained.
             total: Iterations of the run.
         """
-        if not self._seconds:
-            return 0.0
-        last = max(done - 1, *(iteration for iteration in self._seconds if iteration <= done), 0)
+        last = max([done - 1, 0, *(iteration for iteration in self._seconds if iteration <= done)])
         count = total // self._every - last // self._every + 1
-        return count * sum(self._seconds.values()) / len(self._seconds)
+        return count * (sum(self._seconds.values()) / len(self._seconds) if self._seconds else self.expected)

@@ -4,6 +4,7 @@
     state = torch.load(newest .state)          # <- load: the newest whole checkpoint, if it is of this plan
     make_exp_dirs(opt)                         # <- mkdir_and_rename: no folder is archived that is trained in
     DATASET_REGISTRY, MODEL_REGISTRY ...       # <- register: this package's types beside BasicSR's
+    dataset = build_dataset(opt)               # <- build_dataset: the validation sets are noted
     train_loader = build_dataloader(...)       #    the host's loader is built and never iterated
     model = build_model(opt)
       model.model_to_device(net)               # <- model_to_device: the order of its weights in memory
@@ -242,6 +243,24 @@ def _is_for_validation(loader: Any) -> bool:
     """Return whether the host's loader reads a validation set: BasicSR notes the phase in a data set's options."""
     options = getattr(loader.dataset, 'opt', None)
     return isinstance(options, Mapping) and options.get('phase', 'train') != 'train'
+
+
+def patch_data(module: ModuleType) -> None:
+    """Attach the hook of what makes data sets (basicsr.data), if the repository has it under this name."""
+    if not hasattr(module, 'build_dataset'):
+        return
+
+    @around(
+        module,
+        'build_dataset',
+        'notes the validation sets, for the estimate of the end',
+        lost='validations are not in the estimate before the first of them',
+    )
+    def build_dataset(run: Run, original: Function, dataset_opt: Any) -> Any:
+        dataset = original(dataset_opt)
+        if dataset_opt.get('phase', 'train') == 'val':
+            run.validation_sets.append(dataset)
+        return dataset
 
 
 def patch_logger(module: ModuleType) -> None:

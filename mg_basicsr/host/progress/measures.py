@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
+import cv2
 import torch
 
 from mg_basicsr.data.sampling.sampler import MultigridSampler
@@ -78,6 +80,21 @@ class Measures:
     def waiting_per_iteration(self) -> float:
         """Mean seconds in which an iteration waited for data."""
         return self.waiting / max(self.iterations, 1)
+
+
+def validation_pixels(dataset: Any) -> int | None:
+    """Return the GT pixels of a validation set of the host, taking all frames to have the size of the first.
+
+    Args:
+        dataset: One of BasicSR's own; of others, and of LMDBs, nothing is known, and None is returned.
+    """
+    frames = (getattr(dataset, 'data_info', None) or {}).get('gt_path') or getattr(dataset, 'paths', None) or []
+    first = frames[0] if frames else None
+    path = first.get('gt_path') if isinstance(first, dict) else first
+    if not isinstance(path, str) or not os.path.isfile(path):
+        return None
+    image = cv2.imread(path)
+    return None if image is None else len(frames) * image.shape[0] * image.shape[1]
 
 
 def peak_memory(device: Any) -> float | None:

@@ -17,7 +17,14 @@ from mg_basicsr.host.announcing import LogValue
 from mg_basicsr.host.log import logger
 from mg_basicsr.host.progress.bar import Bar, NoBar, progress_bar
 from mg_basicsr.host.progress.header import header, header_lines
-from mg_basicsr.host.progress.measures import Measures, batch_hash, peak_memory, scalars, skipped_steps
+from mg_basicsr.host.progress.measures import (
+    Measures,
+    batch_hash,
+    peak_memory,
+    scalars,
+    skipped_steps,
+    validation_pixels,
+)
 from mg_basicsr.host.progress.timer import IterationTimer
 from mg_basicsr.host.progress.watch import Watch
 from mg_basicsr.host.run import Run
@@ -29,6 +36,7 @@ from mg_basicsr.schedule.estimate import Estimator
 from mg_basicsr.schedule.plan import RankBatch, Step
 from mg_basicsr.schedule.record import plan_record
 
+FORWARD = 1 / 3  # share of a training step that a forward pass takes: the backward pass is twice as much
 BAR_SECONDS = 0.5  # between two states of the bar
 
 
@@ -83,6 +91,7 @@ class Monitor(Watch):
         """Take the seconds of trial steps for the estimate; see `Watch.tried`."""
         for batch, each in seconds.items():
             self._estimator.expect(batch, each)
+        self._expect_validations(seconds)
         shapes = [
             [batch.shape.clips, batch.shape.frames, batch.shape.size, batch.accumulate, round(each, 5)]
             for batch, each in seconds.items()
@@ -188,6 +197,13 @@ class Monitor(Watch):
             **self._facts,
         )
         self._bar = progress_bar(done, self._plan.total_iter)
+
+    def _expect_validations(self, seconds: Mapping[RankBatch, float]) -> None:
+        """Expect a validation to take the forward part of as many trial steps as it has pixels."""
+        pixels = [validation_pixels(dataset) for dataset in self._run.validation_sets]
+        batch = max(seconds, key=lambda each: each.shape.pixels)
+        each = seconds[batch] / batch.shape.pixels * FORWARD  # all ranks share its pixels, as those of a step
+        self._estimator.expect_pause('validation', sum(each * count for count in pixels if count))
 
     def _measure(self, seconds: float | None) -> None:
         if seconds is not None and self._batch is not None:

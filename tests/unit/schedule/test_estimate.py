@@ -116,6 +116,18 @@ def test_pauses_to_come(done: int, noted: list[int], left: int) -> None:
     assert estimator.left(done) == pytest.approx(10 * left)
 
 
+def test_a_pause_is_expected_until_it_is_measured() -> None:
+    plan = curriculum()
+    estimator = Estimator(plan, {'validation': 60})
+    for batch in plan.batches:
+        estimator.expect(batch, 0.0)
+    estimator.expect_pause('validation', 2.0)
+    estimator.expect_pause('saving', 9.0)
+    assert estimator.left(0) == 2.0 * 7
+    estimator.paused('validation', 60, 3.0)
+    assert estimator.left(60) == 3.0 * 6
+
+
 def test_the_first_value_is_dropped_and_a_stall_limited() -> None:
     mean = RecentMean()
     mean.add(30.0)
