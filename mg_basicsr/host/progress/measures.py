@@ -88,8 +88,9 @@ def validation_pixels(dataset: Any) -> int | None:
     Args:
         dataset: One of BasicSR's own; of others, and of LMDBs, nothing is known, and None is returned.
     """
-    frames = (getattr(dataset, 'data_info', None) or {}).get('gt_path') or getattr(dataset, 'paths', None) or []
-    first = frames[0] if frames else None
+    info = getattr(dataset, 'data_info', None)
+    frames = info.get('gt_path') if isinstance(info, dict) else getattr(dataset, 'paths', None)
+    first = frames[0] if isinstance(frames, list) and frames else None
     path = first.get('gt_path') if isinstance(first, dict) else first
     if not isinstance(path, str) or not os.path.isfile(path):
         return None
