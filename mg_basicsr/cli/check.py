@@ -90,9 +90,10 @@ def print_table(report: Report, name: str) -> None:
     row('stock', base.total_iter, base, [report.baseline], report.baseline.seconds)
     console.print(table)
     hours, now = report.hours, datetime.now()
+    shown = {key: duration_text(3600 * value) for key, value in hours.items()}
     ends = {key: (now + timedelta(hours=value)).strftime('%a %d %b %Y %H:%M') for key, value in hours.items()}
     console.print(
-        f'{duration_text(3600 * hours["multigrid"])} instead of {duration_text(3600 * hours["baseline"])}: started now, it ends on '
+        f'{shown["multigrid"]} instead of {shown["baseline"]}: started now, it ends on '
         f'{ends["multigrid"]}, and without the block on {ends["baseline"]}.\n'
         'Seconds of a step and of one worker loading for it; validation, saving, and what ranks exchange come on top.',
         markup=False,

@@ -94,7 +94,7 @@ class Run:
         extensions: Extensions of its training step, in order; empty until the model is built.
         stop: Signals that ask it to end.
         watch: Observer of its progress; one that does nothing until the model is built, and on other ranks.
-        validation_sets: Data sets of the host for validation, as far as they are known.
+        validation_sets: Known data sets of the host for validation.
     """
 
     def __init__(self, specification: Specification) -> None:

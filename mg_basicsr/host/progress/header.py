@@ -23,7 +23,7 @@ def header(plan_record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the command, its folder, versions, commits and the plan's hash.
 
     Args:
-        plan_record: Record of the plan, as it is in checkpoints.
+        plan_record: Record of the plan, the same as in checkpoints.
     """
     return {
         'command': command_as_typed(sys.orig_argv, os.environ),
@@ -75,7 +75,7 @@ def command_as_typed(argv: Sequence[str], environment: Mapping[str, str]) -> str
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of this package and of what it runs on, as far as they are loaded."""
+    """Return the versions of this package and of what it runs on, if loaded."""
     found = {'mg-basicsr': __version__}
     for name in ('basicsr', 'torch'):
         module = sys.modules.get(name)

@@ -90,7 +90,9 @@ def validation_pixels(dataset: Any) -> int | None:
     """
     info = getattr(dataset, 'data_info', None)
     frames = info.get('gt_path') if isinstance(info, dict) else getattr(dataset, 'paths', None)
-    first = frames[0] if isinstance(frames, list) and frames else None
+    if not isinstance(frames, list) or not frames:
+        return None
+    first = frames[0]
     path = first.get('gt_path') if isinstance(first, dict) else first
     if not isinstance(path, str) or not os.path.isfile(path):
         return None
