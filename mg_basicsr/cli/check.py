@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from mg_basicsr.cli.planned_file import add_file_arguments, load_file, print_advice
 from mg_basicsr.patching import in_force, missing
 from mg_basicsr.schedule.describe import describe
-from mg_basicsr.schedule.duration import seconds_per_iter
+from mg_basicsr.schedule.duration import duration_text, seconds_per_iter
 
 if TYPE_CHECKING:
     from mg_basicsr.host.check import Figures, Report
@@ -72,7 +72,7 @@ def print_table(report: Report, name: str) -> None:
     console = Console(highlight=False)
     print(f'{name}: every shape works on one rank of {plan.world_size} ({report.device})')
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ('', 'iterations', 'clips', 'frames', 'GT', 'LQ', 'MiB', 'step', 'loading', 's/iter', 'hours'):
+    for column in ('', 'iterations', 'clips', 'frames', 'GT', 'LQ', 'MiB', 'step', 'loading', 's/iter', 'time'):
         table.add_column(column, justify='right', no_wrap=True)
 
     def row(label: str, iterations: int, batch_of: Any, each: list[Figures], seconds: float) -> None:
@@ -82,7 +82,7 @@ def print_table(report: Report, name: str) -> None:
             *(label, f'{iterations:,}', str(shape.clips), str(shape.frames), str(shape.size)),
             *(str(shape.size // base.scale), '-' if peak is None else f'{peak:,.0f}'),
             *(f'{value:.3g}' for value in (*mean, seconds)),
-            f'{iterations * seconds / 3600:.3g}',
+            duration_text(iterations * seconds),
         )
 
     for stage in plan.stages:
@@ -91,9 +91,10 @@ def print_table(report: Report, name: str) -> None:
     row('stock', base.total_iter, base, [report.baseline], report.baseline.seconds)
     console.print(table)
     hours, now = report.hours, datetime.now()
+    shown = {key: duration_text(3600 * value) for key, value in hours.items()}
     ends = {key: (now + timedelta(hours=value)).strftime('%a %d %b %Y %H:%M') for key, value in hours.items()}
     console.print(
-        f'{hours["multigrid"]:.3g} hours instead of {hours["baseline"]:.3g}: started now, it ends on '
+        f'{shown["multigrid"]} instead of {shown["baseline"]}: started now, it ends on '
         f'{ends["multigrid"]}, and without the block on {ends["baseline"]}.\n'
         'Seconds of a step and of one worker loading for it; validation, saving, and what ranks exchange come on top.',
         markup=False,

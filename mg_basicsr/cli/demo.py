@@ -191,7 +191,7 @@ def print_table(arms: list[Arm], logs: dict[str, TrainingLog], picture: Path) ->
     from rich.console import Console
     from rich.table import Table
 
-    from mg_basicsr.report.training_log import seconds_to
+    from mg_basicsr.report.history import seconds_to
 
     target = logs[arms[0].label].scores[-1].value
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -199,7 +199,7 @@ def print_table(arms: list[Arm], logs: dict[str, TrainingLog], picture: Path) ->
         table.add_column(column, justify='left' if column in ('', 'frames x LQ size') else 'right')
     for arm in arms:
         log = logs[arm.label]
-        reached = seconds_to(log, target)
+        reached = seconds_to(log.scores, target)
         table.add_row(
             arm.label,
             f'{log.iterations:,}',

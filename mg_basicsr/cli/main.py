@@ -22,6 +22,7 @@ COMMANDS = {
     'convert': ('convert', 'add a multigrid block to an options file'),
     'schema': ('schema', 'a JSON schema of options files with the block, by which editors complete and check it'),
     'prepare': ('prepare', 'build a store, from which crops are read without decoding whole frames'),
+    'report': ('report', 'experiments side by side: scores against hours, throughput, options; one page'),
     'demo': ('demo', 'train a small network with and without the block, on clips that the package makes itself'),
 }
 

@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 
+from mg_basicsr.cli.plan_comparison import compare
 from mg_basicsr.cli.planned_file import add_file_arguments, load_file, print_advice
 from mg_basicsr.config.explicit_block import explicit_block
 from mg_basicsr.config.grid import wanted_grid
@@ -22,11 +23,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form.add_argument('--json', action='store_true', help='one JSON object')
     form.add_argument('--yaml', action='store_true', help='the plan as an explicit block, to be pasted into the file')
     parser.add_argument('--plot', type=Path, metavar='P.png', help='also draw shapes and rates over the iterations')
+    parser.add_argument(
+        '--compare', nargs=2, metavar=('A.yml', 'B.yml'), help='two files side by side, in place of -opt'
+    )
     add_file_arguments(parser, 'number of ranks (default: an integer num_gpu, else 1)')
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan the file, print the plan in the requested form, and return the exit code."""
+    if arguments.compare:
+        return compare(arguments)
     file = load_file(arguments)
     settings = resolve(file, arguments.world_size)
     check_list(settings)

@@ -18,7 +18,7 @@ def add_file_arguments(parser: argparse.ArgumentParser, world_size: str) -> None
         parser: Parser of the command.
         world_size: Help text of --world-size.
     """
-    parser.add_argument('-opt', '--opt', required=True, help='the options file')
+    parser.add_argument('-opt', '--opt', help='the options file')
     parser.add_argument('--world-size', type=int, help=world_size)
     parser.add_argument('--force_yml', nargs='+', default=[], metavar='key:key=value')
 
@@ -27,8 +27,10 @@ def load_file(arguments: argparse.Namespace) -> OptionsFile:
     """Load the options file that the arguments name.
 
     Raises:
-        ConfigError: the file cannot be read, or the number of ranks is below 1.
+        ConfigError: no file is named, it cannot be read, or the number of ranks is below 1.
     """
+    if arguments.opt is None:
+        raise ConfigError(Problem('-opt', 'missing', 'needed: the options file', 'give -opt X.yml'))
     if arguments.world_size is not None and arguments.world_size < 1:
         remedy = 'give the number of processes that will train'
         raise ConfigError(Problem('--world-size', f'{arguments.world_size}', 'allowed: an integer >= 1', remedy))

@@ -36,7 +36,8 @@ def with_shape(run: Run, log: Any) -> dict[str, Any]:
         log: BasicSR's log of the iteration, by name; None for an empty one.
 
     Returns:
-        The log with `stage`, `clips`, `frames` and `gt_size`, as text in the log file and as numbers in TensorBoard.
+        The log with `stage`, `clips`, `frames` and `gt_size`, and on the first rank the progress within the stage and
+        clips per second, as text in the log file and as numbers in TensorBoard.
     """
     step = run.step
     shape = step.shape
@@ -47,6 +48,7 @@ def with_shape(run: Run, log: Any) -> dict[str, Any]:
         'clips': LogValue(shape.clips, str(shape.clips)),
         'frames': LogValue(shape.frames, str(shape.frames)),
         'gt_size': LogValue(shape.size, str(shape.size)),
+        **run.watch.values(),
     }
 
 

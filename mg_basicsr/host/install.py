@@ -21,6 +21,8 @@ PATCHES = (
     ('basicsr.utils.misc', 'mg_basicsr.host.patches.hooks:patch_folders'),
     ('basicsr.data.prefetch_dataloader', SHIMS),
     ('basicsr.data.prefetch_dataloader', 'mg_basicsr.host.patches.hooks:patch_prefetchers'),
+    ('basicsr.data', 'mg_basicsr.host.patches.hooks:patch_data'),  # before basicsr.train takes the name from it
+    ('basicsr.utils.logger', 'mg_basicsr.host.patches.hooks:patch_logger'),
     ('basicsr.models.base_model', SHIMS),
     ('basicsr.models.base_model', 'mg_basicsr.host.patches.hooks:patch_models'),
     ('basicsr.archs.spynet_arch', SHIMS),

@@ -12,6 +12,7 @@ from mg_basicsr.host.announcing import announce_plan, stage_line
 from mg_basicsr.host.extensions import extensions_of
 from mg_basicsr.host.log import logger
 from mg_basicsr.host.pair_pool import refuse_pool
+from mg_basicsr.host.progress.monitor import Monitor
 from mg_basicsr.host.run import Run
 from mg_basicsr.host.schedulers import check_schedulers
 from mg_basicsr.training.extension import extend
@@ -37,6 +38,17 @@ def adopt(run: Run, model: HostModel) -> None:
     extensions = extensions_of(run)
     extend(model, extensions, lambda line: logger().info(f'multigrid: {line}'))
     run.adopt(model, extensions)
+
+
+def watch(run: Run, model: HostModel) -> None:
+    """Begin to observe a run, on the rank that logs. Called when its model is adopted.
+
+    Args:
+        run: The run; one that is only on trial is not observed.
+        model: BasicSR's model.
+    """
+    if run.rank == 0 and run.specification.in_loop:
+        run.watch = Monitor(run, model.opt)
 
 
 def arrange(run: Run, network: nn.Module) -> None:
@@ -65,6 +77,7 @@ def begin_iteration(run: Run, current_iter: int) -> None:
         announce_plan(run, current_iter)
     run.clock.iteration = current_iter
     step = run.plan(current_iter - 1)
+    run.watch.begin(step)
     if step.iteration == step.stage.start:
         logger().info(stage_line(run, step.stage))
     # By iteration and rank: a resumed run draws the same numbers, and ranks draw different ones.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mg_basicsr.config.resolve import Settings
 from mg_basicsr.errors import Problem, TrainingError
+from mg_basicsr.host.progress.watch import Watch
 from mg_basicsr.parsing.options_file import OptionsFile
 from mg_basicsr.schedule.grid import OFF, Grid
 from mg_basicsr.schedule.plan import Plan, Step
@@ -95,6 +96,8 @@ class Run:
         checkpoints: Checkpoints that it writes and resumes from.
         extensions: Extensions of its training step, in order; empty until the model is built.
         stop: Signals that ask it to end.
+        watch: Observer of its progress; one that does nothing until the model is built, and on other ranks.
+        validation_sets: Known data sets of the host for validation.
     """
 
     def __init__(self, specification: Specification) -> None:
@@ -103,6 +106,8 @@ class Run:
         self.checkpoints = Checkpoints()
         self.extensions: list[Extension] = []
         self.stop = StopSignals()
+        self.watch = Watch()
+        self.validation_sets: list[Any] = []
         self._model: HostModel | None = None
         self._loader: Delivery | None = None
 

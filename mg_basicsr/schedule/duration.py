@@ -7,6 +7,7 @@ from collections.abc import Callable
 from mg_basicsr.schedule.baseline import Baseline
 from mg_basicsr.schedule.plan import Plan, RankBatch, Stage, divisors
 
+UNITS = (('d', 86400), ('h', 3600), ('min', 60), ('s', 1))
 Seconds = Callable[[RankBatch], float]
 
 
@@ -28,6 +29,29 @@ def run_hours(plan: Plan, seconds: Seconds) -> float:
         seconds: Seconds of one iteration with a given mini-batch.
     """
     return sum(stage.iters * seconds_per_iter(stage, seconds) for stage in plan.stages) / 3600
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration in units that people read: the largest one, and the next.
+
+    >>> [duration_text(seconds) for seconds in (0.42, 59.6, 3599, 2 * 86400 + 3 * 3600 + 59)]
+    ['0.4 s', '1 min', '1 h', '2 d 3 h']
+    >>> [duration_text(seconds) for seconds in (0, 42, 125, 3600 + 5 * 60, 1160 * 3600)]
+    ['0 s', '42 s', '2 min 5 s', '1 h 5 min', '48 d 8 h']
+
+    Args:
+        seconds: The duration, >= 0.
+    """
+    if 0 < seconds < 10:
+        return f'{seconds:.1f} s'
+    rounded = round(seconds)
+    for number, (name, size) in enumerate(UNITS):
+        smaller, part = UNITS[number + 1] if number + 1 < len(UNITS) else ('', 1)
+        whole = round(rounded / part) * part  # rounded first, so that no minute has 60 seconds
+        if whole >= size and whole:
+            first, rest = divmod(whole, size)
+            return f'{first} {name}' + (f' {rest // part} {smaller}' if smaller and rest else '')
+    return '0 s'
 
 
 def baseline_batch(base: Baseline, world_size: int, budget: int) -> RankBatch:

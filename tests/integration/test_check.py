@@ -325,7 +325,7 @@ def test_table(trainer: Trainer, small: NewProject) -> None:
     output = trainer(project, before='import mg_basicsr, sys\nsys.stderr = open("errors.txt", "w")\n', script=CHECK)
     title, head, *rows = output.splitlines()
     assert title == 'train.yml: every shape works on one rank of 1 (CPU, 1 thread)'
-    assert head.split() == ['iterations', 'clips', 'frames', 'GT', 'LQ', 'MiB', 'step', 'loading', 's/iter', 'hours']
+    assert head.split() == ['iterations', 'clips', 'frames', 'GT', 'LQ', 'MiB', 'step', 'loading', 's/iter', 'time']
     assert [row.split()[:7] for row in rows[:3]] == [
         ['1', '6', '2', '6', '32', '8', '-'],
         ['2', '6', '2', '6', '64', '16', '-'],

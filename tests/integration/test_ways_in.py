@@ -15,8 +15,9 @@ WITHOUT_HOOKS = """
 import sys, types
 for name in ('hooks', 'planned_options'):
     nothing = types.ModuleType(f'mg_basicsr.host.patches.{name}')
-    for function in ('patch_yaml', 'patch_torch', 'patch_folders', 'patch_prefetchers', 'patch_models', 'register'):
-        setattr(nothing, function, lambda module: None)
+    for function in ('yaml', 'torch', 'folders', 'prefetchers', 'models', 'data', 'logger'):
+        setattr(nothing, f'patch_{function}', lambda module: None)
+    nothing.register = lambda module: None
     sys.modules[nothing.__name__] = nothing
 import mg_basicsr
 """

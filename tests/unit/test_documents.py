@@ -52,8 +52,8 @@ def test_what_a_document_names_is_there(name: str) -> None:
 
 
 def test_wrong_commands_are_found() -> None:
-    text = 'run `mg-basicsr plan -opt X.yml --world-sise 8`, `mg-basicsr report A`, `mg-basicsr run x.py --anything`'
-    assert wrong_commands(text) == ['plan --world-sise', 'report']
+    text = 'run `mg-basicsr plan -opt X.yml --world-sise 8`, `mg-basicsr remake A`, `mg-basicsr run x.py --anything`'
+    assert wrong_commands(text) == ['plan --world-sise', 'remake']
 
 
 def test_the_printed_plan_is_printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,12 +4,14 @@
     state = torch.load(newest .state)          # <- load: the newest whole checkpoint, if it is of this plan
     make_exp_dirs(opt)                         # <- mkdir_and_rename: no folder is archived that is trained in
     DATASET_REGISTRY, MODEL_REGISTRY ...       # <- register: this package's types beside BasicSR's
+    dataset = build_dataset(opt)               # <- build_dataset: the validation sets are noted
     train_loader = build_dataloader(...)       #    the host's loader is built and never iterated
     model = build_model(opt)
       model.model_to_device(net)               # <- model_to_device: the order of its weights in memory
       model.load_network(net, path)            # <- load_network: the networks beside the state; load: no code is run
       model.setup_schedulers()                 # <- setup_schedulers: the model is complete; its training step is
-                                               #    wrapped; the patches are counted in the log
+                                               #    wrapped; the patches are counted in the log; progress is
+                                               #    observed from here
     model.resume_training(state)               # <- resume_training: sets the clock, restores what the host leaves out
     prefetcher = CPUPrefetcher(train_loader)   # <- init: the plan's loader replaces the host's
     for epoch in ...:
@@ -21,6 +23,7 @@
         model.feed_data(train_data)
         model.optimize_parameters(i)           #    as setup_schedulers has wrapped it, whatever its signature
         log(model.get_current_log())           # <- get_current_log: stage and shape
+                                               # <- log_line: the plan's estimate; record and TensorBoard
         model.save(epoch, i)
           torch.save(networks)                 # <- save: whole or absent
           model.save_training_state(epoch, i)  # <- save_training_state: the schedulers' position
@@ -39,6 +42,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import time
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -111,6 +115,7 @@ def patch_models(module: ModuleType) -> None:
         original(self)  # gives each parameter group its initial_lr, and the state file its usual form
         experiment.lock(run, self.opt['path'].get('experiments_root'))
         ours.adopt(run, self)
+        ours.watch(run, self)
         log_patches()
 
     @around(module, 'BaseModel.update_learning_rate', 'clock, seeds and rates of an iteration; signals')
@@ -154,9 +159,10 @@ def patch_models(module: ModuleType) -> None:
         lost='a signal waits for the end of a validation, and its results are in the next training state only',
     )
     def validation(run: Run, original: Function, self: Any, *args: Any, **kwargs: Any) -> Any:
-        with signals.interruptible(run, self):
-            result = original(self, *args, **kwargs)
-        saving.after_validation(run, self)
+        with run.watch.validation(_tensorboard(args, kwargs)):
+            with signals.interruptible(run, self):
+                result = original(self, *args, **kwargs)
+            saving.after_validation(run, self)
         return result
 
     @around(module, 'BaseModel.get_current_log', 'adds stage and shape', lost='the log has no stage and shape')
@@ -180,7 +186,8 @@ def patch_torch(torch: ModuleType) -> None:
     def save(run: Run, original: Function, obj: Any, f: Any, *args: Any, **kwargs: Any) -> None:
         from mg_basicsr.host.checkpoints import saving
 
-        saving.save(run, lambda value, file: original(value, file, *args, **kwargs), obj, f)
+        with run.watch.pause('saving'):
+            saving.save(run, lambda value, file: original(value, file, *args, **kwargs), obj, f)
 
 
 def patch_prefetchers(module: ModuleType) -> None:
@@ -211,10 +218,14 @@ def patch_prefetchers(module: ModuleType) -> None:
 
         @around(module, f'{name}.next', 'hands over a batch, and signals to the host after the last')
         def fetch(run: Run, original: Function, self: Any) -> Any:
+            start = time.perf_counter()
             batch = original(self)
             if not hasattr(self, 'planned_loader'):
                 return batch
+            run.watch.fetched(time.perf_counter() - start)
             self.planned_loader.hand_over(batch)
+            if batch == {}:
+                run.watch.end()
             if batch == {} and run.stop.watching:  # the end: a signal that came during the last step is still handled
                 signals.between_steps(run, run.model)
                 run.stop.put_back()
@@ -223,10 +234,47 @@ def patch_prefetchers(module: ModuleType) -> None:
     _check_required()
 
 
+def _tensorboard(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Return the writer among the arguments of a validation: data, iteration, writer, whether images are saved."""
+    return kwargs.get('tb_logger', args[2] if len(args) > 2 else None)
+
+
 def _is_for_validation(loader: Any) -> bool:
     """Return whether the host's loader reads a validation set: BasicSR notes the phase in a data set's options."""
     options = getattr(loader.dataset, 'opt', None)
     return isinstance(options, Mapping) and options.get('phase', 'train') != 'train'
+
+
+def patch_data(module: ModuleType) -> None:
+    """Attach the hook of what makes data sets (basicsr.data), if the repository has it under this name."""
+    if not hasattr(module, 'build_dataset'):
+        return
+
+    @around(
+        module,
+        'build_dataset',
+        'notes the validation sets, for the estimate of the end',
+        lost='validations are not in the estimate before the first of them',
+    )
+    def build_dataset(run: Run, original: Function, dataset_opt: Any) -> Any:
+        dataset = original(dataset_opt)
+        if dataset_opt.get('phase', 'train') == 'val':
+            run.validation_sets.append(dataset)
+        return dataset
+
+
+def patch_logger(module: ModuleType) -> None:
+    """Attach the hook of the log's lines (basicsr.utils.logger)."""
+
+    @around(
+        module,
+        'MessageLogger.__call__',
+        "gives a line of the log the plan's estimate, and records it",
+        lost="the estimate in the log is the host's, and there is no record of the run",
+    )
+    def log_line(run: Run, original: Function, self: Any, log_vars: Any) -> Any:
+        with run.watch.log_line(self, log_vars):
+            return original(self, log_vars)
 
 
 def patch_folders(module: ModuleType) -> None:

@@ -20,9 +20,12 @@ from mg_basicsr.host.trial.trials import (
     in_trial,
     warn_of_traces,
 )
+from mg_basicsr.schedule.plan import RankBatch
 from mg_basicsr.training.extension import Extension, TrainStep
 from mg_basicsr.training.trial.snapshot import on_trial
 from mg_basicsr.training.trial.steps import attempt
+
+MOST_PASSES = 2  # of a step on trial: a third one needs no other memory
 
 
 class ShapesAtStart(Extension):
@@ -49,16 +52,19 @@ class ShapesAtStart(Extension):
             if not tried:
                 tried = True
                 arguments = arguments_as_called(self.run.iteration, args, kwargs)
-                try_every_shape(self.run, call, arguments, args, kwargs)
+                with self.run.watch.pause('trial'):
+                    seconds = try_every_shape(self.run, call, arguments, args, kwargs)
+                self.run.watch.tried(seconds)
             return call(*args, **kwargs)
 
         return step
 
 
-def try_every_shape(run: Run, call: TrainStep, arguments: Arguments, *kept: Any) -> None:
+def try_every_shape(run: Run, call: TrainStep, arguments: Arguments, *kept: Any) -> dict[RankBatch, float]:
     """Make one training step of every shape of the plan, the largest first, and undo them.
 
-    The largest is tried twice: the second time with the optimiser's state in memory.
+    The largest is tried twice: the second time with the optimiser's state in memory. On a GPU every shape is tried
+    twice, since kernels are chosen in the first step of a shape, which therefore takes longer than those of training.
 
     Args:
         run: The run, its model and loader made.
@@ -66,25 +72,35 @@ def try_every_shape(run: Run, call: TrainStep, arguments: Arguments, *kept: Any)
         arguments: Arguments of the training step.
         kept: Objects in these arguments, to be restored as well.
 
+    Returns:
+        Seconds of a step of each shape, all its passes; without loading.
+
     Raises:
         TrainingError: a shape fails, on this rank or on another.
     """
     start = time.perf_counter()
     shapes = distinct_batches(run.plan)
     error: MultigridError | None = None
+    seconds: dict[RankBatch, float] = {}
     try:
         with on_trial(run.model, run.parts, *kept) as trial, in_trial(run):
             trials = Trials(run, run.loader.dataset, arguments, call)
-            for stage, batch in [shapes[0], *shapes]:
-                if failure := attempt(trials.step(batch, 2), trials.device):
+            twice = trials.device.type == 'cuda'
+            for stage, batch in [shapes[0], *(shape for shape in shapes for _ in range(1 + twice))]:
+                step = trials.step(batch, MOST_PASSES)
+                began = time.perf_counter()
+                if failure := attempt(step, trials.device):
                     raise trials.error(stage, batch, failure)
+                passes = min(batch.accumulate, MOST_PASSES)
+                seconds[batch] = (time.perf_counter() - began) * batch.accumulate / passes
         warn_of_traces(trial)
     except MultigridError as found:
         error = found
     agree(run, error)
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()  # laid out for the largest shape, and the first is the smallest
-    seconds = time.perf_counter() - start
+    took = time.perf_counter() - start
     logger().info(
-        f'multigrid: {len(shapes)} shapes tried forward and backward in {seconds:.1f} s (check: false leaves this out)'
+        f'multigrid: {len(shapes)} shapes tried forward and backward in {took:.1f} s (check: false leaves this out)'
     )
+    return seconds

@@ -42,7 +42,8 @@ class PassesAtStart(Extension):
                 arguments = arguments_as_called(self.run.iteration, args, kwargs)
                 error: MultigridError | None = None
                 try:
-                    check_passes(self.run, self.run.loader.dataset, arguments, args, kwargs)
+                    with self.run.watch.pause('trial'):
+                        check_passes(self.run, self.run.loader.dataset, arguments, args, kwargs)
                 except MultigridError as found:
                     error = found
                 agree(self.run, error)
