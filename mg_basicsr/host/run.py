@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -92,6 +94,8 @@ class Run:
         checkpoints: Checkpoints that it writes and resumes from.
         extensions: Extensions of its training step, in order; empty until the model is built.
         stop: Signals that ask it to end.
+        host_options: The host's options, as it has loaded them and completes them; None before that.
+        rehearsed: Seconds of the rehearsal; None before it.
     """
 
     def __init__(self, specification: Specification) -> None:
@@ -100,6 +104,8 @@ class Run:
         self.checkpoints = Checkpoints()
         self.extensions: list[Extension] = []
         self.stop = StopSignals()
+        self.host_options: dict[str, Any] | None = None
+        self.rehearsed: float | None = None
         self._model: HostModel | None = None
         self._loader: Delivery | None = None
 
@@ -207,6 +213,17 @@ def activate(run: Run | None) -> None:
     if _active is not None:
         _active.stop.put_back()  # its handlers would record signals that nobody looks at
     _active = run
+
+
+@contextmanager
+def instead_of_active(run: Run | None) -> Iterator[None]:
+    """Return a context in which another run is the active one, or none, while the active run is only set aside."""
+    global _active
+    kept, _active = _active, run
+    try:
+        yield
+    finally:
+        _active = kept
 
 
 def active_run() -> Run | None:

@@ -1,8 +1,9 @@
 """Hooks into BasicSR, all of them. This is its train loop, with the hooks in place.
 
     opt = yaml.load(file)                      # <- planned_options.patch_yaml: the plan's total_iter, no host warm-up
-    state = torch.load(newest .state)          # <- load: the newest whole checkpoint, if it is of this plan
-    make_exp_dirs(opt)                         # <- mkdir_and_rename: no folder is archived that is trained in
+    state = torch.load(newest .state)          # <- load: the newest whole checkpoint, if it is of this plan; rehearsal
+    make_exp_dirs(opt)                         # <- mkdir_and_rename: the host's own work is rehearsed; no folder is
+                                               #    archived that is trained in
     DATASET_REGISTRY, MODEL_REGISTRY ...       # <- register: this package's types beside BasicSR's
     train_loader = build_dataloader(...)       #    the host's loader is built and never iterated
     model = build_model(opt)
@@ -95,6 +96,7 @@ def patch_models(module: ModuleType) -> None:
     from mg_basicsr.host import stopping as signals
     from mg_basicsr.host.checkpoints import resuming, saving
     from mg_basicsr.host.entry import experiment
+    from mg_basicsr.host.trial.rehearsal import rehearse_once
 
     @around(
         module,
@@ -103,6 +105,7 @@ def patch_models(module: ModuleType) -> None:
         lost='weights are put in the order of channels_last only after they are on the device',
     )
     def model_to_device(run: Run, original: Function, self: Any, net: Any) -> Any:
+        rehearse_once(run)  # where this rank has reached neither of the hooks below before
         ours.arrange(run, net)
         return original(self, net)
 
@@ -240,7 +243,9 @@ def patch_folders(module: ModuleType) -> None:
     )
     def mkdir_and_rename(run: Run, original: Function, path: Any) -> None:
         from mg_basicsr.host.entry import experiment
+        from mg_basicsr.host.trial.rehearsal import rehearse_once
 
+        rehearse_once(run)
         experiment.make_folder(run, original, path)
 
 
