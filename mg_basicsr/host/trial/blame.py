@@ -33,8 +33,8 @@ def problems_of(error: BaseException, options: Mapping[str, Any], option: str, d
     """
     if isinstance(error, MultigridError):
         return list(error.problems)
-    place = _named_in_source(error, options, option) or option
-    found, what = _part_of(error, place, _at(options, place))
+    place = option if _lacks(_at(options, option), error) else _named_in_source(error, options, option) or option
+    found, what = part_of(error, place, _at(options, place))
     allowed = 'allowed: what this class of BasicSR, or of your repository, takes'
     return [
         Problem(found, f'{what}BasicSR cannot {doing}: {described(error)}', allowed, 'correct it: training would fail')
@@ -47,8 +47,14 @@ def described(error: BaseException) -> str:
     return ': '.join(part for part in (type(error).__name__, text[:MESSAGE_LENGTH]) if part)
 
 
-def _part_of(error: BaseException, place: str, value: Any) -> tuple[str, str]:
-    """Return the option below a place that an exception is about, and its value for the message."""
+def part_of(error: BaseException, place: str, value: Any) -> tuple[str, str]:
+    """Return the option below a place that an exception is about, and its value for the message.
+
+    Args:
+        error: The exception.
+        place: Dotted path of an option.
+        value: Value of the option.
+    """
     text = str(error)
     if match := UNREGISTERED.search(text):
         at = place if not isinstance(value, Mapping) else f'{place}.type'
@@ -59,15 +65,20 @@ def _part_of(error: BaseException, place: str, value: Any) -> tuple[str, str]:
     if match := ABSENT.search(text):
         names = QUOTED.findall(match[1])
         return f'{place}.{names[0]}' if names else place, 'missing; '
-    key = error.args[0] if isinstance(error, KeyError) and error.args else None
-    if isinstance(value, Mapping) and isinstance(key, str) and key.isidentifier() and key not in value:
-        return f'{place}.{key}', 'missing; '
+    if _lacks(value, error):
+        return f'{place}.{error.args[0]}', 'missing; '
     if isinstance(value, Mapping):
-        wrong = list(_of_another_type(error, value))
-        if len(wrong) == 1:
-            return f'{place}.{wrong[0]}', f'{shown(value[wrong[0]])}; '
+        for wrong in (list(_of_another_type(error, value)), list(_named_in_message(text, value))):
+            if len(wrong) == 1:
+                return f'{place}.{wrong[0]}', f'{shown(value[wrong[0]])}; '
         return place, ''
     return place, f'{shown(value)}; '
+
+
+def _lacks(section: Any, error: BaseException) -> bool:
+    """Return whether an exception is about a key that a section lacks."""
+    key = error.args[0] if isinstance(error, KeyError) and error.args else None
+    return isinstance(section, Mapping) and isinstance(key, str) and key.isidentifier() and key not in section
 
 
 def _of_another_type(error: BaseException, section: Mapping[str, Any]) -> Iterator[str]:
@@ -85,6 +96,13 @@ def _of_another_type(error: BaseException, section: Mapping[str, Any]) -> Iterat
         return
 
 
+def _named_in_message(text: str, section: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the keys whose value is a text that stands in a message."""
+    for key, value in section.items():
+        if isinstance(value, str) and value and re.search(rf'(?<!\w){re.escape(value)}(?!\w)', text):
+            yield key
+
+
 def _named_in_source(error: BaseException, options: Mapping[str, Any], within: str) -> str | None:
     """Return the option whose key stands in the line of source that failed, or in a line that called it."""
     outside = Path(torch.__file__).parent
@@ -96,11 +114,17 @@ def _named_in_source(error: BaseException, options: Mapping[str, Any], within: s
         last = frame.end_lineno or frame.lineno or 0
         line = ' '.join(linecache.getline(frame.filename, n) for n in range(frame.lineno or 0, last + 1))
         for key in reversed(QUOTED.findall(line)):
-            places = list(_places(options, key))
-            near = [place for place in places if place.startswith(f'{within}.')] if within else []
+            places = [place for place in _places(options, key) if not _in_another_set(place, within)]
+            near = [place for place in places if place.startswith(f'{within}.')]
             if len(near or places) == 1:
                 return (near or places)[0]
     return None
+
+
+def _in_another_set(place: str, within: str) -> bool:
+    """Return whether an option is one of another data set than the one in question."""
+    sets = [path.split('.')[:2] for path in (place, within) if path.startswith('datasets.')]
+    return len(sets) == 2 and sets[0] != sets[1]
 
 
 def _places(options: Mapping[str, Any], key: str, path: str = '') -> Iterator[str]:

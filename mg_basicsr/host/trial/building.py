@@ -32,8 +32,8 @@ def try_building(options: Mapping[str, Any]) -> tuple[Any, list[Problem]]:
     except Exception as error:  # of any kind: it is the host's own code
         whole = problems_of(error, options, 'model_type', 'build the model')
     parts = [problem for option, build in _parts(options) for problem in _try(option, build, options)]
-    named = {problem.option for problem in parts}
-    return None, [*parts, *(problem for problem in whole if not parts or problem.option not in named)]
+    told = ' '.join(problem.what for problem in parts)
+    return None, [*parts, *(problem for problem in whole if problem.what.partition('build ')[2][-40:] not in told)]
 
 
 def _try(option: str, build: Callable[[], object], options: Mapping[str, Any]) -> list[Problem]:

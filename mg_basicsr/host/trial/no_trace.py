@@ -32,8 +32,8 @@ def without_trace() -> Iterator[None]:
         warnings.simplefilter('ignore')
         stack.enter_context(_loggers_as_before())
         yield
-    gc.collect()
     if torch.cuda.is_initialized():
+        gc.collect()  # models have reference cycles; takes a second, and only a GPU's memory is short
         torch.cuda.empty_cache()
 
 

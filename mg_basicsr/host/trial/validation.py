@@ -8,16 +8,18 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mg_basicsr.errors import MultigridError, Problem
 from mg_basicsr.host.run import Run
-from mg_basicsr.host.trial.blame import described, problems_of
+from mg_basicsr.host.trial.blame import described, part_of, problems_of
 from mg_basicsr.host.trial.miniature import FirstSample, Least, miniature
 from mg_basicsr.parsing.problems import shown
 
 REMOVED = object()
+MOST_OTHERS = 2  # values tried at a time that may be wrong where those of the options are right
 CLIP_SETS = ('Vid4', 'REDS4', 'REDSofficial')  # names that BasicSR's test sets of clips accept, in any case
 
 
@@ -29,12 +31,14 @@ class Substitute(NamedTuple):
         value: The other value; REMOVED to remove the key.
         allowed: What is allowed, for the message.
         remedy: What to do, for the message.
+        harmless: Whether a validation that works also works with the other value.
     """
 
     option: str
     value: Any
     allowed: str
     remedy: str
+    harmless: bool = True
 
 
 def least_sample(run: Run, scale: int) -> Least:
@@ -67,30 +71,42 @@ def try_validation(run: Run, model: Any, options: dict[str, Any], folder: Path) 
         return []
     if isinstance(error, MultigridError):
         return list(error.problems)
-    candidates = [candidate for candidate in _substitutes(options) if not _is_set(options, candidate)]
-    if trial.fails(candidates) is not None:
+    kept = _working(trial, [candidate for candidate in _substitutes(options) if not _is_set(options, candidate)])
+    if kept is None:
         return _unexplained(trial, error)
-    kept = list(candidates)
-    for candidate in candidates:
+    for candidate in list(kept):
         without = [other for other in kept if other is not candidate]
         if trial.fails(without) is None:
             kept = without
     found = []
     for candidate in kept:
         reason = trial.fails([other for other in kept if other is not candidate]) or error
-        value = _value(options, candidate.option)
-        what = 'missing' if value is REMOVED else shown(value)
+        option, what = candidate.option, ''
+        value = _value(options, option)
         if isinstance(value, Mapping):
-            what = f'{trial.failed or "a validation set"} cannot be validated with it'
+            option, what = part_of(reason, option, value)
+        else:
+            what = 'missing; ' if value is REMOVED else f'{shown(value)}; '
         found.append(
             Problem(
-                candidate.option,
-                f'{what}: {type(model).__name__} cannot validate so: {described(reason)}',
+                option,
+                f'{what}{type(model).__name__} cannot validate: {described(reason)}',
                 f'allowed: {candidate.allowed}',
                 candidate.remedy,
             )
         )
     return found
+
+
+def _working(trial: _Trial, candidates: Sequence[Substitute]) -> list[Substitute] | None:
+    """Return other values with which the validation works; None without any."""
+    harmless = [candidate for candidate in candidates if candidate.harmless]
+    others = [candidate for candidate in candidates if not candidate.harmless]
+    for count in range(min(len(others), MOST_OTHERS) + 1):
+        for chosen in combinations(others, count):
+            if trial.fails([*harmless, *chosen]) is None:
+                return [*harmless, *chosen]
+    return None
 
 
 class _Trial:
@@ -197,10 +213,9 @@ def _substitutes(options: Mapping[str, Any]) -> Iterator[Substitute]:
 
 def _of_set(path: str, section: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[Substitute]:
     kind = section.get('type')
-    cached = section.get('cache_data') is True
-    yield Substitute(
-        f'{path}.cache_data', not cached, f'{shown(not cached)} with {kind}', f'set {path}.cache_data: {not cached}'
-    )
+    other = shown(section.get('cache_data') is not True)
+    key = f'{path}.cache_data'
+    yield Substitute(key, other == 'true', f'{other} with {kind}', f'set {key}: {other}', harmless=False)
     if str(section.get('name')).lower() not in [name.lower() for name in CLIP_SETS]:
         yield Substitute(
             f'{path}.name', 'REDS4', f'{" | ".join(CLIP_SETS)} with {kind} of BasicSR', f'set {path}.name: REDS4'
@@ -209,7 +224,8 @@ def _of_set(path: str, section: Mapping[str, Any], options: Mapping[str, Any]) -
     modes = 'replicate | reflection | reflection_circle | circle'
     yield Substitute(f'{path}.padding', 'reflection', modes, f'set {path}.padding: reflection')
     frames = options['network_g'].get('num_frame') or options['datasets']['train'].get('num_frame') or 5
-    yield Substitute(f'{path}.num_frame', frames, "the network's number of frames", f'set {path}.num_frame: {frames}')
+    key, absent = f'{path}.num_frame', section.get('num_frame') is None
+    yield Substitute(key, frames, "the network's number of frames", f'set {key}: {frames}', harmless=absent)
     if section.get('filename_tmpl') is not None:
         yield Substitute(f'{path}.filename_tmpl', '{}', "a template of the LQ images' names", 'correct it')
     if 'meta_info_file' in section and section['meta_info_file'] is None:
