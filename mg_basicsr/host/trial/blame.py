@@ -111,8 +111,10 @@ def _named_in_source(error: BaseException, options: Mapping[str, Any], within: s
         file = Path(frame.filename)
         if outside in file.parents or here in file.parents:
             continue
-        last = frame.end_lineno or frame.lineno or 0
-        line = ' '.join(linecache.getline(frame.filename, n) for n in range(frame.lineno or 0, last + 1))
+        first = frame.lineno or 0
+        in_loop = linecache.getline(frame.filename, first).lstrip().startswith('for ')  # the lines of its body follow
+        last = first if in_loop else max(first, frame.end_lineno or first)
+        line = ' '.join(linecache.getline(frame.filename, n) for n in range(first, last + 1))
         for key in reversed(QUOTED.findall(line)):
             places = [place for place in _places(options, key) if not _in_another_set(place, within)]
             near = [place for place in places if place.startswith(f'{within}.')]

@@ -199,7 +199,7 @@ def _substitutes(options: Mapping[str, Any]) -> Iterator[Substitute]:
             yield Substitute('val.metrics', None, 'metrics, or ~ for none', 'set val.metrics')
         for name in ('flip_seq', 'center_frame_only'):
             if val.get(name):
-                yield Substitute(f'val.{name}', REMOVED, 'false for this model and set', 'remove it')
+                yield Substitute(f'val.{name}', REMOVED, 'false for this model and set', 'remove it', harmless=False)
     first = True
     for name, section in options['datasets'].items():
         if name == 'train':

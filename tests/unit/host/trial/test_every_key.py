@@ -18,7 +18,20 @@ from mg_basicsr.errors import Problem
 from tests.helpers.start import problems_at_start
 from tests.helpers.stock_files import ABSENT, RECIPES, Place, changed, places, recipe
 
-WRONG: tuple[Any, ...] = (ABSENT, None, 'nonsense', 'nowhere/file.pth', -3, 0, 2.5, True, [], [1, 2, 3, 4], {}, {'x': 1})
+WRONG: tuple[Any, ...] = (
+    ABSENT,
+    None,
+    'nonsense',
+    'nowhere/file.pth',
+    -3,
+    0,
+    2.5,
+    True,
+    [],
+    [1, 2, 3, 4],
+    {},
+    {'x': 1},
+)
 SEED = 0
 SAMPLE = 24  # cases of the default run
 
