@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import importlib.util
 import os
@@ -71,16 +72,12 @@ def _file(option: str, value: str, remedy: str = '', expands: bool = False) -> I
         expands: Whether the host expands `~` in it.
     """
     path = os.path.expanduser(value) if expands else value
-    if '\0' in path or os.path.isfile(path):
-        return  # NUL is reported by the parser of the option
-    if os.path.isdir(path):
-        what = f'{value} is a folder'
-    elif os.path.lexists(path) and not os.path.exists(path):
-        what = f'{value} is a link to a file that does not exist'
-    elif not expands and value.startswith('~') and os.path.isfile(os.path.expanduser(value)):
+    if '\0' in path or (os.path.exists(path) and not os.path.isdir(path)):
+        return  # NUL is reported by the parser of the option, pipes and damaged files when they are loaded
+    if not expands and value.startswith('~') and os.path.isfile(os.path.expanduser(value)):
         what, remedy = f'{value}: BasicSR does not expand ~ here', f'write {os.path.expanduser(value)}'
     else:
-        what = f'{value} does not exist'
+        what = f'{value} cannot be read: {os.strerror(errno.EISDIR if os.path.isdir(path) else errno.ENOENT)}'
     yield Problem(
         option, what, 'needed: a file, its path relative to the working directory or absolute', remedy or FROM_AUTHORS
     )

@@ -27,6 +27,7 @@ LAYOUTS = {
     'VideoTestVimeo90KDataset': SEPTUPLETS,
     'PairedImageDataset': IMAGES,
 }
+EXACT = ('VideoTestDataset', 'VideoRecurrentTestDataset', 'VideoTestVimeo90KDataset')  # others crop GT to the scale
 MOST_PROBLEMS = 5  # of one set
 THREADS = 16  # reading headers is waiting, for a disk or a network
 PNG_END = b'IEND\xaeB`\x82'
@@ -108,7 +109,7 @@ def _readable(section: Mapping[str, Any]) -> bool:
 def _of_set(option: str, section: Mapping[str, Any], scale: int, whole: bool) -> list[Problem]:
     problems: list[Problem] = []
     pairs = list(pairs_of(section, problems, option))
-    exact = section.get('type') in LAYOUTS and section.get('type') not in ('PairedImageDataset', 'VideoTestDUFDataset')
+    exact = str(section.get('type')) in EXACT
     with ThreadPoolExecutor(THREADS) as pool:
         sizes = pool.map(lambda path: _size_or_fault(path, whole), [path for p in pairs for path in (*p.gt, *p.lq)])
         for pair in pairs:

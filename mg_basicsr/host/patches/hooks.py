@@ -66,6 +66,7 @@ def around(module: ModuleType, name: str, reason: str, *, lost: str = '') -> Cal
     """Replace a function of the host by `hook(run, original, *args)` while a run is active.
 
     A user's error ends the process without a traceback here, since the host does not catch this package's exceptions.
+    A run on trial gets it as an exception, together with others.
 
     Args:
         module: Module of the host.
@@ -80,7 +81,9 @@ def around(module: ModuleType, name: str, reason: str, *, lost: str = '') -> Cal
         def make(original: Function) -> Function:
             def replacement(*args: Any, **kwargs: Any) -> Any:
                 run = active()
-                return original(*args, **kwargs) if run is None else call(run, original, *args, **kwargs)
+                if run is None:
+                    return original(*args, **kwargs)
+                return (call if run.specification.in_loop else hook)(run, original, *args, **kwargs)
 
             return replacement
 

@@ -15,6 +15,7 @@ import torch
 from mg_basicsr.errors import MultigridError, Problem
 from mg_basicsr.parsing.problems import shown
 
+HOST_ERRORS = (Exception, SystemExit)  # that code of the host may raise
 MESSAGE_LENGTH = 300
 QUOTED = re.compile(r"""['"]([A-Za-z_]\w*)['"]""")
 UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'")
@@ -33,7 +34,9 @@ def problems_of(error: BaseException, options: Mapping[str, Any], option: str, d
     """
     if isinstance(error, MultigridError):
         return list(error.problems)
-    place = option if _lacks(_at(options, option), error) else _named_in_source(error, options, option) or option
+    place = option
+    if not _lacks(_at(options, option), error):
+        place = _named_in_source(error, options, option) or _named_by_class(error, options, option) or option
     found, what = part_of(error, place, _at(options, place))
     allowed = 'allowed: what this class of BasicSR, or of your repository, takes'
     return [
@@ -71,7 +74,7 @@ def part_of(error: BaseException, place: str, value: Any) -> tuple[str, str]:
         for wrong in (list(_of_another_type(error, value)), list(_named_in_message(text, value))):
             if len(wrong) == 1:
                 return f'{place}.{wrong[0]}', f'{shown(value[wrong[0]])}; '
-        return place, ''
+        return place, f'{shown(dict(value))}; ' if 'type' in value else ''
     return place, f'{shown(value)}; '
 
 
@@ -85,7 +88,7 @@ def _of_another_type(error: BaseException, section: Mapping[str, Any]) -> Iterat
     """Yield the keys whose value is of another type than the default of the parameter that it is given to."""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         made = frame.f_locals.get('self')
-        if made is None or frame.f_code.co_name != '__init__' or type(made).__name__ != section.get('type'):
+        if made is None or type(made).__name__ != section.get('type'):
             continue
         for name, parameter in inspect.signature(type(made).__init__).parameters.items():
             default = parameter.default
@@ -120,6 +123,20 @@ def _named_in_source(error: BaseException, options: Mapping[str, Any], within: s
             near = [place for place in places if place.startswith(f'{within}.')]
             if len(near or places) == 1:
                 return (near or places)[0]
+    return None
+
+
+def _named_by_class(error: BaseException, options: Mapping[str, Any], within: str) -> str | None:
+    """Return the section whose class has failed, or has called what failed."""
+    types = {
+        _at(options, place): place.removesuffix('.type')
+        for place in _places(options, 'type')
+        if isinstance(_at(options, place), str) and not _in_another_set(place, within)
+    }
+    for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
+        name = type(frame.f_locals.get('self')).__name__
+        if name in types:
+            return types[name]
     return None
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from mg_basicsr.errors import Problem
 from mg_basicsr.host.run import instead_of_active
-from mg_basicsr.host.trial.blame import problems_of
+from mg_basicsr.host.trial.blame import HOST_ERRORS, problems_of
 
 
 def try_building(options: Mapping[str, Any]) -> tuple[Any, list[Problem]]:
@@ -29,7 +29,7 @@ def try_building(options: Mapping[str, Any]) -> tuple[Any, list[Problem]]:
 
     try:
         return build_model(copy.deepcopy(options)), []
-    except Exception as error:  # of any kind: it is the host's own code
+    except HOST_ERRORS as error:  # of any kind: it is the host's own code
         whole = problems_of(error, options, 'model_type', 'build the model')
     parts = [problem for option, build in _parts(options) for problem in _try(option, build, options)]
     told = ' '.join(problem.what for problem in parts)
@@ -41,7 +41,7 @@ def _try(option: str, build: Callable[[], object], options: Mapping[str, Any]) -
         with instead_of_active(None):
             build()
         return []
-    except Exception as error:  # of any kind: it is the host's own code
+    except HOST_ERRORS as error:  # of any kind: it is the host's own code
         return problems_of(error, options, option, f'build {option}')
 
 

@@ -1,7 +1,7 @@
 """Rehearsal of a run before anything is written: everything that the host will do itself, once and small.
 
-Its loggers, loader, prefetcher, model, validation, a save and a load. What the shapes of the plan need is tried later,
-by `at_start`, with the run's own model.
+Its loggers, loader, prefetcher, model, a step, validation, a save and a load. Whether the shapes of the plan work is
+tried later, by `at_start`, with the run's own model.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mg_basicsr.host.trial.agreement import agree
 from mg_basicsr.host.trial.building import try_building
 from mg_basicsr.host.trial.no_trace import in_folder, without_trace
 from mg_basicsr.host.trial.saving import try_saving
-from mg_basicsr.host.trial.train_loop import try_loading, try_loggers
+from mg_basicsr.host.trial.train_loop import try_loading, try_loggers, try_step
 from mg_basicsr.host.trial.validation import try_validation
 
 
@@ -48,7 +48,7 @@ def rehearse_once(run: Run) -> None:
 
 
 def rehearse(specification: Specification, options: Mapping[str, Any]) -> list[Problem]:
-    """Do everything that the host does besides training steps, in a folder that is removed again.
+    """Do everything that the host does, once and small, in a folder that is removed again.
 
     Args:
         specification: Specification of the run.
@@ -65,11 +65,14 @@ def rehearse(specification: Specification, options: Mapping[str, Any]) -> list[P
         folder = Path(name)
         ours = in_folder(_of_new_run(options), folder)
         with instead_of_active(None):
-            found = [*try_loggers(ours, folder / 'tb_logger'), *try_loading(ours)]
+            dataset, found = try_loading(ours)
+            found += try_loggers(ours, folder / 'tb_logger')
         with instead_of_active(trial):
             model, problems = try_building(ours)
             found += problems
             if model is not None:
+                if dataset is not None:
+                    found += try_step(trial, model, dataset, ours)
                 found += try_validation(trial, model, ours, folder / 'validation')
                 found += try_saving(model, ours)
     return list(dict.fromkeys(found))

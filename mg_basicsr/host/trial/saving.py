@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from mg_basicsr.errors import Problem
-from mg_basicsr.host.trial.blame import problems_of
+from mg_basicsr.host.trial.blame import HOST_ERRORS, problems_of
 from mg_basicsr.patching import replaced
 
 ITERATION = 1
@@ -35,7 +35,7 @@ def try_saving(model: Any, options: Mapping[str, Any]) -> list[Problem]:
     try:
         with replaced(logging.Logger, 'error', note):  # a failed save is logged as an error, and does not end a run
             model.save(0, ITERATION)
-    except Exception as error:  # of any kind: it is the host's own code
+    except HOST_ERRORS as error:  # of any kind: it is the host's own code
         return problems_of(error, options, 'model_type', 'save the model')
     if told:
         reason = told[0].removeprefix('multigrid: ').replace(str(state.parent.parent), 'a folder on trial')
@@ -44,6 +44,6 @@ def try_saving(model: Any, options: Mapping[str, Any]) -> list[Problem]:
         return []  # the repository saves in a way of its own
     try:
         model.resume_training(torch.load(state, map_location='cpu'))
-    except Exception as error:  # of any kind: it is the host's own code
+    except HOST_ERRORS as error:  # of any kind: it is the host's own code
         return problems_of(error, options, 'model_type', 'resume from a checkpoint of this model')
     return []

@@ -1,4 +1,4 @@
-"""Trial of what the host's train loop makes before its first iteration: loggers, training set, loader, prefetcher."""
+"""Trial of what the train loop makes before its first iteration, training set, loader, prefetcher, loggers; and a step."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from mg_basicsr.errors import Problem
-from mg_basicsr.host.trial.blame import problems_of
+from mg_basicsr.errors import MultigridError, Problem
+from mg_basicsr.host.data.datasets import planned_dataset
+from mg_basicsr.host.run import Run
+from mg_basicsr.host.trial.blame import HOST_ERRORS, problems_of
+from mg_basicsr.host.trial.trials import Trials, arguments_by_name
+from mg_basicsr.schedule.plan import RankBatch
+from mg_basicsr.schedule.shape import BatchShape
+from mg_basicsr.training.trial.steps import describe
 
 
 def try_loggers(options: Mapping[str, Any], folder: Path) -> list[Problem]:
@@ -31,7 +37,7 @@ def try_loggers(options: Mapping[str, Any], folder: Path) -> list[Problem]:
         line = {'epoch': 0, 'iter': 1, 'lrs': [1e-4], 'time': 1.0, 'data_time': 0.0, 'l_pix': 1.0}
         utils.MessageLogger(options, 0, writer)(line)
         _ = 1 % options['logger']['print_freq'], 1 % options['logger']['save_checkpoint_freq']
-    except Exception as error:  # of any kind: it is the host's own code
+    except HOST_ERRORS as error:  # of any kind: it is the host's own code
         return problems_of(error, options, 'logger', 'log')
     finally:
         if writer is not None:
@@ -39,11 +45,14 @@ def try_loggers(options: Mapping[str, Any], folder: Path) -> list[Problem]:
     return []
 
 
-def try_loading(options: Mapping[str, Any]) -> list[Problem]:
+def try_loading(options: Mapping[str, Any]) -> tuple[Any, list[Problem]]:
     """Make the training set, its sampler and loader, and a prefetcher, which fetches a batch of the trial's.
 
     Args:
         options: The host's options.
+
+    Returns:
+        The training set, and no problem; or None, and the problems.
     """
     from basicsr import data
     from basicsr.data import data_sampler, prefetch_dataloader
@@ -67,6 +76,35 @@ def try_loading(options: Mapping[str, Any]) -> list[Problem]:
             prefetcher = prefetch_dataloader.CPUPrefetcher(small)
         prefetcher.reset()
         prefetcher.next()
-    except Exception as error:  # of any kind: it is the host's own code
-        return problems_of(error, options, 'datasets.train', 'load the training set')
-    return []
+    except HOST_ERRORS as error:  # of any kind: it is the host's own code
+        return None, problems_of(error, options, 'datasets.train', 'load the training set')
+    return dataset, []
+
+
+def try_step(run: Run, model: Any, host_dataset: Any, options: Mapping[str, Any]) -> list[Problem]:
+    """Make a training step of one clip of the plan's smallest shape.
+
+    A failure of that shape alone is left to the trial of all shapes, which finds the option of the block to change.
+
+    Args:
+        run: A run on trial, with the model.
+        model: The host's model, which is changed.
+        host_dataset: The host's training set.
+        options: The host's options.
+    """
+    base = run.settings.baseline
+    smallest = min(run.plan.batches, key=lambda batch: batch.shape.pixels // batch.shape.clips).shape
+    error: BaseException | None = None
+    for frames, size in ((smallest.frames, smallest.size), (base.frames, base.size)):
+        try:
+            dataset = planned_dataset(host_dataset, run.specification.dataset, run.settings)
+            trials = Trials(run, dataset, arguments_by_name(model), model.optimize_parameters)
+            clips = min(batch.clips_per_rank for batch in run.plan.batches)
+            trials.step(RankBatch(BatchShape(clips * run.plan.world_size, frames, size), clips, 1), 1)()
+            return []
+        except HOST_ERRORS as failure:
+            error = failure
+            if isinstance(failure, MultigridError) or describe(failure).out_of_memory:
+                return []  # found again, and told with the shape, by the trial of all shapes
+    assert error is not None
+    return problems_of(error, options, 'model_type', 'make a training step')

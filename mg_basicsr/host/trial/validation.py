@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from mg_basicsr.errors import MultigridError, Problem
 from mg_basicsr.host.run import Run
-from mg_basicsr.host.trial.blame import described, part_of, problems_of
+from mg_basicsr.host.trial.blame import HOST_ERRORS, described, part_of, problems_of
 from mg_basicsr.host.trial.miniature import FirstSample, Least, miniature
 from mg_basicsr.parsing.problems import shown
 
@@ -121,7 +121,7 @@ class _Trial:
         self.failed = ''
         self._copies = 0
 
-    def fails(self, substitutes: Sequence[Substitute], alike: bool = True) -> Exception | None:
+    def fails(self, substitutes: Sequence[Substitute], alike: bool = True) -> BaseException | None:
         """Return the exception of a validation with some options replaced; None if it works."""
         options = copy.deepcopy(self.options)
         for substitute in substitutes:
@@ -134,7 +134,7 @@ class _Trial:
                     self.failed = name
                     self._validate(options, section, alike)
             return None
-        except Exception as error:  # of any kind: it is the host's own code
+        except HOST_ERRORS as error:  # of any kind: it is the host's own code
             return error
         finally:
             self.model.opt = kept
@@ -166,7 +166,7 @@ def _more_arguments(model: Any, options: Mapping[str, Any]) -> list[Any]:
     ]
 
 
-def _unexplained(trial: _Trial, error: Exception) -> list[Problem]:
+def _unexplained(trial: _Trial, error: BaseException) -> list[Problem]:
     """Return the problem of a validation that no other value makes work: of the frames' size, or of anything else."""
     trial.fails(())
     name = trial.failed
