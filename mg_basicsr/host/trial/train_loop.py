@@ -1,9 +1,10 @@
-"""Trial of what the train loop makes before its first iteration, training set, loader, prefetcher, loggers; and a step."""
+"""Trial of what the train loop makes before its first iteration: training set, loader, prefetcher, loggers, a step."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -35,7 +36,7 @@ def try_loggers(options: Mapping[str, Any], folder: Path) -> list[Problem]:
         if options['logger'].get('use_tb_logger') and 'debug' not in options['name']:
             writer = utils.init_tb_logger(log_dir=str(folder))
         line = {'epoch': 0, 'iter': 1, 'lrs': [1e-4], 'time': 1.0, 'data_time': 0.0, 'l_pix': 1.0}
-        utils.MessageLogger(options, 0, writer)(line)
+        utils.MessageLogger(options, 0, SimpleNamespace(add_scalar=_nothing))(line)
         _ = 1 % options['logger']['print_freq'], 1 % options['logger']['save_checkpoint_freq']
     except HOST_ERRORS as error:  # of any kind: it is the host's own code
         return problems_of(error, options, 'logger', 'log')
@@ -43,6 +44,10 @@ def try_loggers(options: Mapping[str, Any], folder: Path) -> list[Problem]:
         if writer is not None:
             writer.close()
     return []
+
+
+def _nothing(*args: Any) -> None:
+    return None
 
 
 def try_loading(options: Mapping[str, Any]) -> tuple[Any, list[Problem]]:
