@@ -14,6 +14,7 @@ from torch import nn
 from mg_basicsr.errors import Problem
 from mg_basicsr.host.run import instead_of_active
 from mg_basicsr.host.trial.blame import HOST_ERRORS, problems_of
+from mg_basicsr.host.trial.train_loop import builder
 
 
 def try_building(options: Mapping[str, Any]) -> tuple[Any, list[Problem]]:
@@ -25,8 +26,9 @@ def try_building(options: Mapping[str, Any]) -> tuple[Any, list[Problem]]:
     Returns:
         The model, and no problem; or None, and the problems of its parts, or of the whole if the parts have none.
     """
-    from basicsr.models import build_model
-
+    build_model = builder('models', 'model')
+    if build_model is None:
+        return None, []
     try:
         return build_model(copy.deepcopy(options)), []
     except HOST_ERRORS as error:  # of any kind: it is the host's own code
@@ -59,7 +61,7 @@ def _parts(options: Mapping[str, Any]) -> Iterator[tuple[str, Callable[[], objec
             continue
         if name.endswith('_opt') and 'type' in section and hasattr(losses, 'build_loss'):
             yield f'train.{name}', partial(losses.build_loss, copy.deepcopy(section))
-        elif name.startswith('optim_'):
+        elif name.startswith('optim_') and hasattr(BaseModel, 'get_optimizer'):
             yield f'train.{name}', partial(_optimizer, section)
     yield 'train.scheduler', partial(BaseModel.setup_schedulers, _holder(train))
 

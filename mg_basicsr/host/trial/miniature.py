@@ -118,6 +118,8 @@ class FirstSample:
         return min(1, len(self._dataset))
 
     def __getattr__(self, name: str) -> Any:
+        if name == '_dataset':  # not set yet: of a copy that is being made
+            raise AttributeError(name)
         return getattr(self._dataset, name)
 
     def __getitem__(self, index: int) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -46,6 +47,20 @@ def try_loggers(options: Mapping[str, Any], folder: Path) -> list[Problem]:
     return []
 
 
+def builder(package: str, what: str) -> Callable[..., Any] | None:
+    """Return the host's function that builds something; None if the repository has another way.
+
+    BasicSR up to 1.2 and the copies of it have `create_model` for `build_model`, and so on.
+
+    Args:
+        package: Package of basicsr: data or models.
+        what: What is built: dataset, dataloader or model.
+    """
+    module = importlib.import_module(f'basicsr.{package}')
+    found: Callable[..., Any] | None = getattr(module, f'build_{what}', None) or getattr(module, f'create_{what}', None)
+    return found
+
+
 def _nothing(*args: Any) -> None:
     return None
 
@@ -59,14 +74,16 @@ def try_loading(options: Mapping[str, Any]) -> tuple[Any, list[Problem]]:
     Returns:
         The training set, and no problem; or None, and the problems.
     """
-    from basicsr import data
     from basicsr.data import data_sampler, prefetch_dataloader
 
+    make_dataset, make_loader = builder('data', 'dataset'), builder('data', 'dataloader')
     train_set = options['datasets']['train']
+    if make_dataset is None or make_loader is None:
+        return None, []
     try:
-        dataset = data.build_dataset(train_set)
+        dataset = make_dataset(train_set)
         ratio = train_set.get('dataset_enlarge_ratio', 1)
-        data.build_dataloader(
+        make_loader(
             dataset,
             train_set,
             num_gpu=options['num_gpu'],

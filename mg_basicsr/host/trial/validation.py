@@ -16,6 +16,7 @@ from mg_basicsr.errors import MultigridError, Problem
 from mg_basicsr.host.run import Run
 from mg_basicsr.host.trial.blame import HOST_ERRORS, described, part_of, problems_of
 from mg_basicsr.host.trial.miniature import FirstSample, Least, miniature
+from mg_basicsr.host.trial.train_loop import builder
 from mg_basicsr.parsing.problems import shown
 
 REMOVED = object()
@@ -65,6 +66,8 @@ def try_validation(run: Run, model: Any, options: dict[str, Any], folder: Path) 
     Returns:
         The problems; none if all sets can be validated.
     """
+    if builder('data', 'dataset') is None or builder('data', 'dataloader') is None:
+        return []  # the repository builds its sets in another way
     trial = _Trial(run, model, options, folder)
     error = trial.fails(())
     if error is None:
@@ -142,14 +145,14 @@ class _Trial:
                 delattr(self.model, name)
 
     def _validate(self, options: dict[str, Any], section: dict[str, Any], alike: bool) -> None:
-        from basicsr.data import build_dataloader, build_dataset
-
+        make_dataset, make_loader = builder('data', 'dataset'), builder('data', 'dataloader')
+        assert make_dataset is not None and make_loader is not None
         self._copies += 1
         small = miniature(section, self.scale, self.least, self.folder / str(self._copies), alike)
-        dataset = build_dataset(section if small is None else small)
+        dataset = make_dataset(section if small is None else small)
         if small is None:
             dataset = FirstSample(dataset, self.scale, self.least)
-        loader = build_dataloader(
+        loader = make_loader(
             dataset, small or section, num_gpu=options['num_gpu'], dist=False, sampler=None, seed=options['manual_seed']
         )
         if options.get('val') is not None:
