@@ -50,7 +50,7 @@ class Pair(NamedTuple):
 
 
 class DamagedFrameError(Exception):
-    """A frame that is missing, or no image; the message is what is wrong with it."""
+    """Fault of a frame that is missing, or no image; the message completes "frame X"."""
 
 
 def validation_problems(options: Mapping[str, Any], whole: bool = False) -> list[Problem]:

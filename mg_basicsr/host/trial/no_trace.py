@@ -57,7 +57,7 @@ def _loggers_as_before() -> Iterator[None]:
 
 
 def in_folder(options: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return options for one process on trial, whose experiment is a folder of its own. The folders are made.
+    """Return options for one process on trial, whose experiment is in a separate folder, which is made.
 
     Args:
         options: A copy of the host's options; changed in place.
