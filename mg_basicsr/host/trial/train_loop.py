@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -106,7 +107,9 @@ def try_loading(options: Mapping[str, Any]) -> tuple[Any, list[Problem]]:
 def try_step(run: Run, model: Any, host_dataset: Any, options: Mapping[str, Any]) -> list[Problem]:
     """Make a training step of one clip of the plan's smallest shape.
 
-    A failure of that shape alone is left to the trial of all shapes, which finds the option of the block to change.
+    A failure of that shape alone is left to the trial of all shapes, which finds the option of the block to change. So
+    is one that names no option, and the step of a model that a repository's own train loop gives more than the
+    iteration: that trial has the arguments of the loop.
 
     Args:
         run: A run on trial, with the model.
@@ -114,6 +117,8 @@ def try_step(run: Run, model: Any, host_dataset: Any, options: Mapping[str, Any]
         host_dataset: The host's training set.
         options: The host's options.
     """
+    if _takes_more(model):
+        return []
     base = run.settings.baseline
     smallest = min(run.plan.batches, key=lambda batch: batch.shape.pixels // batch.shape.clips).shape
     error: BaseException | None = None
@@ -129,4 +134,11 @@ def try_step(run: Run, model: Any, host_dataset: Any, options: Mapping[str, Any]
             if isinstance(failure, MultigridError) or describe(failure).out_of_memory:
                 return []  # found again, and told with the shape, by the trial of all shapes
     assert error is not None
-    return problems_of(error, options, 'model_type', 'make a training step')
+    found = problems_of(error, options, '', 'make a training step')
+    return [problem for problem in found if problem.option.partition('.')[0] in options]
+
+
+def _takes_more(model: Any) -> bool:
+    """Return whether a training step has other arguments than the iteration."""
+    _, *parameters = inspect.signature(type(model).optimize_parameters).parameters.values()
+    return [p.name for p in parameters if p.default is p.empty] != ['current_iter']
