@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,15 @@ def try_saving(model: Any, options: Mapping[str, Any]) -> list[Problem]:
     told: list[str] = []
 
     def note(logger: logging.Logger, message: object, *args: object, **kwargs: object) -> None:
-        told.append(str(message))
+        if not isinstance(sys.exc_info()[1], OSError):  # that of a full disk says nothing about the model
+            told.append(str(message))
 
     state = Path(options['path']['training_states'], f'{ITERATION}.state')
     try:
         with replaced(logging.Logger, 'error', note):  # a failed save is logged as an error, and does not end a run
             model.save(0, ITERATION)
+    except OSError:  # a full or broken disk says nothing about the model
+        return []
     except HOST_ERRORS as error:  # of any kind: it is the host's own code
         return problems_of(error, options, 'model_type', 'save the model')
     if told:
