@@ -28,19 +28,22 @@ def try_saving(model: Any, options: Mapping[str, Any]) -> list[Problem]:
         The problems; none if the host can save and load.
     """
     told: list[str] = []
+    disk_failed: list[bool] = []  # which says nothing about the model; a run reports it when it saves
 
     def note(logger: logging.Logger, message: object, *args: object, **kwargs: object) -> None:
-        if not isinstance(sys.exc_info()[1], OSError):  # that of a full disk says nothing about the model
-            told.append(str(message))
+        told.append(str(message))
+        disk_failed.append(isinstance(sys.exc_info()[1], OSError))
 
     state = Path(options['path']['training_states'], f'{ITERATION}.state')
     try:
         with replaced(logging.Logger, 'error', note):  # a failed save is logged as an error, and does not end a run
             model.save(0, ITERATION)
-    except OSError:  # a full or broken disk says nothing about the model
+    except OSError:
         return []
     except HOST_ERRORS as error:  # of any kind: it is the host's own code
         return problems_of(error, options, 'model_type', 'save the model')
+    if any(disk_failed):
+        return []
     if told:
         reason = told[0].removeprefix('multigrid: ').replace(str(state.parent.parent), 'a folder on trial')
         return [Problem('model_type', f'the model cannot be saved: {reason}', '', 'correct it: nothing would be saved')]

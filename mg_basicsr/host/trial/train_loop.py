@@ -108,8 +108,8 @@ def try_step(run: Run, model: Any, host_dataset: Any, options: Mapping[str, Any]
     """Make a training step of one clip of the plan's smallest shape.
 
     A failure of that shape alone is left to the trial of all shapes, which finds the option of the block to change. So
-    is one of the network, and the step of a model that a repository's own train loop gives more than the iteration: that
-    trial has the arguments of the loop. What remains are losses and optimisers.
+    is one of the network, and the step of a model that a repository's own train loop gives more than the iteration:
+    that trial has the arguments of the loop. What remains are single options of losses and optimisers.
 
     Args:
         run: A run on trial, with the model.
@@ -135,7 +135,7 @@ def try_step(run: Run, model: Any, host_dataset: Any, options: Mapping[str, Any]
                 return []  # found again, and told with the shape, by the trial of all shapes
     assert error is not None
     found = problems_of(error, options, '', 'make a training step')
-    return [problem for problem in found if problem.option.startswith('train.')]
+    return [p for p in found if p.option.startswith('train.') and p.option.count('.') > 1]
 
 
 def _takes_more(model: Any) -> bool:
