@@ -205,6 +205,7 @@ class Run:
 
 
 _active: Run | None = None
+_aside = 0  # contexts of instead_of_active that are open
 
 
 def activate(run: Run | None) -> None:
@@ -218,12 +219,19 @@ def activate(run: Run | None) -> None:
 @contextmanager
 def instead_of_active(run: Run | None) -> Iterator[None]:
     """Return a context in which another run is the active one, or none, while the active run is only set aside."""
-    global _active
+    global _active, _aside
     kept, _active = _active, run
+    _aside += 1
     try:
         yield
     finally:
         _active = kept
+        _aside -= 1
+
+
+def is_set_aside() -> bool:
+    """Return whether another run is in the place of the active one."""
+    return _aside > 0
 
 
 def active_run() -> Run | None:
