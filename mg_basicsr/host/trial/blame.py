@@ -32,8 +32,9 @@ def problems_of(error: BaseException, options: Mapping[str, Any], option: str, d
         option: Dotted path of the option, if the source of the host names no nearer one; a section, or a value.
         doing: What the host could not do, as in "BasicSR cannot ...".
     """
-    if isinstance(error, MultigridError):
-        return list(error.problems)
+    cause = error.__context__ if isinstance(error, SystemExit) else error  # of a function that ends the process cleanly
+    if isinstance(cause, MultigridError):
+        return list(cause.problems)
     place = option
     if not _lacks(_at(options, option), error):
         place = _named_in_source(error, options, option) or _named_by_class(error, options, option) or option
