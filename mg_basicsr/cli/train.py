@@ -27,6 +27,6 @@ def run(arguments: argparse.Namespace) -> int:
     argv += [flag for flag in ('--auto_resume', '--debug') if getattr(arguments, flag[2:])]
     argv += ['--force_yml', *arguments.force_yml] if arguments.force_yml else []
     sys.argv[1:] = argv
-    start_run(parse_command_line(argv))
+    start_run(parse_command_line(argv), whole=True)
     train()
     return 0

@@ -11,6 +11,7 @@ from mg_basicsr.config.baseline import parse_baseline
 from mg_basicsr.config.block import Block
 from mg_basicsr.config.data_needs import check_data_needs
 from mg_basicsr.config.grid import check_grid
+from mg_basicsr.config.host_options import check_host_options
 from mg_basicsr.config.presets.table import preset_of
 from mg_basicsr.config.read_block import read_block
 from mg_basicsr.config.refusals import (
@@ -24,12 +25,13 @@ from mg_basicsr.config.refusals import (
     check_supported,
     check_unused_parameters,
 )
+from mg_basicsr.config.related import DATA_NEEDS, FROZEN, GRID, STAGES, UNUSED_PARAMETERS, Related
 from mg_basicsr.parsing.options_file import OptionsFile
 from mg_basicsr.parsing.problems import Problems
 from mg_basicsr.parsing.section import Section
 from mg_basicsr.parsing.values import host_integer, integer
 from mg_basicsr.schedule.baseline import Baseline
-from mg_basicsr.schedule.plan import Plan, build_plan
+from mg_basicsr.schedule.plan import Plan, StageSpec, build_plan
 from mg_basicsr.schedule.shape import BatchShape
 from mg_basicsr.train_set import TrainSet, read_batch_size, read_train_set
 
@@ -77,13 +79,19 @@ def running_world_size() -> int:
     return int(value) if value.isdigit() and int(value) > 0 else 1
 
 
-def resolve(file: OptionsFile, world_size: int | None = None, pool_models: Collection[str] = POOL_MODELS) -> Settings:
+def resolve(
+    file: OptionsFile,
+    world_size: int | None = None,
+    pool_models: Collection[str] = POOL_MODELS,
+    whole: bool = False,
+) -> Settings:
     """Read the block of an options file, check it against the file, and plan the run.
 
     Args:
         file: The options file.
         world_size: Number of ranks; by default an integer `num_gpu`, else 1.
         pool_models: Names of models that are refused for their pool, where the classes behind the names are known.
+        whole: Whether options that only the host's train loop needs must be there; otherwise in whole files only.
 
     Raises:
         ConfigError: the file cannot be planned; it holds all problems found.
@@ -98,9 +106,8 @@ def resolve(file: OptionsFile, world_size: int | None = None, pool_models: Colle
             remedy='add `multigrid: {preset: lin2022}`; without it, BasicSR trains as usual',
         )
         problems.raise_if_any()
-    block = read_block(options['multigrid'], problems)
+    block = read_block(options['multigrid'], problems, partial=True)
     check_supported(options, problems, pool_models)
-    before = len(problems.found)
     root = Section('', options, problems)
     train_set, train = read_train_set(root), root.section('train')
     per_rank = read_batch_size(root)
@@ -109,25 +116,34 @@ def resolve(file: OptionsFile, world_size: int | None = None, pool_models: Colle
     own_warmup = train.read('warmup_iter', integer(-1), -1, default=-1)
     frozen = {name: train.read(name, host_integer(0), 0, default=0) for name in FROZEN_PHASES}
     seed = root.read('manual_seed', host_integer(0, 2**32 - 1), 0, default=0)
-    if block is None or len(problems.found) > before:
-        problems.raise_if_any()
+    check_host_options(options, problems, whole)
+
+    # Values with a problem are replaced by others. A relation is checked if all of its parts are good.
+    related = Related(problems, block)
+    specs: list[StageSpec] = []
+    if related.good(*UNUSED_PARAMETERS):
+        check_unused_parameters(options, frozen, world_size, problems)
+    if block is not None:
+        with related.checking(*GRID) as found:
+            check_grid(block, base, found)
+        with related.checking(*DATA_NEEDS) as found:
+            check_data_needs(block, train_set, found)
+        with related.checking(*STAGES) as found:
+            specs = preset_of(block).specs(block, base, found)
+            if not found.found:
+                check_lengths(specs, base, found)
+    if block is not None and related.good(*STAGES):
+        total = sum(spec.iters for spec in specs)
+        with related.checking('multigrid', *FROZEN) as found:
+            check_frozen_phases(frozen, total, found)
+        with related.checking('multigrid') as found:
+            check_static_graph(options, specs, found)
+            check_ranks(block, specs, world_size, found)
+            check_most_clips(block, specs, found)
+    problems.raise_if_any()
     assert block is not None
 
-    # From here on every value is valid by itself, so that relations between them can be checked.
-    preset, before = preset_of(block), len(problems.found)
-    specs = preset.specs(block, base, problems)
-    if len(problems.found) == before:
-        check_lengths(specs, base, problems)
-    total = sum(spec.iters for spec in specs)
-    check_grid(block, base, problems)
-    check_data_needs(block, train_set, problems)
-    check_frozen_phases(frozen, total, problems)
-    check_static_graph(options, specs, problems)
-    check_unused_parameters(options, frozen, world_size, problems)
-    check_ranks(block, specs, world_size, problems)
-    check_most_clips(block, specs, problems)
-    problems.raise_if_any()
-
+    preset, total = preset_of(block), sum(spec.iters for spec in specs)
     max_clips = block.max_clips or preset.max_clips(block, base)
     budget = BatchShape(max_clips, base.frames, base.size).pixels
     warmup = max(0, block.warmup_iter) if block.warmup_iter is not None else preset.warmup_iter(own_warmup, total)

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,6 +26,7 @@ from mg_basicsr.host.data.planned_data import check_data, resolve_with_data
 from mg_basicsr.host.install import install
 from mg_basicsr.host.run import Run, Specification, activate
 from mg_basicsr.host.trial.passes import check_passes
+from mg_basicsr.host.trial.rehearsal import rehearse
 from mg_basicsr.host.trial.trials import Trials, arguments_by_name, distinct_batches, in_trial
 from mg_basicsr.parsing.options_file import OptionsFile
 from mg_basicsr.schedule.duration import baseline_batch, predicted_seconds, run_hours
@@ -106,14 +106,16 @@ def check(file: OptionsFile, world_size: int | None, show: Show) -> Report:
     """
     world_size = default_world_size(file.options) if world_size is None else world_size
     show('options and files')
-    settings, dataset, grid = resolve_with_data(file, world_size)
-    _check_validation_sets(file.options)
+    settings, dataset, grid = resolve_with_data(file, world_size, whole=True)
     if dataset is not None:
         check_data(dataset, settings, len(dataset.keys.sequences))
     run = Run(Specification(file, settings, dataset, grid=grid, in_loop=False))
     activate(run)  # before the model is built: the hooks on BaseModel look for an active run
-    show('building the model')
     options = _host_options(run)
+    show('validation, loggers, saving and loading')
+    if problems := rehearse(run.specification, options):
+        raise ConfigError(*problems)
+    show('building the model')
     clips = _host_dataset(options, run)
     _build_model(options)
     show('reading clips')
@@ -123,23 +125,6 @@ def check(file: OptionsFile, world_size: int | None, show: Show) -> Report:
     timings = _timings(run, clips, base, show)
     figures = {batch: _figures(run, batch, timing, loading, workers) for batch, timing in timings.items()}
     return Report(settings, _device_name(run.model.device), figures, figures[base])
-
-
-def _check_validation_sets(options: Mapping[str, Any]) -> None:
-    """Check that the folders of the validation sets exist.
-
-    Raises:
-        ConfigError: some do not; all are named.
-    """
-    problems = [
-        Problem(f'datasets.{name}.{key}', f'{section[key]} does not exist', 'allowed: an existing folder', 'correct it')
-        for name, section in options['datasets'].items()
-        if name != 'train' and isinstance(section, Mapping)
-        for key in ('dataroot_gt', 'dataroot_lq')
-        if isinstance(section.get(key), str) and not Path(section[key]).expanduser().exists()
-    ]
-    if problems:
-        raise ConfigError(*problems)
 
 
 def _host_options(run: Run) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -98,6 +100,8 @@ class Run:
         stop: Signals that ask it to end.
         watch: Observer of its progress; one that does nothing until the model is built, and on other ranks.
         validation_sets: Known data sets of the host for validation.
+        host_options: The host's options, as it has loaded them and completes them; None before that.
+        rehearsed: Seconds of the rehearsal; None before it.
     """
 
     def __init__(self, specification: Specification) -> None:
@@ -108,6 +112,8 @@ class Run:
         self.stop = StopSignals()
         self.watch = Watch()
         self.validation_sets: list[Any] = []
+        self.host_options: dict[str, Any] | None = None
+        self.rehearsed: float | None = None
         self._model: HostModel | None = None
         self._loader: Delivery | None = None
 
@@ -213,6 +219,7 @@ class Run:
 
 
 _active: Run | None = None
+_aside = 0  # contexts of instead_of_active that are open
 
 
 def activate(run: Run | None) -> None:
@@ -221,6 +228,24 @@ def activate(run: Run | None) -> None:
     if _active is not None:
         _active.stop.put_back()  # its handlers would record signals that nobody looks at
     _active = run
+
+
+@contextmanager
+def instead_of_active(run: Run | None) -> Iterator[None]:
+    """Return a context in which another run is the active one, or none, while the active run is only set aside."""
+    global _active, _aside
+    kept, _active = _active, run
+    _aside += 1
+    try:
+        yield
+    finally:
+        _active = kept
+        _aside -= 1
+
+
+def is_set_aside() -> bool:
+    """Return whether another run is in the place of the active one."""
+    return _aside > 0
 
 
 def active_run() -> Run | None:

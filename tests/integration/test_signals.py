@@ -79,7 +79,7 @@ def test_the_step_is_finished_and_saved(
 def test_a_validation_ends_at_once(trainer: Trainer, new_project: NewProject, undisturbed: Project) -> None:
     project = small(new_project, validation=True)
     project.options['logger']['save_checkpoint_freq'] = 5
-    project.write()
+    project.write({**BLOCK, 'check': False})
     output = trainer(project, before=LONG_VALIDATION, code=EXIT_CODE)
     assert 'SIGTERM during a validation, which is not repeated, after iteration 6, which is saved' in output
     assert states(project) == ['5.state', '6.state']

@@ -17,6 +17,7 @@ from mg_basicsr.errors import ConfigError, Problem, TrainingError
 from mg_basicsr.host.entry import experiment
 from mg_basicsr.host.pair_pool import pool_models
 from mg_basicsr.host.run import Run, Specification
+from mg_basicsr.host.trial.rehearsal import rehearse_once
 from mg_basicsr.schedule.record import plan_changes, plan_record
 from mg_basicsr.training.checkpoints.files import STATE, check_archive, is_archive
 from mg_basicsr.training.checkpoints.resume_point import ResumePoint, find_resume_point
@@ -93,8 +94,9 @@ def load_state(run: Run, read: Callable[..., Any], path: Path) -> dict[str, Any]
 
     Raises:
         TrainingError: no state is whole, it runs code, or it was saved after the plan's last iteration.
-        ConfigError: the plan differs from that of the state.
+        ConfigError: the plan differs from that of the state, or the rehearsal of the run fails.
     """
+    rehearse_once(run)  # nothing is written before it
     if run.specification.auto_resume:  # the state lies in the experiment that the run will go on in
         experiment.lock(run, path.absolute().parent.parent)
     point = find_resume_point(path, lambda file: read(file, 'cpu'), fall_back=not _named_by_user(run, path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from mg_basicsr.config.resolve import Settings, resolve
@@ -9,7 +10,9 @@ from mg_basicsr.data.datasets.clip_dataset import ClipDataset
 from mg_basicsr.errors import ConfigError, MultigridError, Problem
 from mg_basicsr.host.data.datasets import our_dataset
 from mg_basicsr.host.data.grids import run_grid
+from mg_basicsr.host.needed import needed_problems
 from mg_basicsr.host.pair_pool import pool_models
+from mg_basicsr.host.validation_files import validation_problems
 from mg_basicsr.parsing.options_file import OptionsFile
 from mg_basicsr.schedule.grid import Grid
 from mg_basicsr.train_set import train_set_of
@@ -31,26 +34,48 @@ class PlannedData(NamedTuple):
     grid: Grid
 
 
-def resolve_with_data(file: OptionsFile, world_size: int) -> PlannedData:
-    """Resolve an options file, and make and check its training set.
+def resolve_with_data(
+    file: OptionsFile, world_size: int, *, rank: int = 0, whole: bool = False, auto_resume: bool = False
+) -> PlannedData:
+    """Resolve an options file, make and check its training set, and look for all other files that the run needs.
 
     Args:
         file: An options file with a block.
         world_size: Number of ranks, >= 1.
+        rank: Rank of this process: the frames of validation sets are looked at by the first only.
+        whole: Whether options that only the host's train loop needs must be there; otherwise in whole files only.
+        auto_resume: Whether the run resumes from the newest checkpoint of its experiment.
 
     Raises:
-        ConfigError: the options cannot be used; problems of the data are in the same error.
+        ConfigError: the options cannot be used, or a file is missing; it holds all problems, the data's too.
         DataError: the data is missing, damaged, or does not fit the shapes.
     """
+    needed = needed_problems(file.options, auto_resume)
+    if rank == 0:
+        needed += validation_problems(file.options)
     try:
-        settings = resolve(file, world_size, pool_models())
+        settings = resolve(file, world_size, pool_models(), whole)
     except ConfigError as error:
-        raise ConfigError(*error.problems, *_problems_of_data(file)) from None
-    dataset = our_dataset(settings.train_set, settings.block.store, settings.block.degradation)
-    grid = run_grid(settings, dataset)
-    if dataset is not None:
-        check_data(dataset, settings)
+        raise ConfigError(*_each_once(error.problems, _problems_of_data(file), needed)) from None
+    try:
+        dataset = our_dataset(settings.train_set, settings.block.store, settings.block.degradation)
+        grid = run_grid(settings, dataset)
+        if dataset is not None:
+            check_data(dataset, settings)
+    except MultigridError as error:
+        raise type(error)(*_each_once(error.problems, needed)) from None
+    if needed:
+        raise ConfigError(*needed)
     return PlannedData(settings, dataset, grid)
+
+
+def _each_once(*groups: Iterable[Problem]) -> Iterator[Problem]:
+    """Yield the problems of all groups, without those of options that an earlier group has named already."""
+    named: set[str] = set()
+    for group in groups:
+        new = [problem for problem in group if not problem.option or problem.option not in named]
+        yield from new
+        named |= {problem.option for problem in new}
 
 
 def check_data(dataset: ClipDataset, settings: Settings, sequences: int = CHECKED_SEQUENCES) -> None:

@@ -16,8 +16,12 @@ from mg_basicsr.parsing.options_file import OptionsFile, load_options
 from mg_basicsr.patching import refuse_missing
 
 
-def start_run(command: CommandLine) -> Run | None:
+def start_run(command: CommandLine, whole: bool = False) -> Run | None:
     """Plan the run that a command line describes, and activate it.
+
+    Args:
+        command: The command line.
+        whole: Whether BasicSR's own train loop follows, whose options must all be there.
 
     Returns:
         The run; None if the file has no block: the host then trains without this package, with its arguments unchanged.
@@ -41,9 +45,15 @@ def start_run(command: CommandLine) -> Run | None:
         _refuse_data_parallel(file)
     from mg_basicsr.host.data.planned_data import resolve_with_data  # imports torch, which other files do without
 
-    settings, dataset, grid = resolve_with_data(file, running_world_size() if distributed else 1)
-    check_environment(command.launcher)
     rank = int(os.environ.get('RANK') or os.environ.get('SLURM_PROCID') or 0) if distributed else 0
+    settings, dataset, grid = resolve_with_data(
+        file,
+        running_world_size() if distributed else 1,
+        rank=rank,
+        whole=whole,
+        auto_resume=command.auto_resume,
+    )
+    check_environment(command.launcher)
     run = Run(Specification(file, settings, dataset, rank, grid, command.auto_resume))
     activate(run)
     end_in_order_at_exit(run)

@@ -1,8 +1,9 @@
 """Hooks into BasicSR, all of them. This is its train loop, with the hooks in place.
 
     opt = yaml.load(file)                      # <- planned_options.patch_yaml: the plan's total_iter, no host warm-up
-    state = torch.load(newest .state)          # <- load: the newest whole checkpoint, if it is of this plan
-    make_exp_dirs(opt)                         # <- mkdir_and_rename: no folder is archived that is trained in
+    state = torch.load(newest .state)          # <- load: the newest whole checkpoint, if it is of this plan; rehearsal
+    make_exp_dirs(opt)                         # <- mkdir_and_rename: the host's own work is rehearsed; no folder is
+                                               #    archived that is trained in
     DATASET_REGISTRY, MODEL_REGISTRY ...       # <- register: this package's types beside BasicSR's
     dataset = build_dataset(opt)               # <- build_dataset: the validation sets are noted
     train_loader = build_dataloader(...)       #    the host's loader is built and never iterated
@@ -65,10 +66,17 @@ def active() -> Run | None:
     return run
 
 
+def _rehearsing() -> bool:
+    """Return whether the active run is on trial in the place of another, which gets its errors as exceptions."""
+    module = sys.modules.get('mg_basicsr.host.run')
+    return module is not None and bool(module.is_set_aside())
+
+
 def around(module: ModuleType, name: str, reason: str, *, lost: str = '') -> Callable[[Function], None]:
     """Replace a function of the host by `hook(run, original, *args)` while a run is active.
 
     A user's error ends the process without a traceback here, since the host does not catch this package's exceptions.
+    A run on trial gets it as an exception, together with others.
 
     Args:
         module: Module of the host.
@@ -83,7 +91,9 @@ def around(module: ModuleType, name: str, reason: str, *, lost: str = '') -> Cal
         def make(original: Function) -> Function:
             def replacement(*args: Any, **kwargs: Any) -> Any:
                 run = active()
-                return original(*args, **kwargs) if run is None else call(run, original, *args, **kwargs)
+                if run is None:
+                    return original(*args, **kwargs)
+                return (hook if _rehearsing() else call)(run, original, *args, **kwargs)
 
             return replacement
 
@@ -99,6 +109,7 @@ def patch_models(module: ModuleType) -> None:
     from mg_basicsr.host import stopping as signals
     from mg_basicsr.host.checkpoints import resuming, saving
     from mg_basicsr.host.entry import experiment
+    from mg_basicsr.host.trial.rehearsal import rehearse_once
 
     @around(
         module,
@@ -107,6 +118,7 @@ def patch_models(module: ModuleType) -> None:
         lost='weights are put in the order of channels_last only after they are on the device',
     )
     def model_to_device(run: Run, original: Function, self: Any, net: Any) -> Any:
+        rehearse_once(run)  # where this rank has reached neither of the hooks below before
         ours.arrange(run, net)
         return original(self, net)
 
@@ -288,7 +300,9 @@ def patch_folders(module: ModuleType) -> None:
     )
     def mkdir_and_rename(run: Run, original: Function, path: Any) -> None:
         from mg_basicsr.host.entry import experiment
+        from mg_basicsr.host.trial.rehearsal import rehearse_once
 
+        rehearse_once(run)
         experiment.make_folder(run, original, path)
 
 

@@ -48,7 +48,8 @@ def _load_planned(original: Function) -> Function:
             return options
         if sys.argv[1:] != list(command.rest):
             replace(sys, 'argv', [*sys.argv[:1], *command.rest], '--force_yml is applied already')
-        return planned_options(options, run)
+        run.host_options = planned_options(options, run)
+        return run.host_options
 
     return load
 

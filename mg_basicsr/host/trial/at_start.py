@@ -100,6 +100,8 @@ def try_every_shape(run: Run, call: TrainStep, arguments: Arguments, *kept: Any)
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()  # laid out for the largest shape, and the first is the smallest
     took = time.perf_counter() - start
+    if run.rehearsed:
+        logger().info(f'multigrid: validation, loggers, saving and loading tried before that in {run.rehearsed:.1f} s')
     logger().info(
         f'multigrid: {len(shapes)} shapes tried forward and backward in {took:.1f} s (check: false leaves this out)'
     )

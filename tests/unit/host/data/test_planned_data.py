@@ -43,7 +43,8 @@ def test_problems_of_options_and_of_data_are_reported_together(reds: Path) -> No
 def test_a_problem_of_the_set_is_reported_once(reds: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         planned(reds, gt_size=16.0, dataroot_gt='nowhere')
-    assert [problem.option for problem in caught.value.problems] == ['datasets.train.gt_size']
+    named = [problem.option for problem in caught.value.problems]
+    assert named == ['datasets.train.gt_size', 'datasets.train.dataroot_gt']
 
 
 def test_data_that_is_too_small_for_a_shape(reds: Path) -> None:

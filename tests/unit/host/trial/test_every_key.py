@@ -1,0 +1,87 @@
+"""Every key of BasicSR's recipes: absent, `~`, of a wrong type, with a wrong value.
+
+The result is a training that starts, or problems that name an option. Never another exception, which would be a
+traceback, and never a file.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mg_basicsr.errors import Problem
+from tests.helpers.start import problems_at_start
+from tests.helpers.stock_files import ABSENT, RECIPES, Place, changed, places, recipe
+
+WRONG: tuple[Any, ...] = (
+    ABSENT,
+    None,
+    'nonsense',
+    'nowhere/file.pth',
+    -3,
+    0,
+    2.5,
+    True,
+    [],
+    [1, 2, 3, 4],
+    {},
+    {'x': 1},
+)
+SEED = 0
+SAMPLE = 24  # cases of the default run
+
+
+def cases(kind: str, data: Path) -> Iterator[tuple[Place, Any]]:
+    return ((place, value) for place in places(recipe(kind, data)) for value in WRONG)
+
+
+def outcome(kind: str, data: Path, folder: Path, place: Place, value: Any) -> str:
+    """Return 'refused' or 'starts'; anything else is an error of the test, which names the case."""
+    case = f'{kind}: {".".join(place)}: {"absent" if value is ABSENT else repr(value)}'
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        problems = problems_at_start(changed(recipe(kind, data), place, value), folder)
+    except Exception as error:
+        raise AssertionError(f'{case}: {type(error).__name__}: {error}') from error
+    for problem in problems:
+        assert is_whole(problem), f'{case}: {problem}'
+    return 'refused' if problems else 'starts'
+
+
+def is_whole(problem: Problem) -> bool:
+    """Whether a problem says what is wrong, and is at most three lines, none of them a traceback."""
+    text = str(problem)
+    return bool(problem.what) and len(text.splitlines()) <= 3 and 'Traceback' not in text
+
+
+@pytest.mark.parametrize('kind', RECIPES)
+def test_the_recipes_themselves_start(kind: str, data: Path, tmp_path: Path) -> None:
+    assert problems_at_start(recipe(kind, data), tmp_path) == ()
+
+
+def test_a_sample_of_all_cases(data: Path, tmp_path: Path) -> None:
+    every = [(kind, *case) for kind in RECIPES for case in cases(kind, data)]
+    counts = Counter(
+        outcome(kind, data, tmp_path / str(n), place, value)
+        for n, (kind, place, value) in enumerate(random.Random(SEED).sample(every, SAMPLE))
+    )
+    assert counts['refused'] and counts['starts']
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', RECIPES)
+def test_every_case(kind: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    counts, wrong = Counter[str](), []
+    for n, (place, value) in enumerate(cases(kind, data)):
+        try:
+            counts[outcome(kind, data, tmp_path / str(n), place, value)] += 1
+        except AssertionError as error:
+            wrong.append(str(error))
+    with capsys.disabled():
+        print(f'\n{kind}: {sum(counts.values())} cases: {dict(counts)}, {len(wrong)} wrong')
+    assert not wrong, '\n'.join(wrong)
