@@ -122,6 +122,9 @@ def try_step(run: Run, model: Any, host_dataset: Any, options: Mapping[str, Any]
     base = run.settings.baseline
     smallest = min(run.plan.batches, key=lambda batch: batch.shape.pixels // batch.shape.clips).shape
     error: BaseException | None = None
+    for optimizer in model.optimizers:  # as in every step on trial
+        for group in optimizer.param_groups:
+            group['lr'] = 0.0
     for frames, size in ((smallest.frames, smallest.size), (base.frames, base.size)):
         try:
             dataset = planned_dataset(host_dataset, run.specification.dataset, run.settings)
