@@ -26,7 +26,7 @@ from mg_basicsr.parsing.values import (
     text,
 )
 
-# A file with two of them is a whole file, whose missing keys are reported, and not an excerpt.
+# A file with all of them is a whole file, whose missing keys are reported, and not an excerpt.
 SECTIONS = ('network_g', 'path', 'logger')
 
 NEEDED, OPTIONAL, NULLABLE = 'needed', 'optional', 'nullable'  # present | or absent | or `~`
@@ -179,7 +179,7 @@ def check_host_options(options: Mapping[str, Any], problems: Problems, whole: bo
         problems: Collection to which problems are added.
         whole: Whether missing keys are problems although the file looks like an excerpt.
     """
-    whole = whole or sum(isinstance(options.get(name), Mapping) for name in SECTIONS) > 1
+    whole = whole or sum(isinstance(options.get(name), Mapping) for name in SECTIONS) == len(SECTIONS)
     known = {problem.option for problem in problems.found}
     for key in KEYS:
         for found in _problems_of(key, options, whole):

@@ -25,5 +25,6 @@ class _FirstRecord(logging.Filter):
 
 
 def log_at_start(line: str) -> None:
-    """Log a line as soon as the host logs its first one: its logger has no file before, and loses what is logged."""
-    logger().addFilter(_FirstRecord(line))
+    """Log a line, once, when the host logs its first one: before, its logger has no file and loses what is logged."""
+    if not any(isinstance(waiting, _FirstRecord) and waiting.line == line for waiting in logger().filters):
+        logger().addFilter(_FirstRecord(line))

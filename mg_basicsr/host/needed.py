@@ -112,12 +112,21 @@ def _data_paths(options: Mapping[str, Any]) -> Iterator[Problem]:
             if not isinstance(value, str) or '://' in value or '\0' in value:
                 continue
             if key.startswith('meta'):
+                if _reads_no_list(section):
+                    continue
                 remedy = 'correct the path (lists for REDS and Vimeo-90K are in basicsr/data/meta_info of BasicSR)'
                 yield from _file(option, value, remedy)
             elif not stored:
                 path = value if key == 'dataroot_flow' else os.path.expanduser(value)
                 if not os.path.exists(path):
                     yield Problem(option, f'{value} does not exist', 'allowed: an existing folder', 'correct it')
+
+
+def _reads_no_list(section: Mapping[str, Any]) -> bool:
+    """Return whether a set has its names from its LMDBs, and never looks at the list that its section may name."""
+    backend = section.get('io_backend')
+    lmdb = isinstance(backend, Mapping) and backend.get('type') == 'lmdb'
+    return lmdb and section.get('type') == 'PairedImageDataset'
 
 
 def _has_store(options: Mapping[str, Any], train_set: Mapping[str, Any]) -> bool:

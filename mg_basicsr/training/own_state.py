@@ -51,7 +51,7 @@ class OwnState(Extension):
         return []
 
     def _begin(self) -> None:
-        """Record the values at the start: not before, since a model's constructor goes on after `attach`."""
+        """Record the values at the start: not before, since a model's constructor continues after `attach`."""
         if self._first is None:
             self._first = {name: _mark(value) for name, value, _ in self._values()}
 
