@@ -16,7 +16,6 @@ import cv2
 
 from mg_basicsr.data.sources.image_files import HEADER_BYTES, ORIENTATION, PNG_START
 from mg_basicsr.errors import Problem
-from mg_basicsr.parsing.problems import shown
 
 CLIPS, SEPTUPLETS, IMAGES = 'clips', 'septuplets', 'images'
 # Layout of the files of BasicSR's own types
@@ -171,7 +170,7 @@ def _clips(gt: str, lq: str, lines: list[str] | None, problems: list[Problem], o
         absent = [folder for folder in folders if not os.path.isdir(folder)]
         if absent:
             problems.append(
-                Problem(option, f'{shown(absent[0])} is no folder', 'needed: a folder for each clip', 'restore it')
+                Problem(option, f'{absent[0]} is no folder', 'needed: a folder for each clip', 'restore it')
             )
             continue
         sides = [[f'{folder}/{file}' for file in _files(folder)] for folder in folders]
