@@ -71,7 +71,13 @@ def stock(
     options['datasets']['train'] |= _DATASETS[kind]
     if block is not None:
         options['multigrid'] = copy.deepcopy(dict(block))
-    for path, value in (changes or {}).items():
+    change(options, changes or {})
+    return options
+
+
+def change(options: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    """Set values by dotted path; REMOVED takes the key out."""
+    for path, value in changes.items():
         *sections, key = path.split('.')
         target = options
         for section in sections:
@@ -80,7 +86,6 @@ def stock(
             del target[key]
         else:
             target[key] = value
-    return options
 
 
 def resolved(options: Mapping[str, Any], world_size: int | None = None) -> Settings:

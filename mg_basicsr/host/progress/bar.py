@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
-from typing import Protocol
 
 from mg_basicsr.host.log import logger
 
 FORMAT = '{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}'
 
 
-class Bar(Protocol):
-    """Progress bar."""
+class Bar:
+    """Progress bar where the output is no terminal: none."""
 
     def show(self, iteration: int, stage: str, state: str) -> None:
         """Show the state of a run.
@@ -27,23 +26,7 @@ class Bar(Protocol):
         """Leave the bar in its last state."""
 
 
-class NoBar:
-    """Progress bar where the output is no terminal: none."""
-
-    def show(self, iteration: int, stage: str, state: str) -> None:
-        """Do nothing.
-
-        Args:
-            iteration: Iterations trained.
-            stage: Stage and shape, as text.
-            state: Rate and time left, as text.
-        """
-
-    def close(self) -> None:
-        """Do nothing."""
-
-
-class TerminalBar:
+class TerminalBar(Bar):
     """Progress bar on a terminal, by tqdm, as BasicSR's own bars in validations, which appear below it.
 
     Args:
@@ -87,4 +70,4 @@ def progress_bar(done: int, total: int) -> Bar:
         done: Iterations trained before.
         total: Iterations of the run.
     """
-    return TerminalBar(done, total) if sys.stderr.isatty() else NoBar()
+    return TerminalBar(done, total) if sys.stderr.isatty() else Bar()

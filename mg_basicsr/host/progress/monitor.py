@@ -15,7 +15,7 @@ from typing import Any
 
 from mg_basicsr.host.announcing import LogValue
 from mg_basicsr.host.log import logger
-from mg_basicsr.host.progress.bar import Bar, NoBar, progress_bar
+from mg_basicsr.host.progress.bar import Bar, progress_bar
 from mg_basicsr.host.progress.header import header, header_lines
 from mg_basicsr.host.progress.measures import (
     Measures,
@@ -58,7 +58,7 @@ class Monitor(Watch):
         self._estimator = Estimator(run.plan, {name: int(count) for name, count in every.items()})
         self._timer = IterationTimer()
         self._pauses = dict.fromkeys(every, 0.0)
-        self._bar: Bar = NoBar()
+        self._bar = Bar()
         self._shown = 0.0
         self._batch: RankBatch | None = None
         self._iteration = 0
@@ -157,7 +157,7 @@ class Monitor(Watch):
         self._measure(self._timer.end())
         self._show(self._plan.total_iter)
         self._bar.close()
-        self._bar = NoBar()
+        self._bar = Bar()
         self._write('end')
         pauses = ', '.join(f'{name} {duration_text(seconds)}' for name, seconds in self._pauses.items() if seconds)
         logger().info(

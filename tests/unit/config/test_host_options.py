@@ -11,7 +11,7 @@ from mg_basicsr.config.host_options import KEYS, check_host_options
 from mg_basicsr.parsing.problems import Problems
 from tests.helpers.problems import problems_of
 from tests.helpers.project import BLOCK, OPTIONS
-from tests.helpers.stock_options import REMOVED, stock
+from tests.helpers.stock_options import REMOVED, change, stock
 
 
 def whole(**changes: Any) -> dict[str, Any]:
@@ -20,15 +20,7 @@ def whole(**changes: Any) -> dict[str, Any]:
     roots = {'dataroot_gt': 'GT', 'dataroot_lq': 'LQ'}
     options['datasets']['train'] |= {**roots, 'meta_info_file': 'meta.txt'}
     options['datasets']['val'] |= roots
-    for path, value in changes.items():
-        *sections, key = path.split('__')
-        target = options
-        for section in sections:
-            target = target[section]
-        if value is REMOVED:
-            del target[key]
-        else:
-            target[key] = value
+    change(options, {path.replace('__', '.'): value for path, value in changes.items()})
     return options
 
 
