@@ -13,6 +13,7 @@ from typing import Any
 
 from loading.measure import bytes_from_disk, told
 from loading.sets import SCALE, prepare_vimeo
+from loading.way import forget
 from mg_basicsr.data.datasets.clip_dataset import ClipDataset
 from mg_basicsr.data.datasets.reds import REDSRecurrent
 from mg_basicsr.data.datasets.vimeo import Vimeo90KRecurrent
@@ -42,12 +43,9 @@ class Source:
     close: Callable[[], None]
 
     def cool(self) -> None:
-        """Drops the files from the page cache, which keeps what is mapped or not yet written."""
+        """Makes the page cache forget the files."""
         self.close()
-        for path in self.files:
-            descriptor = os.open(path, os.O_RDONLY)
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-            os.close(descriptor)
+        forget(self.files)
 
 
 def samples(reds: dict[str, Any], work: Path, rounds: int) -> dict[str, dict[str, dict[str, float]]]:

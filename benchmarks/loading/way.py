@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,14 @@ import numpy as np
 from loading.sets import Clips, Pixels, Place
 
 Pair = tuple[Pixels, Pixels]  # LQ and GT
+
+
+def forget(files: Iterable[Path]) -> None:
+    """Drops files from the page cache, which keeps what is mapped or not yet written."""
+    for path in files:
+        descriptor = os.open(path, os.O_RDONLY)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
 
 
 class Way:
@@ -70,12 +79,9 @@ class Way:
         }
 
     def cool(self) -> None:
-        """Makes the page cache forget the files: it keeps what is mapped or not yet written."""
+        """Makes the page cache forget the files."""
         self.close()
-        for path in self.files:
-            descriptor = os.open(path, os.O_RDONLY)
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-            os.close(descriptor)
+        forget(self.files)
 
     def same_order(self, pair: Pair) -> Pair:
         """A sample with channels last, for comparisons."""
