@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 import cv2
 
-from mg_basicsr.data.sources.image_files import HEADER_BYTES, ORIENTATION, PNG_START
+from mg_basicsr.data.sources.image_files import HEADER_BYTES, ORIENTATION, PNG_START, png_size
 from mg_basicsr.errors import Problem
+from mg_basicsr.parsing.plain_files import open_plain_file
 
 CLIPS, SEPTUPLETS, IMAGES = 'clips', 'septuplets', 'images'
 # Layout of the files of BasicSR's own types
@@ -243,13 +244,12 @@ def image_size(path: Path, whole: bool = False) -> tuple[int, int]:
         DamagedFrameError: it does not exist, cannot be read, or is no whole image.
     """
     try:
-        with open(path, 'rb') as file:
+        with open(open_plain_file(path), 'rb') as file:
             head = file.read(HEADER_BYTES)
             if whole:
                 data = head + file.read()
             else:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(max(0, size - len(PNG_END)))
+                file.seek(max(0, file.seek(0, os.SEEK_END) - len(PNG_END)))
                 data = head + file.read()
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
@@ -259,9 +259,10 @@ def image_size(path: Path, whole: bool = False) -> tuple[int, int]:
         if image is None:
             raise DamagedFrameError('cannot be decoded')
         return int(image.shape[0]), int(image.shape[1])
-    if len(head) < HEADER_BYTES or not data.endswith(PNG_END) or (whole and not _intact(data)):
+    size = png_size(head)
+    if size is None or not data.endswith(PNG_END) or (whole and not _intact(data)):
         raise DamagedFrameError('is damaged: it is cut, or its checksums are wrong')
-    return int.from_bytes(head[20:24], 'big'), int.from_bytes(head[16:20], 'big')
+    return size
 
 
 def _intact(data: bytes) -> bool:

@@ -41,14 +41,29 @@ def open_plain_file(path: str | Path) -> int:
         FileNotFoundError: There is no such file, or its path cannot be that of a file.
     """
     try:
-        # without O_NONBLOCK, opening a pipe waits until another process writes to it
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor, mode = open_at_once(path)
     except ValueError:  # a null character, or a lone surrogate
         raise FileNotFoundError(2, os.strerror(2), repr(str(path))) from None
-    mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(21, 'Is a directory', str(path))
         raise OSError(22, NOT_REGULAR, str(path))
     return descriptor
+
+
+def open_at_once(path: str | Path, links: bool = True) -> tuple[int, int]:
+    """Open whatever there is for reading, and return its descriptor and its mode (`os.stat`), which says what it is.
+
+    Args:
+        path: The path.
+        links: Whether a symbolic link is followed; otherwise it is an error (ELOOP).
+
+    Raises:
+        OSError: it cannot be opened.
+        ValueError: the path cannot be that of a file.
+    """
+    # without O_NONBLOCK, opening a pipe waits until another process writes to it
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if links else os.O_NOFOLLOW)
+    descriptor = os.open(path, flags)
+    return descriptor, os.fstat(descriptor).st_mode

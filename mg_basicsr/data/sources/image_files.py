@@ -20,6 +20,17 @@ HEADER_BYTES = 24  # of a PNG: signature, length and name of the first chunk, wi
 ORIENTATION = b'eXIf'  # chunk anywhere in a PNG by which OpenCV may turn the image, as it does in BasicSR
 
 
+def png_size(data: bytes) -> tuple[int, int] | None:
+    """Return height and width in pixels that the header of a PNG names; None if the bytes do not begin with one.
+
+    Args:
+        data: The file, or its first HEADER_BYTES.
+    """
+    if not data.startswith(PNG_START) or len(data) < HEADER_BYTES:
+        return None
+    return int.from_bytes(data[20:24], 'big'), int.from_bytes(data[16:20], 'big')
+
+
 class Expected(NamedTuple):
     """Size that a frame must have.
 
@@ -103,8 +114,8 @@ class EncodedSide:
             DataError: the frame is missing, or cannot be read or decoded.
         """
         data = self._load(sequence, name)
-        if data.startswith(PNG_START) and len(data) >= HEADER_BYTES and ORIENTATION not in data:
-            return int.from_bytes(data[20:24], 'big'), int.from_bytes(data[16:20], 'big')
+        if ORIENTATION not in data and (size := png_size(data)):
+            return size
         height, width = self.decode(sequence, name, None).shape[:2]
         return height, width
 

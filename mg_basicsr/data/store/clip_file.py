@@ -20,12 +20,11 @@ import numpy as np
 
 from mg_basicsr.data.crops.crop import Pixels, Window
 from mg_basicsr.data.store.layout import Side
+from mg_basicsr.parsing.plain_files import open_at_once
 
 COLD_SECONDS = 10
 SHORTER = 'has become shorter while it was in use: {} bytes'
 OWN = getattr(resource, 'RUSAGE_THREAD', resource.RUSAGE_SELF)
-# Not blocked by a FIFO without a writer, not led elsewhere by a link.
-FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 MADV_RANDOM = getattr(mmap, 'MADV_RANDOM', None)  # None on systems that take no such advice
 
 
@@ -81,12 +80,11 @@ def open_regular(root: Path, path: Path) -> int:
         if stat.S_ISLNK(os.lstat(folder).st_mode):
             raise ValueError(f'is below a symbolic link, {folder}')
     try:
-        descriptor = os.open(path, FLAGS)
+        descriptor, mode = open_at_once(path, links=False)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise ValueError('is a symbolic link') from None
         raise
-    mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
         raise ValueError(f'is {_kind(mode)}')

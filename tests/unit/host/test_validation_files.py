@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,11 @@ def data(original: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(original, tmp_path / 'data'))
 
 
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 def resize(path: Path, height: int, width: int) -> None:
     cv2.imwrite(str(path), np.zeros((height, width, 3), np.uint8))
 
@@ -51,6 +57,7 @@ FAULTS: list[tuple[str, Callable[[Path], Any], str]] = [
     ('edvr', lambda d: resize(d / 'GT/001/00000003.png', 97, 128), '97x128 pixels'),
     ('recurrent_vimeo', lambda d: (d / 'septuplets/LQ/00001/0001/im2.png').unlink(), 'im2.png (clip 00001/0001)'),
     ('recurrent_vimeo', lambda d: (d / 'septuplets/GT/00001/0001/im4.png').unlink(), 'im4.png (clip 00001/0001)'),
+    ('recurrent_vimeo', lambda d: pipe(d / 'septuplets/LQ/00001/0001/im2.png'), 'a pipe, a socket or a device'),
     ('image', lambda d: resize(d / 'images/GT/002.png', 95, 128), '95x128 pixels'),
     ('image', lambda d: (d / 'images/LQ/002.png').unlink(), '3 GT images and 2 LQ images'),
 ]
