@@ -44,7 +44,6 @@ class Needs:
         min_frames: Shortest clip.
         small_lr_max: Highest rate of stages below the full crop size; None for the file's own.
         why_lr: Reason of it.
-        files: Dotted paths and values of the options that name files of weights.
         second_phase: Dotted path of the option that marks a second phase of training; empty for a first one.
         kinds: Kinds of the networks that are in the table.
     """
@@ -58,7 +57,6 @@ class Needs:
     min_frames: Limit
     small_lr_max: Limit | None
     why_lr: str
-    files: Mapping[str, str]
     second_phase: str
     kinds: frozenset[str]
 
@@ -103,12 +101,6 @@ def needs_of(options: Mapping[str, Any], scale: int) -> Needs:
         min_frames=min_frames,
         small_lr_max=rate,
         why_lr=next((entry.why_lr for _, _, entry, _ in known if entry.why_lr), ''),
-        files={
-            f'{path}.{key}': section[key]
-            for path, _, entry, section in known
-            for key in entry.files
-            if isinstance(section.get(key), str)
-        },
         second_phase=next((phase for item in known if (phase := _second_phase(options, *item))), ''),
         kinds=frozenset(entry.kind for _, _, entry, _ in known),
     )

@@ -15,8 +15,6 @@ from typing import Any
 NetworkOptions = Mapping[str, Any]
 
 # Options that name a file which a network of BasicSR loads when it is built.
-SPYNET = ('spynet_path',)
-SPYNET_AND_EDVR = ('spynet_path', 'edvr_path')
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,6 @@ class Network:
         small_lr_max: Highest rate of stages below the full crop size; None for the file's own.
         why_lr: Reason of it.
         frozen: Options of `train` that name an iteration at which a frozen part is freed.
-        files: Options of the network that name files of weights.
         second_phase: Option of the network that is on in the second phase of its training, which starts from the
             weights of the first; empty for networks that are trained at once.
         variant: Returns the entry for options that change it.
@@ -55,7 +52,6 @@ class Network:
     small_lr_max: float | None = None
     why_lr: str = ''
     frozen: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
     second_phase: str = ''
     variant: Callable[[Network, NetworkOptions], Network] | None = None
 
@@ -111,27 +107,24 @@ PSRT_KIN = Network(
     multiple=8,
     window_option='window_size',
     frozen=('fix_flow',),
-    files=SPYNET,
 )
 WINDOWED = Network(BASICSR, multiple=7, window_option='window_size')
 
 NETWORKS: Mapping[str, Network] = {
     # video, clips of any length
-    'BasicVSR': Network(f'{BASICSR}; Chan et al., CVPR 2021', 'recurrent', frozen=('fix_flow',), files=SPYNET),
+    'BasicVSR': Network(f'{BASICSR}; Chan et al., CVPR 2021', 'recurrent', frozen=('fix_flow',)),
     'IconVSR': Network(
         f'{BASICSR}; its feature extractor takes 5 frames around a key frame; Chan et al., CVPR 2021',
         'recurrent',
         smallest=3,
         min_frames=5,
         frozen=('fix_flow',),
-        files=SPYNET_AND_EDVR,
     ),
     'BasicVSRPlusPlus': Network(
         f'{BASICSR}; it asserts LQ 64; Chan et al., CVPR 2022',
         'recurrent',
         smallest=64,
         frozen=('fix_flow',),
-        files=SPYNET,
         variant=_full_resolution,
     ),
     'BasicRecurrentSwin': PSRT_KIN,
@@ -139,12 +132,8 @@ NETWORKS: Mapping[str, Network] = {
     'IIAVSR': PSRT_KIN,
     'IART': PSRT_KIN,
     'MSRSWVSR': Network('TencentARC/AnimeSR: two halvings; read', 'recurrent', smallest=4, multiple=4),
-    'VRT': Network(
-        'cszn/KAIR, run with its own SPyNet; windows of 8', 'recurrent', smallest=40, multiple=8, files=SPYNET
-    ),
-    'RVRT': Network(
-        'cszn/KAIR: VRT with clips of 2 frames; read', 'recurrent', smallest=40, multiple=8, min_frames=4, files=SPYNET
-    ),
+    'VRT': Network('cszn/KAIR, run with its own SPyNet; windows of 8', 'recurrent', smallest=40, multiple=8),
+    'RVRT': Network('cszn/KAIR: VRT with clips of 2 frames; read', 'recurrent', smallest=40, multiple=8, min_frames=4),
     # video, a fixed number of frames
     'EDVR': Network(
         f'{BASICSR}; Wang et al., CVPRW 2019',

@@ -33,7 +33,6 @@ class Experiment:
         left: Estimated seconds left, if it is not finished and was estimated.
         options: Options by dotted path, as the file in the folder has them.
         start: Event of the newest start, with command and versions; empty without a record.
-        other_seconds: Seconds of validation and saving, by name; empty without a record.
     """
 
     name: str
@@ -45,7 +44,6 @@ class Experiment:
     left: float | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     start: Event = field(default_factory=dict)
-    other_seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def stage_seconds(self) -> dict[int, float]:
