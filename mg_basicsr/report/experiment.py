@@ -135,10 +135,6 @@ def _of_record(folder: Path, all_events: list[Event]) -> Experiment | None:
         return None
     finished = events[-1]['iter'] >= starts[-1].get('total_iter', 0) and any(e['event'] == 'end' for e in events)
     steps = [event for event in events if event['event'] == 'step']
-    other: dict[str, float] = {}
-    for event in events:
-        if event['event'] in ('validation', 'saving', 'trial'):
-            other[event['event']] = other.get(event['event'], 0.0) + float(event.get('seconds') or 0)
     return Experiment(
         _name(folder),
         folder,
@@ -149,7 +145,6 @@ def _of_record(folder: Path, all_events: list[Event]) -> Experiment | None:
         None if finished else steps[-1].get('left'),
         read_options(folder),
         starts[-1],
-        other,
     )
 
 
