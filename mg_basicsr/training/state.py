@@ -9,6 +9,7 @@ from __future__ import annotations
 import array
 import random
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from functools import partial
@@ -62,9 +63,29 @@ def held_by(value: Any) -> Iterable[Any]:
     if isinstance(value, type):
         return () if _is_library(value.__module__) else [*data_of_class(value).values(), *value.__bases__]
     module = type(value).__module__
+    if module == 'queue' and is_used_by_a_thread(value):
+        return ()
     if module in sys.stdlib_module_names or module.partition('.')[0] in sys.stdlib_module_names:
         return (vars(value),) if module in _PLAIN and hasattr(value, '__dict__') else ()
     return [getattr(value, '__dict__', None), *slots_of(value).values(), type(value)]
+
+
+def is_used_by_a_thread(value: Any) -> bool:
+    """Whether a thread beside the main one works on an object, such as a queue of events that are to be written.
+
+    Its state is not that of the code on trial: put back, the thread would find what it has taken already.
+    """
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    return any(held is value for thread in others for held in _held_by_thread(thread))
+
+
+def _held_by_thread(thread: threading.Thread) -> Iterator[Any]:
+    """Yield the attributes of a thread, the arguments of its function, and the attributes of that method's object."""
+    attributes = dict(vars(thread))
+    yield from attributes.values()
+    yield from attributes.get('_args') or ()
+    yield from (attributes.get('_kwargs') or {}).values()
+    yield from list(getattr(getattr(attributes.get('_target'), '__self__', None), '__dict__', {}).values())
 
 
 def modules_of(values: Iterable[Any]) -> dict[str, ModuleType]:

@@ -10,7 +10,9 @@ import itertools
 import logging
 import queue
 import random
+import threading
 from collections import OrderedDict, UserList, deque
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -326,6 +328,38 @@ def test_what_cannot_be_put_back_is_named() -> None:
     next(numbers)
     snapshot.restore()
     assert snapshot.lost == {'generator'}
+
+
+class Consumer(threading.Thread):
+    def __init__(self, queue: queue.Queue[int], ready: threading.Event) -> None:
+        super().__init__(daemon=True)
+        self.queue, self.ready = queue, ready
+
+    def run(self) -> None:
+        take(self.queue, self.ready)
+
+
+def take(items: queue.Queue[int], ready: threading.Event) -> None:
+    ready.wait()
+    items.get()
+    items.task_done()
+
+
+@pytest.mark.parametrize(
+    'make',
+    [Consumer, lambda *of: threading.Thread(target=take, args=of, daemon=True)],
+    ids=['attribute', 'argument'],
+)
+def test_a_queue_is_left_to_the_thread_that_empties_it(make: Callable[..., threading.Thread]) -> None:
+    model, ready = Model(False), threading.Event()
+    model.events = queue.Queue()  # type: ignore[attr-defined]
+    model.events.put(1)  # type: ignore[attr-defined]
+    thread = make(model.events, ready)  # type: ignore[attr-defined]
+    thread.start()
+    with on_trial(model):
+        ready.set()
+        thread.join()
+    assert (model.events.qsize(), model.events.unfinished_tasks) == (0, 0)  # type: ignore[attr-defined]
 
 
 def test_nothing_is_logged_on_trial(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
