@@ -67,10 +67,12 @@ class Clock:
 
     Attributes:
         iteration: Iterations begun.
+        trained: Iterations whose training step has been made.
         epoch: Epoch of the host; the plan is one endless epoch.
     """
 
     iteration: int = 0
+    trained: int = 0
     epoch: int = 0
 
 
@@ -82,11 +84,13 @@ class Checkpoints:
         writer: Writer of checkpoints.
         resume_point: Checkpoint that the host resumes from; None before it has loaded one.
         notes: Lines about it, to be logged once the log file is open.
+        save_call: Arguments of the train loop's last call of the model's `save`, by name; None before one.
     """
 
     writer: CheckpointWriter = field(default_factory=CheckpointWriter)
     resume_point: ResumePoint | None = None
     notes: list[str] = field(default_factory=list)
+    save_call: dict[str, Any] | None = None
 
 
 class Run:

@@ -65,22 +65,12 @@ class AdaptedDataset(Dataset[Any]):
         """
         if not isinstance(request, SampleRequest):
             return dict(self.base[request])
-        sample = self._read(request)
+        sample = self.whole(request)
         name = type(self.base).__name__
         return fit(sample, request, self.rules, scale=self.scale, name=name, mirrored=self.mirrored)
 
-    def copied(self) -> AdaptedDataset:
-        """Return a copy that can be read without changing this one; itself if it cannot be copied.
-
-        Large arrays are shared: a dataset may hold all of its images.
-        """
-        large = [value for value in reachable(self.base) if _bytes_of(value) >= _SHARED]
-        try:
-            return copy.deepcopy(self, {id(value): value for value in large})
-        except Exception:  # such as of an open file, a lock, a generator
-            return self
-
-    def _read(self, request: SampleRequest) -> Any:
+    def whole(self, request: SampleRequest) -> Any:
+        """Return the sample as the dataset delivers it for a request, which it may be larger than."""
         if self._own is None:
             self._own = OwnGenerators(self.base)
         while True:
@@ -95,6 +85,17 @@ class AdaptedDataset(Dataset[Any]):
             if not self._own.look_again():
                 return sample
             # once more: a generator that was made at its first use has not been seeded for this sample
+
+    def copied(self) -> AdaptedDataset:
+        """Return a copy that can be read without changing this one; itself if it cannot be copied.
+
+        Large arrays are shared: a dataset may hold all of its images.
+        """
+        large = [value for value in reachable(self.base) if _bytes_of(value) >= _SHARED]
+        try:
+            return copy.deepcopy(self, {id(value): value for value in large})
+        except Exception:  # such as of an open file, a lock, a generator
+            return self
 
 
 def _bytes_of(value: Any) -> int:

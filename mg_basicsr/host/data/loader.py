@@ -109,6 +109,11 @@ class PlannedLoader:
         """Device of the model; the CPU before it is built, which a train loop may do after its prefetcher."""
         return torch.device(self.run.model.device if self.run.has_model else 'cpu')
 
+    @property
+    def ended(self) -> bool:
+        """Whether the train loop has come to the end of the batches."""
+        return self._ended
+
     def __len__(self) -> int:
         return self.run.plan.total_iter
 
@@ -126,6 +131,7 @@ class PlannedLoader:
         """Record that the train loop has a batch, and let the device wait for its copy before the next computation."""
         if batch == {}:
             self.end()
+        if not batch:  # None follows the empty mapping, once its loop goes on to another epoch
             return
         # A prefetcher that copies the batch to another mapping drops its iteration; then the expected one is assumed.
         self.delivered = getattr(batch, 'iteration', self.run.iteration)
