@@ -114,7 +114,7 @@ def short_clips_stages(block: ShortClipsBlock, base: Baseline, lengths: Sequence
     specs = []
     for start, stop, frames in zip(accumulate(iters, initial=0), accumulate(iters), lengths, strict=False):
         shape = BatchShape(base.clips, frames, base.size)
-        for first, end in pairwise(sorted({start, min(max(start, knee), stop), stop})):
+        for first, end in pairwise([start, knee, stop] if start < knee < stop else [start, stop]):
             curve = Constant() if first < knee else Linear(total - first)
             fallen = max(0, first - knee) / max(1, total - knee)
             rate = base.lr + (base.eta_min - base.lr) * fallen
