@@ -7,6 +7,7 @@ whole; all others are made, or made again.
 from __future__ import annotations
 
 import fcntl
+import logging
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -296,6 +297,8 @@ def _leave_with(sentinel: int) -> None:
 def _lock(root: Path) -> Iterator[None]:
     """Lock a store against other builds; the system releases the lock when the process ends.
 
+    Where the file system has no locks, a warning says so.
+
     Raises:
         ConfigError: another process builds the store.
     """
@@ -307,6 +310,10 @@ def _lock(root: Path) -> Iterator[None]:
             raise ConfigError(
                 Problem(f'-o {root}', what, 'allowed: one process at a time', 'wait until it ends')
             ) from None
+        except OSError as error:
+            logging.getLogger('mg_basicsr').warning(
+                f'{root} cannot be locked ({error.strerror}): build it from one process at a time'
+            )
         yield
 
 
