@@ -74,10 +74,17 @@ def default_world_size(options: Mapping[str, Any]) -> int:
     return num_gpu if isinstance(num_gpu, int) and not isinstance(num_gpu, bool) and num_gpu > 0 else 1
 
 
-def running_world_size() -> int:
-    """Return the number of ranks of this process's run, from its launcher (torchrun, slurm); 1 without one."""
-    value = os.environ.get('WORLD_SIZE') or os.environ.get('SLURM_NTASKS') or '1'
-    return int(value) if value.isdigit() and int(value) > 0 else 1
+def running_world_size(launcher: str = '') -> int:
+    """Return the number of ranks of this process's run, from its launcher; 1 without one.
+
+    Args:
+        launcher: 'none', 'pytorch' (torchrun) or 'slurm', whose own variable is read: that of the other is left over
+            from where the job was sent off. Without it, torchrun's comes first.
+    """
+    variables = {'none': (), 'pytorch': ('WORLD_SIZE',), 'slurm': ('SLURM_NTASKS',)}
+    values = [os.environ.get(name) for name in variables.get(launcher, ('WORLD_SIZE', 'SLURM_NTASKS'))]
+    value = next(filter(None, values), '1').strip()
+    return int(value) if value.isascii() and value.isdigit() and int(value) > 0 else 1
 
 
 def resolve(
