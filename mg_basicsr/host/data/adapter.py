@@ -65,7 +65,7 @@ class AdaptedDataset(Dataset[Any]):
         return fit(sample, request, self.rules, scale=self.scale, name=name, mirrored=self.mirrored)
 
     def copies(self) -> Callable[[], AdaptedDataset]:
-        """Return a function that returns copies of this dataset as it is now, which can be read without changing it.
+        """Return a function that returns copies of this dataset in its present state, to be read in its place.
 
         Large arrays are shared. If it cannot be copied, the function returns this dataset itself.
         """

@@ -16,7 +16,7 @@ _LARGE = 2**16  # bytes of an array from which on it is shared
 
 
 class Copies:
-    """Maker of copies of an object as it is now. Its parts are visited once, whatever the number of copies.
+    """Maker of copies of an object in its present state. Its parts are visited once, whatever the number of copies.
 
     Shared are functions, classes, modules and large arrays: a dataset may hold all of its images.
 
