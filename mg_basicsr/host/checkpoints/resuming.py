@@ -172,7 +172,7 @@ def _freeze(run: Run, model: Any, iteration: int, recorded: Mapping[str, list[st
     for label, count in own.items() if edits else ():
         logger().warning(
             f'multigrid: {label}: {count} parameters stay frozen as in the checkpoint, by a rule of the model; if its '
-            f'end was edited to an iteration before {iteration:,}, they stay so for good: {", ".join(edits)}'
+            f'end was edited to an iteration before {iteration:,}, they are never freed: {", ".join(edits)}'
         )
     now = networks.frozen_when_resumed(model, iteration, recorded)
     networks.freeze(trained_networks(model), now)
