@@ -166,7 +166,7 @@ def _continue_stock(model: Any, state: Mapping[str, Any]) -> None:
 def _freeze(run: Run, model: Any, iteration: int, recorded: Mapping[str, list[str]]) -> None:
     """Freeze what the options ask for at this iteration, and log where the checkpoint had it otherwise.
 
-    Where a repository has phases of its own, whose ends may have been edited, the log says what stays frozen.
+    Where a repository has its own phases, whose ends may have been edited, the log says what stays frozen.
     """
     own, edits = networks.frozen_by_own_rules(model, recorded), edited_numbers(run)
     for label, count in own.items() if edits else ():
