@@ -84,12 +84,14 @@ class Checkpoints:
         writer: Writer of checkpoints.
         resume_point: Checkpoint that the host resumes from; None before it has loaded one.
         notes: Lines about it, to be logged once the log file is open.
+        data: Record of the training set, see `identity.data_record`; empty before there is a loader.
         save_call: Arguments of the train loop's last call of the model's `save`, by name; None before one.
     """
 
     writer: CheckpointWriter = field(default_factory=CheckpointWriter)
     resume_point: ResumePoint | None = None
     notes: list[str] = field(default_factory=list)
+    data: dict[str, Any] = field(default_factory=dict)
     save_call: dict[str, Any] | None = None
 
 

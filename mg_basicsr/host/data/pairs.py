@@ -28,7 +28,7 @@ def check_pairs(dataset: AdaptedDataset, frames: int, gt_size: int) -> None:
         ConfigError: the sample lacks one of them, or both.
     """
     try:
-        sample = dataset.copied().whole(SampleRequest(0, frames, gt_size, 0))
+        sample = dataset.copies()().whole(SampleRequest(0, frames, gt_size, 0))
     except Exception:  # of any kind: it is the host's own code
         return
     if not isinstance(sample, Mapping):
