@@ -54,7 +54,7 @@ def _strays(section: Any, path: str, levels: int) -> Iterator[tuple[str, str]]:
             yield from _strays(item, f'{path}[{index}]', levels - 1)
     elif isinstance(section, Mapping):
         name = section.get('preset')
-        if _is_preset(name):
+        if isinstance(name, str) and _is_preset(name):
             preset = find(name)
             if preset is not None and needed(preset.block) <= section.keys():
                 yield f'{path}.preset'.lstrip('.'), f'{name} is a preset'
