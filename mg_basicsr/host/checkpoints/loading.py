@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mg_basicsr.config.host_classes import HostClasses
 from mg_basicsr.config.option_record import option_changes, option_record
 from mg_basicsr.config.resolve import resolve
 from mg_basicsr.errors import ConfigError, Problem, TrainingError
@@ -143,7 +144,7 @@ def _keep_global_batch(run: Run, clips: int) -> tuple[Specification, list[str]]:
     block = {**options['multigrid'], 'base_batch_size': clips}
     file = replace(run.file, options={**options, 'multigrid': block})
     try:
-        settings = resolve(file, run.plan.world_size, pool_models())
+        settings = resolve(file, run.plan.world_size, HostClasses(pool_models()))
     except ConfigError as error:
         problem = error.problems[0]
         raise ConfigError(
