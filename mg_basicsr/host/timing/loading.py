@@ -52,7 +52,8 @@ def clip_seconds(run: Run, dataset: Dataset, base: RankBatch, workers: int) -> C
         workers: Worker processes of the run.
 
     Raises:
-        MultigridError: a frame is missing or damaged, or the host's own class cannot read a clip.
+        DataError: the host's own class cannot read a clip.
+        MultigridError: a frame is missing or damaged, or workers lack shared memory.
     """
     try:
         return _clip_seconds(run, dataset, base, workers)
