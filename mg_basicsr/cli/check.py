@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument('--json', action='store_true', help='one JSON object')
     parser.add_argument('-v', '--verbose', action='store_true', help='also list the patches to BasicSR and torch')
-    parser.add_argument('--no-stock', action='store_true', help='do not time BasicSR as it is')
+    parser.add_argument('--no-stock', action='store_true', help='do not time stock BasicSR')
     parser.add_argument(
         '--no-others', action='store_true', help='do not time this run in other ways: from a store, with other options'
     )

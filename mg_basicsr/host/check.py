@@ -54,10 +54,10 @@ class Report:
         settings: Settings of the run.
         device: Name of the device.
         figures: Time and memory by shape.
-        baseline: Time and memory of an iteration of the file without the block: of BasicSR as it is, if that was timed.
+        baseline: Time and memory of an iteration of the file without the block: of stock BasicSR, if that was timed.
         gpus: GPUs of this machine.
         now: The run as the file has it.
-        ways: All ways of making the run that were looked at: BasicSR as it is, the file as it is, and others.
+        ways: All ways of making the run that were looked at: stock BasicSR, the file, and others.
     """
 
     settings: Settings

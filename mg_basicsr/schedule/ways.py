@@ -1,4 +1,4 @@
-"""Ways of making a run: in BasicSR as it is, under the plan, from a store, with an option; and which change pays most.
+"""Ways of making a run: in stock BasicSR, under the plan, from a store, with an option; and which change pays most.
 
 >>> now = Way('as the file says', seconds=5 * 3600, bound='loading')
 >>> store = Way('from a store', 'prepare a store and set multigrid.store', seconds=3 * 3600, bound='arithmetic')
@@ -25,8 +25,8 @@ class Way:
     """One way of making a run.
 
     Attributes:
-        name: The way in words, or the option as it is written.
-        change: What to do for it, as an imperative; nothing for what the file says already, and for BasicSR as it is.
+        name: The way in words, or the option as in the file.
+        change: What to do for it, as an imperative; nothing for what the file says already, and for stock BasicSR.
         seconds: Predicted seconds of the whole run, validation and saving left out; None if it was not timed.
         bound: What decides how long most of it takes; None if it was not timed.
         note: How it was timed, or why it was not.

@@ -66,7 +66,7 @@ def keep_freed_memory() -> bool:
 def memory_as_usual() -> Iterator[None]:
     """Return a context in which freed memory is returned to the system, as without this package; kept again after it.
 
-    For steps of BasicSR as it is, which are to be timed in a process that has called `keep_freed_memory`.
+    For steps of stock BasicSR, which are to be timed in a process that has called `keep_freed_memory`.
     """
     changed = _limit(_USUAL_LARGEST, _USUAL_KEPT)
     try:

@@ -1,4 +1,4 @@
-"""What a run takes in other ways: in BasicSR as it is, without or with a crop store, with options of a step."""
+"""What a run takes in other ways: in stock BasicSR, without or with a crop store, with options of a step."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Parts:
     """Parts of a check that can be chosen.
 
     Attributes:
-        stock: Whether BasicSR as it is is timed.
+        stock: Whether stock BasicSR is timed.
         others: Whether other ways of this run are timed: with and without a store, and options of a step.
         compile: Whether `compile: true` is one of them.
     """
@@ -108,7 +108,7 @@ class Comparison:
         yield from self._options(parts.compile)
 
     def stock(self) -> tuple[Way, StockTimes | None]:
-        """Return the run in BasicSR as it is, and its times; the run's model is released before."""
+        """Return the run in stock BasicSR, and its times; the run's model is released before."""
         base, ranks = self.run.settings.baseline, self.run.plan.world_size
         self.run.end()
         try:

@@ -1,4 +1,4 @@
-"""BasicSR as it is, timed: the data set of its own class in its own loader, and a step at the file's own shape."""
+"""Stock BasicSR, timed: the data set of its own class in its own loader, and a step at the file's own shape."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Show = Callable[[str], None]
 
 
 class StockTimes(NamedTuple):
-    """Times of BasicSR as it is, for an iteration of the file's batch_size_per_gpu.
+    """Times of stock BasicSR, for an iteration of the file's batch_size_per_gpu.
 
     Attributes:
         work: Seconds of the step, and of one worker loading its mini-batch.
