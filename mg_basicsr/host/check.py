@@ -84,7 +84,7 @@ class Report:
 
     @property
     def advice(self) -> str:
-        """The change that makes this run shortest, in one sentence; nothing if no other way was timed."""
+        """Change that makes this run shortest, in one sentence; nothing if no other way was timed."""
         return advice(self.now, self.ways) if any(way.change for way in self.ways) else ''
 
 

@@ -27,7 +27,7 @@ class Work(NamedTuple):
 
 
 class Machine(NamedTuple):
-    """Where loading and arithmetic run beside each other.
+    """Machine on which loading and arithmetic run beside each other.
 
     Attributes:
         workers: Worker processes per rank, >= 0.

@@ -1,4 +1,4 @@
-"""What a run takes in other ways: in stock BasicSR, without or with a crop store, with options of a step."""
+"""Duration of a run in other ways: in stock BasicSR, without or with a crop store, with options of a step."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ ALL = Parts()
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of a run as the file has it.
+    """Measurements of a run as the file has it.
 
     Attributes:
         timings: Seconds of a step, by shape.
@@ -91,7 +91,7 @@ class Comparison:
 
     @property
     def now(self) -> Way:
-        """The run as the file has it."""
+        """Run as the file has it."""
         return self._planned(STORE if self.stored else PLAN, self.measured)
 
     def others(self, parts: Parts) -> Iterator[Way]:

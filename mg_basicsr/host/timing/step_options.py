@@ -37,7 +37,7 @@ class Change(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The option as in the file."""
+        """Option as in the file."""
         value = str(self.value).lower() if isinstance(self.value, bool) else self.value
         return f'multigrid.{self.key}: {value}'
 

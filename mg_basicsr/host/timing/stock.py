@@ -1,4 +1,4 @@
-"""Stock BasicSR, timed: the data set of its own class in its own loader, and a step at the file's own shape."""
+"""Stock BasicSR, timed: its class of the data set in its loader, and a step at the shape of the file."""
 
 from __future__ import annotations
 
