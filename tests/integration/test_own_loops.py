@@ -127,7 +127,7 @@ def test_the_same_run_and_the_same_states(
     ('loop', 'told'),
     [
         (FROM_ZERO, 'calls optimize_parameters with the number 0 with the mini-batch of iteration 1'),
-        (WITHOUT_END, 'the train loop goes on after all 12 iterations of the plan'),
+        (WITHOUT_END, 'the train loop continues after all 12 iterations of the plan'),
     ],
     ids=['from 0', 'without an end'],
 )

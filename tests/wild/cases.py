@@ -129,8 +129,9 @@ def _shorten(scheduler: dict[str, Any], total: int) -> None:
     """Fit a scheduler to a number of iterations."""
     periods, milestones = scheduler.get('periods'), scheduler.get('milestones')
     if periods:
-        scheduler['periods'] = [total // len(periods)] * (len(periods) - 1)
-        scheduler['periods'].append(total - sum(scheduler['periods']))
+        each = max(1, total // len(periods))
+        rest = max(1, total - each * (len(periods) - 1))
+        scheduler['periods'] = [*[each] * (len(periods) - 1), rest]
     if milestones:
         scheduler['milestones'] = [total * (n + 1) // (len(milestones) + 1) for n in range(len(milestones))]
     if 'T_max' in scheduler:

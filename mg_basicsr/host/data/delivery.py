@@ -72,7 +72,7 @@ class DeliveredBatches(Extension):
 def _after_the_end(total: int) -> Problem:
     return Problem(
         '',
-        f'the train loop goes on after all {total:,} iterations of the plan',
+        f'the train loop continues after all {total:,} iterations of the plan',
         'needed: a loop that ends when its iteration is beyond train.total_iter, as that of BasicSR',
         'end it there, or remove the multigrid block; the checkpoints that the loop has saved are whole',
     )
