@@ -33,6 +33,7 @@ class Case:
         layout: The layout of the training set, a function of `layouts`.
         set: Changes of the options by their dotted path; `{data}` in a text is the folder of the data.
         block: The `multigrid:` block.
+        flag: The script's name for the options file.
         arguments: Further arguments of the script.
         resume: How the script resumes: `flag` (--auto_resume), `by itself`, or `option` (path.resume_state).
         ranks: Whether the script can be started in two processes.
@@ -49,6 +50,7 @@ class Case:
     layout: str
     set: Mapping[str, Any] = field(default_factory=dict)
     block: Mapping[str, Any] = field(default_factory=lambda: dict(BLOCK))
+    flag: str = '-opt'
     arguments: tuple[str, ...] = ()
     resume: str = 'flag'
     ranks: bool = True

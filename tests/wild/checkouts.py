@@ -32,13 +32,13 @@ def copy_of(checkout: Path, target: Path) -> Path:
     subprocess.run(['git', '-C', str(target), 'checkout-index', '-a', '-q'], stderr=subprocess.DEVNULL)
     for name in git(target, 'ls-files', '-d').splitlines():
         git(target, 'update-index', '--skip-worktree', name)
-    package = target / 'basicsr/__init__.py'
-    version = target / 'basicsr/version.py'
-    if package.exists() and 'version' in package.read_text() and not version.exists():
-        found = [path for path in (target / 'VERSION', target / 'basicsr/VERSION') if path.exists()]
-        number = found[0].read_text().strip() if found else '0.0.0'
-        numbers = ', '.join(part if part.isdigit() else f"'{part}'" for part in number.split('.'))
-        version.write_text(VERSION.format(version=number, numbers=numbers, commit=git(target, 'rev-parse', 'HEAD')))
+    for package in target.glob('*/__init__.py'):
+        version = package.parent / 'version.py'
+        if 'version' in package.read_text() and not version.exists():
+            found = [path for path in (target / 'VERSION', package.parent / 'VERSION') if path.exists()]
+            number = found[0].read_text().strip() if found else '0.0.0'
+            numbers = ', '.join(part if part.isdigit() else f"'{part}'" for part in number.split('.'))
+            version.write_text(VERSION.format(version=number, numbers=numbers, commit=git(target, 'rev-parse', 'HEAD')))
     return target
 
 
@@ -46,5 +46,5 @@ def left_behind(copy: Path) -> list[str]:
     """Files of a copy that were changed or made, without outputs of trainings, and without what is made by a set-up."""
     lines = git(copy, 'status', '--porcelain', '--untracked-files=all').splitlines()
     names = [line[3:] for line in lines]
-    made = ('basicsr/version.py', 'realesrgan/version.py', 'hat/version.py')
+    made = [name for name in names if Path(name).name == 'version.py']
     return [name for name in names if name not in made and not any(part in OUTPUTS for part in Path(name).parts[:-1])]

@@ -56,7 +56,7 @@ def python_of(case: Case) -> str:
 
 def command(case: Case, options: str, *arguments: str) -> list[str]:
     """The arguments of `mg-basicsr` that train a case."""
-    return ['run', case.script, '-opt', options, *case.arguments, *arguments]
+    return ['run', case.script, case.flag, options, *case.arguments, *arguments]
 
 
 def job(case: Case, copy: Path, options: Path, log: Path, *arguments: str, **environment: str) -> dict[str, Any]:

@@ -38,8 +38,8 @@ def table(records: Sequence[Record]) -> str:
     parts = []
     for repository, group in groupby(records, lambda record: record['repository']):
         of_it = list(group)
-        script, commit = of_it[0]['command'].split()[2], of_it[0]['commit'][:7]
-        parts.append(f'### {repository}\n\nCommit {commit}; `mg-basicsr run {script} -opt OPTIONS`.\n')
+        words, commit = of_it[0]['command'].split(), of_it[0]['commit'][:7]
+        parts.append(f'### {repository}\n\nCommit {commit}; `mg-basicsr run {words[2]} {words[3]} OPTIONS`.\n')
         trained = [record for record in of_it if 'steps' in record]
         if trained:
             parts += [row(COLUMNS), row(['---'] * len(COLUMNS)), *map(_trained, trained), '']
