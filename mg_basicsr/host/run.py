@@ -29,10 +29,12 @@ class Delivery(Protocol):
     Attributes:
         dataset: What it reads.
         delivered: The 0-based iteration whose mini-batch the train loop has got last; None before the first.
+        batch: That mini-batch.
     """
 
     dataset: Any
     delivered: int | None
+    batch: Any
 
     def end(self) -> None:
         """End the workers."""
@@ -200,6 +202,11 @@ class Run:
                 )
             )
         return self._loader
+
+    @property
+    def has_loader(self) -> bool:
+        """Whether there is a loader of planned mini-batches."""
+        return self._loader is not None
 
     def deliver_with(self, loader: Delivery) -> None:
         """Set the loader that a prefetcher iterates over."""

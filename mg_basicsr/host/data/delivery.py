@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import torch
 
 from mg_basicsr.errors import Problem, TrainingError, ending_cleanly
 from mg_basicsr.host.iteration import begin_if_due, other_number
@@ -46,10 +48,20 @@ class DeliveredBatches(Extension):
         def call(*args: Any, **kwargs: Any) -> Any:
             if args and isinstance(args[0], Mapping) and not args[0]:
                 raise TrainingError(_after_the_end(self.run.plan.total_iter))
-            begin_if_due(self.run, self.model)
+            if self._is_delivered((*args, *kwargs.values())):  # not a batch of a validation
+                begin_if_due(self.run, self.model)
             return feed(*args, **kwargs)
 
         return call
+
+    def _is_delivered(self, given: Sequence[Any]) -> bool:
+        """Return whether the mini-batch of the plan is among some arguments, as it is or in another mapping."""
+        batch = self.run.loader.batch if self.run.has_loader else None
+        if not batch:
+            return False
+        tensors = {id(value) for value in batch.values() if torch.is_tensor(value)}
+        mappings = [value for value in given if isinstance(value, Mapping)]
+        return any(value is batch or any(id(entry) in tensors for entry in value.values()) for value in mappings)
 
     def around(self, call: TrainStep) -> TrainStep:
         """Return the training step, which raises TrainingError if the last delivered batch is of another iteration."""

@@ -56,7 +56,7 @@ def run(**block: Any) -> Any:
     settings = SimpleNamespace(block=SimpleNamespace(**values), sub_batch_norm=block.get('sub_batch_norm', 0), seed=0)
     found = SimpleNamespace(
         specification=SimpleNamespace(in_loop=True), settings=settings, plan=plan(), iteration=1, loader=Loader(),
-        clock=SimpleNamespace(trained=0),
+        clock=SimpleNamespace(trained=0), has_loader=False,
     )  # fmt: skip
     found.loader.run = found
     return found

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from mg_basicsr import patching
 from mg_basicsr.errors import TrainingError
@@ -36,7 +37,9 @@ class StandIn:
     plan, settings, rank, watch = plan(), SimpleNamespace(seed=0), 0, Watch()
 
     def __init__(self) -> None:
-        self.clock, self.loader = Clock(), SimpleNamespace(delivered=None)
+        self.clock, self.loader = Clock(), SimpleNamespace(delivered=None, batch=None)
+
+    has_loader = True
 
     @property
     def iteration(self) -> int:
@@ -62,13 +65,16 @@ class Loop:
         extend(self.model, [DeliveredBatches(run)])
 
     def fetch(self, number: int) -> None:
-        self.run.loader.delivered = number - 1
+        self.run.loader.delivered, self.run.loader.batch = number - 1, {'lq': torch.zeros(1), 'gt': torch.zeros(1)}
 
     def update(self, number: int) -> None:
         iteration.rates_updated(self.run, self.model, number)
 
-    def feed(self) -> None:
-        self.model.feed_data({'lq': None, 'gt': None})
+    def feed(self, batch: Any = None) -> None:
+        self.model.feed_data(batch or dict(self.run.loader.batch))
+
+    def validate(self) -> None:
+        self.feed({'lq': torch.zeros(1), 'gt': torch.zeros(1)})
 
     def step(self, number: int) -> None:
         self.model.optimize_parameters(number)
@@ -101,6 +107,8 @@ def after_the_next_batch(loop: Loop, n: int) -> None:
     loop.feed()
     loop.step(n)
     loop.fetch(n + 1)
+    loop.validate()
+    assert loop.run.clock == Clock(n, n)
     loop.update(n)
 
 
@@ -158,8 +166,7 @@ def test_a_loop_that_counts_otherwise_is_refused(loop: Loop, told: str) -> None:
         COUNTS_OTHERWISE[told](loop)
 
 
-def test_a_validation_after_the_end_begins_nothing(loop: Loop) -> None:
-    for n in range(1, TOTAL + 1):
-        usual(loop, n)
-    loop.feed()
-    assert loop.run.clock == Clock(TOTAL, TOTAL)
+def test_a_validation_before_there_is_a_loader_begins_nothing(loop: Loop) -> None:
+    loop.run.has_loader = False
+    loop.validate()
+    assert loop.run.clock == Clock()
