@@ -77,7 +77,8 @@ def _loss(step: Record) -> str:
 def _remark(record: Record) -> str:
     name = f'`{record["options"]}`'
     if record['stock'] != 'trains':
-        return f'{name} is out of reach on a machine without a GPU, with the block or without: {record["stock"]}'
+        note = f' ({record["note"]})' if record['note'] else ''
+        return f'{name} is out of reach where this was tried, without the block too: {record["stock"]}{note}'
     if 'refused' in record:
         return f'{name} is refused: {" / ".join(record["refused"].splitlines())}'
     if 'failed' in record:
