@@ -65,7 +65,7 @@ class MicroBatches(Extension):
         return [f'{", ".join(trained_networks(model))}: gradients of several passes per step']
 
     def before_step(self, step: Step) -> None:
-        """Note the passes of the step, for a train loop that hands its mini-batch on in a mapping of its own."""
+        """Note the passes of the step, for a train loop that feeds its mini-batch in another mapping."""
         self._due = step.accumulate
 
     def feed(self, part: Batch) -> None:

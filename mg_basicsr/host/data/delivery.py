@@ -55,7 +55,7 @@ class DeliveredBatches(Extension):
         return call
 
     def _is_delivered(self, given: Sequence[Any]) -> bool:
-        """Return whether the mini-batch of the plan is among some arguments, as it is or in another mapping."""
+        """Return whether the mini-batch of the plan is among some arguments, itself or in another mapping."""
         batch = self.run.loader.batch if self.run.has_loader else None
         if not batch:
             return False

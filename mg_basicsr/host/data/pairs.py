@@ -1,7 +1,7 @@
 """Check that samples of an adapted dataset are pairs of LQ and GT, which a plan can cut to its shapes.
 
 Models that make LQ from GT by themselves, on the device (Real-ESRGAN and those built on it), get samples of GT and
-kernels. They cut crops of a size of their own, and keep pools of them. What a sample holds decides, not what dataset or
+kernels. They cut crops of another size, and keep pools of them. What a sample holds decides, not what dataset or
 model are called.
 """
 
@@ -37,7 +37,7 @@ def check_pairs(dataset: AdaptedDataset, frames: int, gt_size: int) -> None:
     if not lacking:
         return
     held, missing = ', '.join(map(str, sample)), ' and no '.join(lacking)
-    made = '; a model that makes LQ itself cuts crops of its own size' if lacking == ['lq'] else ''
+    made = '; a model that makes LQ itself cuts crops of another size' if lacking == ['lq'] else ''
     raise ConfigError(
         Problem(
             'datasets.train.type',

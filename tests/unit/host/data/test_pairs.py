@@ -57,4 +57,4 @@ def test_others_are_refused_with_what_they_hold(keys: tuple[str, ...], told: str
     with pytest.raises(ConfigError) as raised:
         check_pairs(AdaptedDataset(Holding(*keys), 4), 1, 8)
     assert f'datasets.train.type: Holding: {told}' in str(raised.value)
-    assert ('cuts crops of its own size' in str(raised.value)) == (keys[0] == 'gt')
+    assert ('cuts crops of another size' in str(raised.value)) == (keys[0] == 'gt')
