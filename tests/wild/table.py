@@ -60,7 +60,7 @@ def _trained(record: Record) -> str:
     losses = [_loss(step) for step in (*changes, steps[-1])]
     resumed = f'{record["killed_at"]}: {record["resume"]}' if 'killed_at' in record else record['resume']
     return row(
-        [record['options'], ', '.join(shapes), ', '.join(losses), str(record['final']), resumed,
+        [f'`{record["options"]}`', ', '.join(shapes), ', '.join(losses), str(record['final']), resumed,
          record.get('ranks', 'not tried')]
     )  # fmt: skip
 
@@ -75,7 +75,7 @@ def _loss(step: Record) -> str:
 
 
 def _remark(record: Record) -> str:
-    name = record['options']
+    name = f'`{record["options"]}`'
     if record['stock'] != 'trains':
         note = f' ({record["note"]})' if record['note'] else ''
         return f'{name} is out of reach where this was tried, without the block too: {record["stock"]}{note}'
