@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mg_basicsr.dataset_types import STOCK_TYPES, TYPES
 from mg_basicsr.errors import Problem
 
 # Options of networks that name a file of weights: spynet_path, edvr_path, load_path, pretrained, ...
@@ -102,9 +103,10 @@ def _checkpoints(options: Mapping[str, Any], auto_resume: bool) -> Iterator[Prob
 
 
 def _data_paths(options: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield a problem for paths of data sets that do not exist, unless another class than the host's reads them."""
     datasets = options.get('datasets')
     for name, section in datasets.items() if isinstance(datasets, Mapping) else ():
-        if not isinstance(section, Mapping):
+        if not isinstance(section, Mapping) or not _is_hosts(section.get('type')):
             continue
         stored = name == 'train' and _has_store(options, section)
         for key in ('dataroot_gt', 'dataroot_lq', 'dataroot_flow', 'meta_info_file', 'meta_info'):
@@ -120,6 +122,10 @@ def _data_paths(options: Mapping[str, Any]) -> Iterator[Problem]:
                 path = value if key == 'dataroot_flow' else os.path.expanduser(value)
                 if not os.path.exists(path):
                     yield Problem(option, f'{value} does not exist', 'allowed: an existing folder', 'correct it')
+
+
+def _is_hosts(name: Any) -> bool:
+    return not isinstance(name, str) or name in STOCK_TYPES | TYPES.keys()
 
 
 def _reads_no_list(section: Mapping[str, Any]) -> bool:
