@@ -18,6 +18,7 @@ PATCHES = (
     ('torchvision.transforms', SHIMS),
     ('basicsr.utils.registry', 'mg_basicsr.host.patches.hooks:register'),
     ('basicsr.utils.dist_util', SHIMS),
+    ('basicsr.utils.options', SHIMS),
     ('basicsr.utils.misc', 'mg_basicsr.host.patches.hooks:patch_folders'),
     ('basicsr.data.prefetch_dataloader', SHIMS),
     ('basicsr.data.prefetch_dataloader', 'mg_basicsr.host.patches.hooks:patch_prefetchers'),

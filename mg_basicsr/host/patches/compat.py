@@ -24,6 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from mg_basicsr.host.patches import clone
 from mg_basicsr.patching import Function, replace, wrap
 
 Shim = Callable[[ModuleType], None]
@@ -358,7 +359,8 @@ SHIMS: dict[str, Shim] = {
     'torch': _all(current_device, load_to_cpu, ddp_without_device),
     'torchvision.transforms': functional_tensor,
     'basicsr.train': resume_where_saved,
-    'basicsr.utils.dist_util': gloo_without_gpu,
+    'basicsr.utils.dist_util': _all(clone.version, gloo_without_gpu),
+    'basicsr.utils.options': clone.local_rank,
     'basicsr.data.prefetch_dataloader': prefetch_on_cpu,
     'basicsr.models.base_model': _all(validate_on_cpu, networks_of_model),
     'basicsr.archs.spynet_arch': networks_of_module,
