@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from mg_basicsr.config.resolve import Settings, resolve
 from mg_basicsr.data.datasets.clip_dataset import ClipDataset
-from mg_basicsr.errors import ConfigError, MultigridError, Problem
+from mg_basicsr.errors import ConfigError, DataError, MultigridError, Problem
 from mg_basicsr.host.data.datasets import our_dataset
 from mg_basicsr.host.data.grids import run_grid
 from mg_basicsr.host.known_classes import known_classes
 from mg_basicsr.host.log import log_at_start
-from mg_basicsr.host.needed import needed_problems
+from mg_basicsr.host.needed import needed_problems, store_problems
 from mg_basicsr.host.validation_files import validation_problems
 from mg_basicsr.parsing.options_file import OptionsFile
 from mg_basicsr.schedule.grid import Grid
@@ -61,6 +62,8 @@ def resolve_with_data(
         settings = resolve(file, world_size, classes, whole)
     except ConfigError as error:
         raise ConfigError(*_each_once(error.problems, _problems_of_data(file, own), needed)) from None
+    if store_problems(file.options):  # of the data, nothing else can be checked
+        raise ConfigError(*needed)
     try:
         dataset, grid = _dataset_and_grid(settings)
     except MultigridError as error:
@@ -123,9 +126,18 @@ def check_data(dataset: ClipDataset, settings: Settings, sequences: int = CHECKE
         DataError: frames are missing.
     """
     shapes = {(shape.frames, shape.size) for shape in settings.plan.shapes}
-    for frames, size in sorted(shapes, reverse=True):
-        dataset.check(frames, size)
-    dataset.check_files(sequences, tolerant=settings.block.on_bad_frame == 'skip_clip')
+    checks = [partial(dataset.check, frames, size) for frames, size in sorted(shapes, reverse=True)]
+    checks += [partial(dataset.check_files, sequences, tolerant=settings.block.on_bad_frame == 'skip_clip')]
+    found: list[MultigridError] = []
+    for look in checks:
+        try:
+            look()
+        except MultigridError as error:
+            if not found or look is checks[-1]:  # smaller shapes are refused for what is wrong with the largest
+                found.append(error)
+    if found:  # names that are wrong are often why clips seem too short as well
+        kind = ConfigError if any(isinstance(error, ConfigError) for error in found) else DataError
+        raise kind(*(problem for error in reversed(found) for problem in error.problems))
 
 
 def _problems_of_data(file: OptionsFile, own_classes: Collection[str]) -> tuple[Problem, ...]:
