@@ -25,9 +25,10 @@ def check_frames(dataset: AdaptedDataset, frames: int) -> None:
     Raises:
         ConfigError: samples have more.
     """
+    copy = dataset.copies()()
     try:
         with isolated_seed(0):
-            lq = dataset.copied()[0].get('lq')
+            lq = copy[0].get('lq')
     except Exception:  # of any kind: it is a class about which nothing is known
         return
     if torch.is_tensor(lq) and lq.ndim == 4 and len(lq) > frames:
