@@ -119,6 +119,7 @@ KEYS = (
     Key('datasets.*.dataroot_gt', path, NULLABLE),
     Key('datasets.*.dataroot_lq', path, NULLABLE),
     Key('datasets.*.filename_tmpl', text),
+    Key('datasets.*.cache_data', flag, NULLABLE),
     Key('datasets.*.pin_memory', flag, NULLABLE),
     Key('datasets.*.persistent_workers', flag, NULLABLE),
     Key('datasets.train.num_worker_per_gpu', strict_integer(0), NEEDED, '4'),

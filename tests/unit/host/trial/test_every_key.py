@@ -90,6 +90,14 @@ def test_the_option_itself_is_named(data: Path, tmp_path: Path, place: str, valu
     assert [problem.option for problem in problems] == [place], problems
 
 
+@pytest.mark.parametrize(
+    ('place', 'value'), [('scale', 'nonsense'), ('scale', 2.5), ('datasets.val.cache_data', 'nonsense')]
+)
+def test_what_follows_from_a_mistake_is_not_told(data: Path, tmp_path: Path, place: str, value: Any) -> None:
+    problems = problems_at_start(changed(recipe('edvr', data), tuple(place.split('.')), value), tmp_path)
+    assert [problem.option for problem in problems] == [place], problems
+
+
 def test_a_sample_of_all_cases(data: Path, tmp_path: Path) -> None:
     every = [(kind, *case) for kind in RECIPES for case in cases(kind, data)]
     counts = Counter(
