@@ -16,6 +16,8 @@ from mg_basicsr.train_set import BLOCK
 DATA = 'data.mdb'  # file of an LMDB
 MOST_BYTES = 1 << 34  # of a frame, or of a video
 
+WHERE_FROM = 'docs/DatasetPreparation.md of BasicSR says where to get REDS, Vimeo-90K and DIV2K'
+
 
 class ByteFiles(Protocol):
     """Read access to the encoded frames of one root. Names are relative, with /, as `000/00000007`.
@@ -89,7 +91,7 @@ class Folder:
                     option,
                     f'{root} is not a folder',
                     'allowed: an existing folder, relative to the working directory or absolute',
-                    'correct the path, or prepare the data set',
+                    f'correct the path; {WHERE_FROM}',
                 )
             )
 
@@ -160,6 +162,15 @@ class LmdbFolder:
             if value is None:
                 raise FileNotFoundError(2, os.strerror(2), self.place(name))
             return len(value), os.stat(os.path.join(self.root, DATA)).st_mtime_ns
+
+    def count(self) -> int:
+        """Return the number of keys.
+
+        Raises:
+            OSError: the LMDB cannot be read.
+        """
+        with _transaction(self.root) as transaction:
+            return int(transaction.stat()['entries'])
 
     def instead(self, name: str, frames: int) -> Nearby:
         """Return nothing: the message of a missing key names the LMDB; see `ByteFiles.instead`."""
