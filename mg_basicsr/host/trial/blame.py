@@ -100,7 +100,7 @@ def _absent(error: BaseException, options: Mapping[str, Any]) -> str | None:
 
 
 def _candidates(error: BaseException, text: str, section: Mapping[str, Any]) -> Iterator[list[str]]:
-    """Yield keys that an exception may be about, the surest first; more than one tell nothing."""
+    """Yield keys that an exception may be about, the surest first. Where there is more than one, none is certain."""
     if 'type' in section and not isinstance(section['type'], str):
         yield ['type']
     yield [key for key in section if '_' in key and re.search(rf'\b{re.escape(key)}\b', text)]
