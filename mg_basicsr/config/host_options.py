@@ -118,6 +118,7 @@ KEYS = (
     Key('datasets.*.type', text),
     Key('datasets.*.dataroot_gt', path, NULLABLE),
     Key('datasets.*.dataroot_lq', path, NULLABLE),
+    Key('datasets.*.meta_info_file', path, NULLABLE),
     Key('datasets.*.filename_tmpl', text),
     Key('datasets.*.cache_data', flag, NULLABLE),
     Key('datasets.*.pin_memory', flag, NULLABLE),

@@ -91,7 +91,13 @@ def test_the_option_itself_is_named(data: Path, tmp_path: Path, place: str, valu
 
 
 @pytest.mark.parametrize(
-    ('place', 'value'), [('scale', 'nonsense'), ('scale', 2.5), ('datasets.val.cache_data', 'nonsense')]
+    ('place', 'value'),
+    [
+        ('scale', 'nonsense'),
+        ('scale', 2.5),
+        ('datasets.val.cache_data', 'nonsense'),
+        ('datasets.val.meta_info_file', 0),
+    ],
 )
 def test_what_follows_from_a_mistake_is_not_told(data: Path, tmp_path: Path, place: str, value: Any) -> None:
     problems = problems_at_start(changed(recipe('edvr', data), tuple(place.split('.')), value), tmp_path)
