@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mg_basicsr.errors import Problem
+from mg_basicsr.parsing.places import hint
 
 # Options of networks that name a file of weights: spynet_path, edvr_path, load_path, pretrained, ...
 WEIGHTS = re.compile(r'(^|_)(path|pretrained|checkpoint|ckpt|weights)$|^pretrain')
@@ -77,7 +78,9 @@ def _file(option: str, value: str, remedy: str = '', expands: bool = False) -> I
     if not expands and value.startswith('~') and os.path.isfile(os.path.expanduser(value)):
         what, remedy = f'{value}: BasicSR does not expand ~ here', f'write {os.path.expanduser(value)}'
     else:
+        there, how = hint(path, expands)
         what = f'{value} cannot be read: {os.strerror(errno.EISDIR if os.path.isdir(path) else errno.ENOENT)}'
+        what, remedy = f'{what}: {there}' if there else what, how or remedy
     yield Problem(
         option, what, 'needed: a file, its path relative to the working directory or absolute', remedy or FROM_AUTHORS
     )
@@ -119,7 +122,9 @@ def _data_paths(options: Mapping[str, Any]) -> Iterator[Problem]:
             elif not stored:
                 path = value if key == 'dataroot_flow' else os.path.expanduser(value)
                 if not os.path.exists(path):
-                    yield Problem(option, f'{value} does not exist', 'allowed: an existing folder', 'correct it')
+                    there, remedy = hint(path, key != 'dataroot_flow')
+                    what = f'{value} does not exist' + (f': {there}' if there else '')
+                    yield Problem(option, what, 'allowed: an existing folder', remedy or 'correct it')
 
 
 def _reads_no_list(section: Mapping[str, Any]) -> bool:
