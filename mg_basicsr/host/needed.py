@@ -78,12 +78,10 @@ def _file(option: str, value: str, remedy: str = '', expands: bool = False) -> I
     if not expands and value.startswith('~') and os.path.isfile(os.path.expanduser(value)):
         what, remedy = f'{value}: BasicSR does not expand ~ here', f'write {os.path.expanduser(value)}'
     else:
-        there, how = hint(path, expands)
-        what = f'{value} cannot be read: {os.strerror(errno.EISDIR if os.path.isdir(path) else errno.ENOENT)}'
-        what, remedy = f'{what}: {there}' if there else what, how or remedy
-    yield Problem(
-        option, what, 'needed: a file, its path relative to the working directory or absolute', remedy or FROM_AUTHORS
-    )
+        found = hint(path, expands)
+        reason = os.strerror(errno.EISDIR if os.path.isdir(path) else errno.ENOENT)
+        what, remedy = found.why(f'{value} cannot be read: {reason}'), found.advice(remedy or FROM_AUTHORS)
+    yield Problem(option, what, 'needed: a file, its path relative to the working directory or absolute', remedy)
 
 
 def _checkpoints(options: Mapping[str, Any], auto_resume: bool) -> Iterator[Problem]:
@@ -122,9 +120,9 @@ def _data_paths(options: Mapping[str, Any]) -> Iterator[Problem]:
             elif not stored:
                 path = value if key == 'dataroot_flow' else os.path.expanduser(value)
                 if not os.path.exists(path):
-                    there, remedy = hint(path, key != 'dataroot_flow')
-                    what = f'{value} does not exist' + (f': {there}' if there else '')
-                    yield Problem(option, what, 'allowed: an existing folder', remedy or 'correct it')
+                    found = hint(path, key != 'dataroot_flow')
+                    what = found.why(f'{value} does not exist')
+                    yield Problem(option, what, 'allowed: an existing folder', found.advice('correct it'))
 
 
 def _reads_no_list(section: Mapping[str, Any]) -> bool:

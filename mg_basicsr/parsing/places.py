@@ -19,17 +19,35 @@ class Hint(NamedTuple):
     Attributes:
         there: What is in the place of the path, to follow a colon.
         remedy: What the user can do.
+        near: The deepest folder of the path that exists, and what it has.
     """
 
     there: str = ''
     remedy: str = ''
+    near: str = ''
+
+    def why(self, what: str) -> str:
+        """Return what is wrong with a path, with what is there.
+
+        Args:
+            what: What is wrong.
+        """
+        return f'{what}: {self.there}' if self.there else what
+
+    def advice(self, usual: str) -> str:
+        """Return what the user can do.
+
+        Args:
+            usual: What can be done if nothing else is known.
+        """
+        return self.remedy or (f'{usual}; {self.near}' if self.near else usual)
 
 
 def hint(path: str, expands: bool = True) -> Hint:
     """Describe why a path does not lead to what is looked for.
 
     >>> hint('"/data"')
-    Hint(there='the quotes are a part of it', remedy='write /data')
+    Hint(there='the quotes are a part of it', remedy='write /data', near='')
 
     Args:
         path: The path, as the user wrote it.
@@ -117,4 +135,4 @@ def _nearest(path: str) -> Hint:
         meant = os.path.join(folder, alike[0], *parts[above + 1 :])
         if os.path.exists(meant):
             return Hint(f'there is {os.path.join(folder, alike[0])}', f'write {meant}')
-    return Hint('', f'correct the path: {folder} {f"has {listed(names)}" if names else "is empty"}')
+    return Hint(near=f'{folder} has {listed(names)}' if names else f'{folder} is empty')

@@ -75,14 +75,15 @@ def list_images(options: TrainSetOptions) -> tuple[ImageList, ImageNames | Image
         images = _from_folders(options, names)
     if not images:
         listed = options.meta_info_file or options.dataroot_gt
-        there, remedy = hint(listed)
-        in_folders = bool(visible(listed)) and f'{BLOCK}.type is for images, which are in the folder itself'
+        found, usual = hint(listed), f'check {BLOCK}.dataroot_gt and {BLOCK}.meta_info_file'
+        if visible(listed):
+            usual = f'{usual}: {BLOCK}.type is for images, which are in the folder itself'
         raise DataError(
             Problem(
                 listed,
-                'lists no image' + (f': {there}' if os.path.isdir(listed) else ''),
+                found.why('lists no image') if os.path.isdir(listed) else 'lists no image',
                 'allowed: at least one',
-                in_folders or remedy or f'check {BLOCK}.dataroot_gt and {BLOCK}.meta_info_file',
+                found.advice(usual),
             )
         )
     return ImageList(images), ImageKeys() if options.backend == 'lmdb' else names

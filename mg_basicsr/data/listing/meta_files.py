@@ -130,14 +130,15 @@ def read_lines(path: str | None, option: str = f'{BLOCK}.meta_info_file') -> Ite
     try:
         text = _text(path)
     except FileNotFoundError:
-        there, remedy = hint(path, expands=False)
+        found = hint(path, expands=False)
         raise ConfigError(
             Problem(
                 option,
-                f'{path} does not exist' + (f': {there}' if there else ''),
+                found.why(f'{path} does not exist'),
                 'allowed: a list of frames, its path relative to the working directory or absolute',
-                remedy
-                or 'correct the path (the lists for REDS and Vimeo-90K are in basicsr/data/meta_info of BasicSR)',
+                found.advice(
+                    'correct the path (lists for REDS and Vimeo-90K are in basicsr/data/meta_info of BasicSR)'
+                ),
             )
         ) from None
     except (OSError, UnicodeDecodeError) as error:

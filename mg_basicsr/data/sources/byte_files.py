@@ -86,13 +86,13 @@ class Folder:
         self.root = root
         self._suffix = suffix
         if not os.path.isdir(root):
-            there, remedy = hint(root)
+            found = hint(root)
             raise ConfigError(
                 Problem(
                     option,
-                    f'{root} is not a folder' + (f': {there}' if there else ''),
+                    found.why(f'{root} is not a folder'),
                     'allowed: an existing folder, relative to the working directory or absolute',
-                    remedy or 'correct the path, or prepare the data set',
+                    found.advice('correct the path, or prepare the data set'),
                 )
             )
 
@@ -143,15 +143,15 @@ class LmdbFolder:
         self.option = option
         self.root = root
         if not os.path.isfile(os.path.join(root, DATA)):
-            there, remedy = hint(root)
+            found = hint(root)
             inside = [name for name in visible(root) if os.path.isfile(os.path.join(root, name, DATA))]
-            remedy = f'write {os.path.join(root, inside[0])}' if inside else remedy
+            usual = f'correct the path, or set {BLOCK}.io_backend.type: disk for a folder of image files'
             raise ConfigError(
                 Problem(
                     option,
-                    f'{root} is not an LMDB folder' + (f': {there}' if there else ''),
+                    found.why(f'{root} is not an LMDB folder'),
                     'allowed: an existing folder with a data.mdb in it',
-                    remedy or f'correct the path, or set {BLOCK}.io_backend.type: disk for a folder of image files',
+                    f'write {os.path.join(root, inside[0])}' if inside else found.advice(usual),
                 )
             )
 

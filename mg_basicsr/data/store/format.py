@@ -10,6 +10,7 @@ All are plain data, JSON and bytes; nothing in them is executed. Values that wer
 from __future__ import annotations
 
 import json
+import os
 import re
 import zlib
 from dataclasses import asdict, dataclass, field
@@ -128,13 +129,13 @@ def read_header(root: Path) -> Header:
     except ValueError as error:
         _fail(path, str(error), 'a regular file')
     except OSError as error:
-        there, remedy = _in_place_of_a_store(root)
+        found = _in_place_of_a_store(root)
         raise DataError(
             Problem(
                 '',
-                f'{root} is not a store: ' + (there or f'{path} cannot be read ({error.strerror})'),
+                f'{root} is not a store: {found.there or f"{path} cannot be read ({error.strerror})"}',
                 'allowed: a folder made by `mg-basicsr prepare`',
-                remedy or 'correct the path, or prepare the store',
+                found.advice('correct the path, or prepare the store'),
             )
         ) from None
     values = _object(text) if len(text) <= MOST_HEADER_BYTES else None
@@ -155,6 +156,8 @@ def read_header(root: Path) -> Header:
 
 def _in_place_of_a_store(root: Path) -> Hint:
     """Describe what is at the path of a store, for messages."""
+    if os.path.lexists(root / HEADER):
+        return Hint()
     inside = [name for name in visible(str(root)) if (root / name / HEADER).is_file()]
     if inside:
         return Hint(f'it holds stores: {listed(inside)}', f'write {root / inside[0]}')

@@ -49,7 +49,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ('{}/REDS/gt', 'there is {}/REDS/GT', 'write {}/REDS/GT'),
         ('reds/gt', '', 'has REDS'),  # two names are wrong
         ('{}/REDS/GTT', 'there is {}/REDS/GT', 'write {}/REDS/GT'),
-        ('{}/REDS/other/GT', '', 'correct the path: {}/REDS has GT, LQ, frame.png and 3 more'),
+        ('{}/REDS/other/GT', '', 'usual; {}/REDS has GT, LQ, frame.png and 3 more'),
         ('{}/REDS/train.zip', 'it is an archive', 'unpack it'),
         ('{}/REDS/x.tar.gz', 'it is an archive', 'unpack it'),
         ('{}/REDS/frame.png', 'it is a file', ''),
@@ -62,11 +62,12 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_hints(data: Path, path: str, there: str, remedy: str) -> None:
     found = hint(path.format(data))
     assert there.format(data) in found.there
-    assert remedy.format(data) in found.remedy
+    assert remedy.format(data) in found.advice('usual')
 
 
 def test_a_home_that_is_not_expanded(data: Path) -> None:
-    assert hint('~/REDS/nothing', expands=False) == ('~ is not expanded here', f'write {data}/REDS/nothing')
+    found = hint('~/REDS/nothing', expands=False)
+    assert (found.there, found.remedy) == ('~ is not expanded here', f'write {data}/REDS/nothing')
     assert '~' not in hint('~/REDS/nothing').there
 
 
