@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mg_basicsr.data.sources.byte_files import WHERE_FROM
+from mg_basicsr.data.store.format import HEADER, in_place_of_a_store
 from mg_basicsr.errors import Problem
 from mg_basicsr.parsing.places import hint
 
@@ -24,6 +26,7 @@ SPYNET = (
     'BasicSR there), or correct the path'
 )
 EDVR = 'download the weights of EDVR from the model zoo of BasicSR, or correct the path'
+WITHOUT_FLOW = 'set it to ~ to train without flow'
 VGG_SECONDS = 5.0  # to wait for the server of VGG's weights
 
 
@@ -40,6 +43,7 @@ def needed_problems(options: Mapping[str, Any], auto_resume: bool = False) -> li
         *_network_files(options),
         *_checkpoints(options, auto_resume),
         *_data_paths(options),
+        *store_problems(options),
         *_packages(options),
         *_perceptual_weights(options),
     ]
@@ -121,8 +125,30 @@ def _data_paths(options: Mapping[str, Any]) -> Iterator[Problem]:
                 path = value if key == 'dataroot_flow' else os.path.expanduser(value)
                 if not os.path.exists(path):
                     found = hint(path, key != 'dataroot_flow')
-                    what = found.why(f'{value} does not exist')
-                    yield Problem(option, what, 'allowed: an existing folder', found.advice('correct it'))
+                    what, allowed = found.why(f'{value} does not exist'), 'allowed: an existing folder or LMDB'
+                    where = WITHOUT_FLOW if key == 'dataroot_flow' else WHERE_FROM
+                    yield Problem(option, what, allowed, found.advice(f'correct the path; {where}'))
+
+
+def store_problems(options: Mapping[str, Any]) -> list[Problem]:
+    """Return a problem if the store that the block names is not there.
+
+    Args:
+        options: Content of the options file.
+    """
+    block = options.get('multigrid')
+    path = block.get('store') if isinstance(block, Mapping) else None
+    if not isinstance(path, str) or not path or '\0' in path or Path(path).expanduser().joinpath(HEADER).exists():
+        return []
+    found = in_place_of_a_store(Path(path).expanduser())
+    return [
+        Problem(
+            'multigrid.store',
+            f'{path} is not a store: {found.there or f"it has no {HEADER}"}',
+            'needed: a folder made by `mg-basicsr prepare`',
+            found.advice(f'make it with `mg-basicsr prepare -opt FILE -o {path}`, or correct the path'),
+        )
+    ]
 
 
 def _reads_no_list(section: Mapping[str, Any]) -> bool:

@@ -18,6 +18,8 @@ DATA = 'data.mdb'  # file of an LMDB
 AS_KEYS = f'name the clips in {BLOCK}.meta_info_file as the keys do, or make the LMDB again'
 MOST_BYTES = 1 << 34  # of a frame, or of a video
 
+WHERE_FROM = 'docs/DatasetPreparation.md of BasicSR says where to get REDS, Vimeo-90K and DIV2K'
+
 
 class ByteFiles(Protocol):
     """Read access to the encoded frames of one root. Names are relative, with /, as `000/00000007`.
@@ -92,7 +94,7 @@ class Folder:
                     option,
                     found.why(f'{root} is not a folder'),
                     'allowed: an existing folder, relative to the working directory or absolute',
-                    found.advice('correct the path, or prepare the data set'),
+                    found.advice(f'correct the path; {WHERE_FROM}'),
                 )
             )
 

@@ -129,7 +129,7 @@ def read_header(root: Path) -> Header:
     except ValueError as error:
         _fail(path, str(error), 'a regular file')
     except OSError as error:
-        found = _in_place_of_a_store(root)
+        found = in_place_of_a_store(root)
         raise DataError(
             Problem(
                 '',
@@ -154,7 +154,7 @@ def read_header(root: Path) -> Header:
     return _header(path, values)
 
 
-def _in_place_of_a_store(root: Path) -> Hint:
+def in_place_of_a_store(root: Path) -> Hint:
     """Describe what is at the path of a store, for messages."""
     if os.path.lexists(root / HEADER):
         return Hint()
