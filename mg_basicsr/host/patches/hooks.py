@@ -23,7 +23,7 @@
                                                #    first); sets clock, seeds and rates; no scheduler is stepped
         model.feed_data(train_data)
         model.optimize_parameters(i)           #    as setup_schedulers has wrapped it, whatever its signature
-        log(model.get_current_log())           # <- get_current_log: stage and shape
+        log(model.get_current_log())           # <- get_current_log: stage and shape; losses are read from the device
                                                # <- log_line: the plan's estimate; record and TensorBoard
         model.save(epoch, i)
           torch.save(networks)                 # <- save: whole or absent
@@ -179,6 +179,7 @@ def patch_models(module: ModuleType) -> None:
 
     @around(module, 'BaseModel.get_current_log', 'adds stage and shape', lost='the log has no stage and shape')
     def get_current_log(run: Run, original: Function, self: Any) -> Any:
+        ours.settle(run)
         return announcing.with_shape(run, original(self))
 
     _check_required()
@@ -204,6 +205,7 @@ def patch_torch(torch: ModuleType) -> None:
 
 def patch_prefetchers(module: ModuleType) -> None:
     """Attach the hooks of the prefetchers (basicsr.data.prefetch_dataloader): every train loop makes one of them."""
+    from mg_basicsr.host import model as ours
     from mg_basicsr.host import stopping as signals
     from mg_basicsr.host.data.loader import PlannedLoader
 
@@ -237,6 +239,7 @@ def patch_prefetchers(module: ModuleType) -> None:
             run.watch.fetched(time.perf_counter() - start)
             self.planned_loader.hand_over(batch)
             if batch == {}:
+                ours.settle(run)
                 run.watch.end()
             if batch == {} and run.stop.watching:  # the end: a signal that came during the last step is still handled
                 signals.between_steps(run, run.model)
