@@ -13,6 +13,7 @@ from mg_basicsr.config.data_needs import check_data_needs
 from mg_basicsr.config.grid import check_grid
 from mg_basicsr.config.host_classes import BY_NAME, HostClasses
 from mg_basicsr.config.host_options import check_host_options
+from mg_basicsr.config.presets.cycles import CycleBlock, planned_clips
 from mg_basicsr.config.presets.table import preset_of
 from mg_basicsr.config.read_block import read_block
 from mg_basicsr.config.refusals import (
@@ -26,7 +27,7 @@ from mg_basicsr.config.refusals import (
     check_unused_parameters,
     phase_end,
 )
-from mg_basicsr.config.related import DATA_NEEDS, FROZEN, GRID, STAGES, UNUSED_PARAMETERS, Related
+from mg_basicsr.config.related import BATCH, DATA_NEEDS, FROZEN, GRID, SHAPES, STAGES, UNUSED_PARAMETERS, Related
 from mg_basicsr.parsing.options_file import OptionsFile
 from mg_basicsr.parsing.problems import Problems
 from mg_basicsr.parsing.section import Section
@@ -117,14 +118,15 @@ def resolve(
     block = read_block(options['multigrid'], problems, partial=True)
     check_supported(options, problems, classes.pool_models)
     root = Section('', options, problems)
-    train_set, train = read_train_set(root), root.section('train')
+    train_set = read_train_set(root, classes.own_datasets, block.adapter.frames if block and block.adapter else None)
+    train = root.section('train')
     per_rank = read_batch_size(root)
     clips = (block and block.base_batch_size) or per_rank * world_size
     base = parse_baseline(train_set, train, clips, per_rank)
     own_warmup = train.read('warmup_iter', integer(-1), -1, default=-1)
     frozen = {name: train.read(name, phase_end, 0, default=0) for name in FROZEN_PHASES}
     seed = root.read('manual_seed', host_integer(0, 2**32 - 1), 0, default=0)
-    check_host_options(options, problems, whole)
+    check_host_options(options, problems, whole, classes.own_datasets)
 
     # Values with a problem are replaced by others. A relation is checked if all of its parts are good.
     related = Related(problems, block)
@@ -136,11 +138,14 @@ def resolve(
             check_grid(block, base, found)
         with related.checking(*DATA_NEEDS) as found:
             check_data_needs(block, train_set, found)
+        if isinstance(block, CycleBlock):
+            with related.checking(*BATCH) as found:
+                planned_clips(block, base, found)
         with related.checking(*STAGES) as found:
             specs = preset_of(block).specs(block, base, found)
             if not found.found:
                 check_lengths(specs, base, found)
-    if block is not None and related.good(*STAGES):
+    if block is not None and specs and related.good(*SHAPES):
         total = sum(spec.iters for spec in specs)
         with related.checking('multigrid', *FROZEN) as found:
             check_frozen_phases(frozen, total, found)

@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mg_basicsr.config.host_classes import HostClasses
 from mg_basicsr.config.resolve import resolve
 from mg_basicsr.errors import ConfigError, Problem, TrainingError
 from mg_basicsr.host.checkpoints.edits import changes_since
+from mg_basicsr.host.checkpoints.weights import is_pretrained
 from mg_basicsr.host.entry import experiment
-from mg_basicsr.host.pair_pool import pool_models
+from mg_basicsr.host.known_classes import known_classes
 from mg_basicsr.host.run import Run, Specification
 from mg_basicsr.host.trial.rehearsal import rehearse_once
 from mg_basicsr.schedule.record import plan_changes, plan_record
@@ -39,7 +39,7 @@ def load(run: Run, read: Callable[..., Any], file: Any, map_location: Any) -> An
     Raises:
         TrainingError: the file would run code, is damaged, or does not belong to the plan.
     """
-    if isinstance(file, (str, os.PathLike)) and Path(file).suffix == STATE:
+    if isinstance(file, (str, os.PathLike)) and _is_state(run, Path(file)):
         return load_state(run, read, Path(file))
     try:
         content = load_safely(file, lambda: read(file, map_location))
@@ -120,6 +120,11 @@ def load_state(run: Run, read: Callable[..., Any], path: Path) -> dict[str, Any]
     return point.state
 
 
+def _is_state(run: Run, path: Path) -> bool:
+    """Return whether a file is loaded as a training state: by its name or by the option that names it."""
+    return (path.suffix == STATE or _named_by_user(run, path)) and not is_pretrained(option_of(run, path))
+
+
 def _named_by_user(run: Run, path: Path) -> bool:
     """Return whether the user has named this file in the options, so that no other may be used in its place."""
     section = run.file.options.get('path')
@@ -144,7 +149,7 @@ def _keep_global_batch(run: Run, clips: int) -> tuple[Specification, list[str]]:
     block = {**options['multigrid'], 'base_batch_size': clips}
     file = replace(run.file, options={**options, 'multigrid': block})
     try:
-        settings = resolve(file, run.plan.world_size, HostClasses(pool_models()))
+        settings = resolve(file, run.plan.world_size, known_classes())
     except ConfigError as error:
         problem = error.problems[0]
         raise ConfigError(
