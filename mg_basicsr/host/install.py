@@ -15,6 +15,7 @@ PATCHES = (
     ('yaml', 'mg_basicsr.host.patches.planned_options:patch_yaml'),
     ('torch', SHIMS),
     ('torch', 'mg_basicsr.host.patches.hooks:patch_torch'),
+    ('torch.utils.data.dataloader', 'mg_basicsr.host.patches.hooks:patch_loader'),
     ('torchvision.transforms', SHIMS),
     ('basicsr.utils.registry', 'mg_basicsr.host.patches.hooks:register'),
     ('basicsr.utils.dist_util', SHIMS),
