@@ -48,7 +48,7 @@ from mg_basicsr.patching import replaced
 PRESETS = ('lin2022', 'wu2020', 'progressive', 'stages')
 CONVERT = 'convert'
 EXCEPTION = 'exception'
-START, END = '<!-- sweep -->', '<!-- end of sweep -->'
+START, END = '<!-- sweep: begin -->', '<!-- sweep: end -->'
 
 # What only files can say, which are on no machine that sweeps: it is no decision about the options.
 OF_FILES = re.compile(
