@@ -17,6 +17,7 @@ PATCHES = (
     ('torch', 'mg_basicsr.host.patches.hooks:patch_torch'),
     ('torch.utils.data.dataloader', 'mg_basicsr.host.patches.hooks:patch_loader'),
     ('torchvision.transforms', SHIMS),
+    ('wandb.util', SHIMS),
     ('basicsr.utils.registry', 'mg_basicsr.host.patches.hooks:register'),
     ('basicsr.utils.dist_util', SHIMS),
     ('basicsr.utils.options', SHIMS),

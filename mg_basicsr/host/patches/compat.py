@@ -24,7 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mg_basicsr.host.patches import clone
+from mg_basicsr.host.patches import clone, loggers
 from mg_basicsr.patching import Function, replace, wrap
 
 Shim = Callable[[ModuleType], None]
@@ -375,6 +375,7 @@ def _all(*shims: Shim) -> Shim:
 SHIMS: dict[str, Shim] = {
     'torch': _all(current_device, load_to_cpu, ddp_without_device),
     'torchvision.transforms': functional_tensor,
+    'wandb.util': loggers.wandb_id,
     'basicsr.train': resume_where_saved,
     'basicsr.utils.dist_util': _all(clone.version, gloo_without_gpu),
     'basicsr.utils.options': clone.local_rank,
