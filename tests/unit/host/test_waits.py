@@ -20,7 +20,7 @@ from mg_basicsr.training.extension import Extension, extend
 from tests.helpers.networks import narrow_flow
 from tests.helpers.project import OPTIONS
 from tests.helpers.waits import Waits
-from tests.unit.host.test_extensions import run, without_trials
+from tests.unit.host.test_extensions import run
 
 FRAMES, LQ, STEPS = 5, 36, 4
 
@@ -62,7 +62,9 @@ def made(name: str, extended: bool, device: str = 'cpu') -> tuple[Any, list[Exte
         model.device = torch.device('meta')
         model.optimizer_g = torch.optim.Adam(model.net_g.parameters())
         model.optimizers[:] = [model.optimizer_g]
-    extensions = without_trials(extensions_of(run())) if extended else []
+    found = run()
+    found.specification.in_loop = False  # without those that need a loader
+    extensions = extensions_of(found) if extended else []
     extend(model, extensions)
     return model, extensions
 
