@@ -13,7 +13,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mg_basicsr.data.sources.byte_files import WHERE_FROM
+from mg_basicsr.data.store.format import HEADER, in_place_of_a_store
+from mg_basicsr.dataset_types import STOCK_TYPES, TYPES
 from mg_basicsr.errors import Problem
+from mg_basicsr.parsing.places import hint
 
 # Options of networks that name a file of weights: spynet_path, edvr_path, load_path, pretrained, ...
 WEIGHTS = re.compile(r'(^|_)(path|pretrained|checkpoint|ckpt|weights)$|^pretrain')
@@ -23,6 +27,7 @@ SPYNET = (
     'BasicSR there), or correct the path'
 )
 EDVR = 'download the weights of EDVR from the model zoo of BasicSR, or correct the path'
+WITHOUT_FLOW = 'set it to ~ to train without flow'
 VGG_SECONDS = 5.0  # to wait for the server of VGG's weights
 
 
@@ -39,6 +44,7 @@ def needed_problems(options: Mapping[str, Any], auto_resume: bool = False) -> li
         *_network_files(options),
         *_checkpoints(options, auto_resume),
         *_data_paths(options),
+        *store_problems(options),
         *_packages(options),
         *_perceptual_weights(options),
     ]
@@ -77,10 +83,10 @@ def _file(option: str, value: str, remedy: str = '', expands: bool = False) -> I
     if not expands and value.startswith('~') and os.path.isfile(os.path.expanduser(value)):
         what, remedy = f'{value}: BasicSR does not expand ~ here', f'write {os.path.expanduser(value)}'
     else:
-        what = f'{value} cannot be read: {os.strerror(errno.EISDIR if os.path.isdir(path) else errno.ENOENT)}'
-    yield Problem(
-        option, what, 'needed: a file, its path relative to the working directory or absolute', remedy or FROM_AUTHORS
-    )
+        found = hint(path, expands)
+        reason = os.strerror(errno.EISDIR if os.path.isdir(path) else errno.ENOENT)
+        what, remedy = found.why(f'{value} cannot be read: {reason}'), found.advice(remedy or FROM_AUTHORS)
+    yield Problem(option, what, 'needed: a file, its path relative to the working directory or absolute', remedy)
 
 
 def _checkpoints(options: Mapping[str, Any], auto_resume: bool) -> Iterator[Problem]:
@@ -102,9 +108,10 @@ def _checkpoints(options: Mapping[str, Any], auto_resume: bool) -> Iterator[Prob
 
 
 def _data_paths(options: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield a problem for paths of data sets that do not exist, unless another class than the host's reads them."""
     datasets = options.get('datasets')
     for name, section in datasets.items() if isinstance(datasets, Mapping) else ():
-        if not isinstance(section, Mapping):
+        if not isinstance(section, Mapping) or not _is_hosts(section.get('type')):
             continue
         stored = name == 'train' and _has_store(options, section)
         for key in ('dataroot_gt', 'dataroot_lq', 'dataroot_flow', 'meta_info_file', 'meta_info'):
@@ -119,7 +126,35 @@ def _data_paths(options: Mapping[str, Any]) -> Iterator[Problem]:
             elif not stored:
                 path = value if key == 'dataroot_flow' else os.path.expanduser(value)
                 if not os.path.exists(path):
-                    yield Problem(option, f'{value} does not exist', 'allowed: an existing folder', 'correct it')
+                    found = hint(path, key != 'dataroot_flow')
+                    what, allowed = found.why(f'{value} does not exist'), 'allowed: an existing folder or LMDB'
+                    where = WITHOUT_FLOW if key == 'dataroot_flow' else WHERE_FROM
+                    yield Problem(option, what, allowed, found.advice(f'correct the path; {where}'))
+
+
+def store_problems(options: Mapping[str, Any]) -> list[Problem]:
+    """Return a problem if the store that the block names is not there.
+
+    Args:
+        options: Content of the options file.
+    """
+    block = options.get('multigrid')
+    path = block.get('store') if isinstance(block, Mapping) else None
+    if not isinstance(path, str) or not path or '\0' in path or Path(path).expanduser().joinpath(HEADER).exists():
+        return []
+    found = in_place_of_a_store(Path(path).expanduser())
+    return [
+        Problem(
+            'multigrid.store',
+            f'{path} is not a store: {found.there or f"it has no {HEADER}"}',
+            'needed: a folder made by `mg-basicsr prepare`',
+            found.advice(f'make it with `mg-basicsr prepare -opt FILE -o {path}`, or correct the path'),
+        )
+    ]
+
+
+def _is_hosts(name: Any) -> bool:
+    return not isinstance(name, str) or name in STOCK_TYPES | TYPES.keys()
 
 
 def _reads_no_list(section: Mapping[str, Any]) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import cv2
 
 from mg_basicsr.data.sources.image_files import HEADER_BYTES, ORIENTATION, PNG_START, png_size
+from mg_basicsr.dataset_types import SEPTUPLET
 from mg_basicsr.errors import Problem
 from mg_basicsr.parsing.plain_files import open_plain_file
 
@@ -67,7 +68,7 @@ def validation_problems(options: Mapping[str, Any], whole: bool = False) -> list
     for name, section in datasets.items() if isinstance(datasets, Mapping) else ():
         if str(name).startswith('val') and isinstance(section, Mapping) and _readable(section):
             scale = options.get('scale', 1)
-            factor = scale if type(scale) is int and scale > 0 else 1
+            factor = scale if type(scale) is int and scale > 0 else None  # another value is a problem itself
             found += _of_set(f'datasets.{name}', section, factor, whole or section.get('cache_data') is True)
     return found
 
@@ -87,7 +88,11 @@ def pairs_of(section: Mapping[str, Any], problems: list[Problem], option: str = 
         yield from _clips(gt, lq, lines, problems, option)
     elif layout == SEPTUPLETS:
         frames = section.get('num_frame')
-        count = frames if type(frames) is int else 7
+        count = frames if type(frames) is int else SEPTUPLET
+        if not 1 <= count <= SEPTUPLET:
+            allowed = f'allowed: an integer from 1 to {SEPTUPLET}'
+            problems.append(Problem(f'{option}.num_frame', f'{count} frames', allowed, 'correct it'))
+            return
         for line in lines or ():
             name = line.split(' ')[0]
             window = [f'{lq}/{name}/im{n + (9 - count) // 2}.png' for n in range(count)]
@@ -106,7 +111,7 @@ def _readable(section: Mapping[str, Any]) -> bool:
     return on_disk and exist and (not isinstance(lists, str) or ('\0' not in lists and os.path.isfile(lists)))
 
 
-def _of_set(option: str, section: Mapping[str, Any], scale: int, whole: bool) -> list[Problem]:
+def _of_set(option: str, section: Mapping[str, Any], scale: int | None, whole: bool) -> list[Problem]:
     problems: list[Problem] = []
     pairs = list(pairs_of(section, problems, option))
     exact = str(section.get('type')) in EXACT
@@ -124,7 +129,9 @@ def _of_set(option: str, section: Mapping[str, Any], scale: int, whole: bool) ->
 Size = tuple[int, int] | str  # height and width, or what is wrong
 
 
-def _of_pair(option: str, pair: Pair, gt: list[Size], lq: list[Size], scale: int, exact: bool) -> Iterator[Problem]:
+def _of_pair(
+    option: str, pair: Pair, gt: list[Size], lq: list[Size], scale: int | None, exact: bool
+) -> Iterator[Problem]:
     clip = f' (clip {pair.name})' if pair.name else ''
     for label, paths, sizes in (('GT', pair.gt, gt), ('LQ', pair.lq, lq)):
         for path, size in zip(paths, sizes, strict=True):
@@ -136,7 +143,7 @@ def _of_pair(option: str, pair: Pair, gt: list[Size], lq: list[Size], scale: int
                     'restore it from its source, or remove the whole clip',
                 )
     good = [size for size in (*gt, *lq) if not isinstance(size, str)]
-    if len(good) < len(gt) + len(lq):
+    if len(good) < len(gt) + len(lq) or scale is None:
         return
     for n, (path, size) in enumerate(zip(pair.gt, gt, strict=True)):
         small = lq[n if len(lq) == len(gt) else 0]

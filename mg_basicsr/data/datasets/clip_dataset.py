@@ -22,7 +22,7 @@ from mg_basicsr.data.datasets.resampled_crops import draw_span, read_span
 from mg_basicsr.data.datasets.shape_check import ClipShape, misfit
 from mg_basicsr.data.listing.sequences import FrameSequence, first_of
 from mg_basicsr.data.sampling.request import SampleRequest
-from mg_basicsr.data.sources.frame_source import FrameSource, Needed
+from mg_basicsr.data.sources.frame_source import EncodedFrames, FrameSource, Needed
 from mg_basicsr.errors import ConfigError, DataError, Problem
 from mg_basicsr.train_set import TrainSetOptions, gt_size_problem, unknown_degradation
 
@@ -253,6 +253,20 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
         if not tolerant or all(found):
             _raise([problem for problems in found for problem in problems])
 
+    def needed(self, sequence: FrameSequence) -> Needed | None:
+        """Return the frames of a sequence that samples may show; None for all."""
+        return None
+
+    def check_sizes(self) -> None:
+        """Check that the first sequence's frames have the sizes that they must have; a store's have.
+
+        Raises:
+            DataError: GT and LQ are exchanged, or have another scale, or their list has another size.
+        """
+        sequence = self.keys.sequences[0]
+        if isinstance(self.source, EncodedFrames):
+            _raise(self.source.size_problems(sequence, self.needed(sequence)))
+
     def _read_span(self, draw: Draw, flips: Flips, into: Mapping[str, Pixels]) -> None:
         """Read a span that is larger than the crop, resampled to it."""
         how = self.options.degradation
@@ -273,20 +287,16 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
         """Return the sequence with the size of a GT frame, which is in the file's header, if none is listed."""
         if sequence.height:
             return sequence
-        needed = self._needed(sequence)
+        needed = self.needed(sequence)
         height, width = self.source.gt_shape(sequence, needed.gt[0] if needed else 0)
         return sequence._replace(height=height, width=width)
-
-    def _needed(self, sequence: FrameSequence) -> Needed | None:
-        """Return the frames of a sequence that samples may show; None for all."""
-        return None
 
     def _gt_frames(self, frames: list[int], center: int) -> tuple[int, ...]:
         return tuple(frames)
 
     def _file_problems(self, sequence: FrameSequence) -> list[Problem]:
         """Return missing files, and frames too small for the full shape where no size is listed."""
-        found = self.source.problems(sequence, self._needed(sequence), self._flow_offsets())
+        found = self.source.problems(sequence, self.needed(sequence), self._flow_offsets())
         if found or sequence.height:
             return found
         try:

@@ -11,11 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mg_basicsr.config.option_record import option_changes, option_record
 from mg_basicsr.config.resolve import resolve
 from mg_basicsr.errors import ConfigError, Problem, TrainingError
+from mg_basicsr.host.checkpoints.edits import changes_since
+from mg_basicsr.host.checkpoints.weights import is_pretrained
 from mg_basicsr.host.entry import experiment
-from mg_basicsr.host.pair_pool import pool_models
+from mg_basicsr.host.known_classes import known_classes
 from mg_basicsr.host.run import Run, Specification
 from mg_basicsr.host.trial.rehearsal import rehearse_once
 from mg_basicsr.schedule.record import plan_changes, plan_record
@@ -38,7 +39,7 @@ def load(run: Run, read: Callable[..., Any], file: Any, map_location: Any) -> An
     Raises:
         TrainingError: the file would run code, is damaged, or does not belong to the plan.
     """
-    if isinstance(file, (str, os.PathLike)) and Path(file).suffix == STATE:
+    if isinstance(file, (str, os.PathLike)) and _is_state(run, Path(file)):
         return load_state(run, read, Path(file))
     try:
         content = load_safely(file, lambda: read(file, map_location))
@@ -105,7 +106,7 @@ def load_state(run: Run, read: Callable[..., Any], path: Path) -> dict[str, Any]
     if point.record is not None:
         specification, notes = _keep_global_batch(run, point.record['plan']['base_batch_size'])
         _check_plan(specification, point)
-        notes += _changed_options(specification, point)
+        notes += [f'changed since the checkpoint: {change}' for change in changes_since(specification, point)]
     elif point.iteration > total:
         raise TrainingError(
             Problem(
@@ -117,6 +118,11 @@ def load_state(run: Run, read: Callable[..., Any], path: Path) -> dict[str, Any]
         )
     run.resume_from(point, specification, notes)
     return point.state
+
+
+def _is_state(run: Run, path: Path) -> bool:
+    """Return whether a file is loaded as a training state: by its name or by the option that names it."""
+    return (path.suffix == STATE or _named_by_user(run, path)) and not is_pretrained(option_of(run, path))
 
 
 def _named_by_user(run: Run, path: Path) -> bool:
@@ -143,7 +149,7 @@ def _keep_global_batch(run: Run, clips: int) -> tuple[Specification, list[str]]:
     block = {**options['multigrid'], 'base_batch_size': clips}
     file = replace(run.file, options={**options, 'multigrid': block})
     try:
-        settings = resolve(file, run.plan.world_size, pool_models())
+        settings = resolve(file, run.plan.world_size, known_classes())
     except ConfigError as error:
         problem = error.problems[0]
         raise ConfigError(
@@ -168,15 +174,6 @@ def _check_plan(run: Specification, point: ResumePoint) -> None:
                 _begin_anew(point),
             )
         )
-
-
-def _changed_options(run: Specification, point: ResumePoint) -> list[str]:
-    """Return what to log of options that change training and not the plan. Older states have no record of them."""
-    recorded = (point.record or {}).get('options')
-    if not isinstance(recorded, dict):
-        return []
-    changes = option_changes(recorded, option_record(run.file.options, run.settings.block))
-    return [f'changed since the checkpoint: {change}' for change in changes]
 
 
 def _begin_anew(point: ResumePoint) -> str:

@@ -13,8 +13,10 @@ from mg_basicsr.dataset_types import DatasetType
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.host.data.adapter import AdaptedDataset
 from mg_basicsr.host.data.grids import known_degradation
+from mg_basicsr.host.data.pairs import check_pairs
 from mg_basicsr.host.data.proof import difference
 from mg_basicsr.host.data.repeatable import check_repeatable
+from mg_basicsr.host.data.whole_samples import check_frames
 from mg_basicsr.host.log import logger
 from mg_basicsr.parsing.problems import shown
 from mg_basicsr.train_set import TrainSet, train_set_of
@@ -41,7 +43,7 @@ def our_dataset(train_set: TrainSet, store: str | None = None, degradation: str 
         return make(options.replace(degradation=degradation))
     source = open_store(store, options)
     dataset = make(options.replace(degradation=known_degradation(degradation, source.header)), source)
-    source.check(dataset.keys.sequences)
+    source.check(dataset.keys.sequences, dataset.needed)
     for problem in differences(source, options, dataset.keys.sequences):
         logger().warning(f'multigrid: {problem}')
     return dataset
@@ -84,6 +86,8 @@ def planned_dataset(
         logger().warning(f"multigrid: {name} of {module} is not BasicSR's, and goes through the adapter: {reason}")
     base = host_dataset.base if isinstance(host_dataset, AdaptedDataset) else host_dataset
     adapted = AdaptedDataset(base, settings.baseline.scale, rules, settings.baseline.mirrored)
+    check_pairs(adapted, settings.baseline.frames, settings.baseline.size)
+    check_frames(adapted, settings.baseline.frames)
     check_repeatable(adapted, settings.baseline.frames, settings.baseline.size)
     return adapted
 

@@ -20,6 +20,7 @@ from mg_basicsr.data.sampling.sampler import MultigridSampler
 from mg_basicsr.errors import DataError, MultigridError, Problem
 from mg_basicsr.host.data.adapter import AdaptedDataset
 from mg_basicsr.host.data.datasets import planned_dataset
+from mg_basicsr.host.data.identity import data_changes, data_record
 from mg_basicsr.host.log import logger
 from mg_basicsr.host.run import Run
 from mg_basicsr.schedule.plan import Plan
@@ -65,6 +66,7 @@ class PlannedLoader:
 
     Attributes:
         delivered: 0-based iteration of the batch that the train loop has; None before the first.
+        batch: That batch.
         dataset: Dataset of the run.
         sampler: Sampler of the run.
         ring: Shared memory in which workers write their batches; None if they are sent otherwise.
@@ -76,7 +78,10 @@ class PlannedLoader:
         self.run = run
         run.deliver_with(self)
         self.delivered: int | None = None
+        self.batch: Any = None
         self.dataset = planned_dataset(loader.dataset, run.specification.dataset, run.settings)
+        if run.rank == 0:
+            _identify(run, self.dataset)
         self.sampler = MultigridSampler(
             run.plan, len(self.dataset), run.settings.seed, run.rank, grid=run.specification.grid
         )
@@ -109,6 +114,11 @@ class PlannedLoader:
         """Device of the model; the CPU before it is built, which a train loop may do after its prefetcher."""
         return torch.device(self.run.model.device if self.run.has_model else 'cpu')
 
+    @property
+    def ended(self) -> bool:
+        """Whether the train loop has come to the end of the batches."""
+        return self._ended
+
     def __len__(self) -> int:
         return self.run.plan.total_iter
 
@@ -126,9 +136,10 @@ class PlannedLoader:
         """Record that the train loop has a batch, and let the device wait for its copy before the next computation."""
         if batch == {}:
             self.end()
+        if not batch:  # None follows the empty mapping, once its loop goes on to another epoch
             return
         # A prefetcher that copies the batch to another mapping drops its iteration; then the expected one is assumed.
-        self.delivered = getattr(batch, 'iteration', self.run.iteration)
+        self.delivered, self.batch = getattr(batch, 'iteration', self.run.iteration), batch
         if self.side and getattr(batch, 'copied', None):
             self.side.hand_over(batch, batch.copied)
 
@@ -205,22 +216,24 @@ class PlannedLoader:
 
 
 def to_device(batch: dict[str, Any], device: torch.device | str) -> dict[str, Any]:
-    """Copy uint8 crops to a device and convert them there to float32, bit for bit as BasicSR does.
+    """Copy uint8 crops to a device, flip them there, and convert them to float32, bit for bit as BasicSR does.
 
     Args:
-        batch: A mini-batch; other values than uint8 tensors are unchanged.
+        batch: A mini-batch; other values than uint8 tensors and `flips` are unchanged.
         device: The device.
     """
     device = torch.device(device)
 
-    def moved(pixels: torch.Tensor) -> torch.Tensor:
+    def moved(value: torch.Tensor) -> torch.Tensor:
         # A copy from pinned memory returns at once; from other memory it waits for the queued work of the device.
-        return pixels.pin_memory().to(device, non_blocking=True) if device.type == 'cuda' else pixels
+        return value.pin_memory().to(device, non_blocking=True) if device.type == 'cuda' else value
 
-    pixels = {
-        key: moved(value) for key, value in batch.items() if torch.is_tensor(value) and value.dtype == torch.uint8
+    copied = {
+        key: moved(value)
+        for key, value in batch.items()
+        if torch.is_tensor(value) and (value.dtype == torch.uint8 or key == 'flips')
     }
-    return pixels_to_float({**batch, **pixels})
+    return pixels_to_float({**batch, **copied})
 
 
 def largest_batch(plan: Plan, dataset: ClipDataset) -> int:
@@ -235,3 +248,12 @@ def largest_batch(plan: Plan, dataset: ClipDataset) -> int:
         shapes = dataset.shapes(batch.shape.frames, batch.shape.size)
         sizes.append(batch.clips_per_rank * batch.accumulate * sum(map(prod, shapes.values())))
     return max(sizes)
+
+
+def _identify(run: Run, dataset: Any) -> None:
+    """Keep the record of the training set for checkpoints, and log where it is another than that of the one resumed."""
+    run.checkpoints.data = data_record(dataset, run.plan)
+    point = run.checkpoints.resume_point
+    recorded = (point.record or {}).get('data') if point else None
+    for change in data_changes(recorded, run.checkpoints.data) if isinstance(recorded, dict) else ():
+        logger().warning(f'multigrid: changed since the checkpoint: datasets.train {change}')

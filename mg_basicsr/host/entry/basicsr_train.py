@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 
 from mg_basicsr.errors import ConfigError, Problem
+from mg_basicsr.host.entry.search_path import other_basicsr
+from mg_basicsr.host.log import log_at_start
 
 
 def train() -> None:
@@ -15,7 +18,7 @@ def train() -> None:
         ModuleNotFoundError: basicsr itself lacks a module.
     """
     try:
-        from basicsr.train import train_pipeline
+        module = importlib.import_module('basicsr.train')
     except ModuleNotFoundError as error:
         if error.name != 'basicsr':
             raise
@@ -27,4 +30,6 @@ def train() -> None:
                 'pip install --no-build-isolation basicsr, or mg-basicsr run path/to/train.py -opt ...',
             )
         ) from None
-    train_pipeline(os.getcwd())
+    if line := other_basicsr(module.__file__):
+        log_at_start(line)
+    module.train_pipeline(os.getcwd())

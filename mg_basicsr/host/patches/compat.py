@@ -24,6 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from mg_basicsr.host.patches import clone, loggers
 from mg_basicsr.patching import Function, replace, wrap
 
 Shim = Callable[[ModuleType], None]
@@ -285,13 +286,15 @@ def newest_state(folder: Path) -> Path | None:
 
 
 def networks_of_model(base_model: ModuleType) -> None:
-    """Apply `fix_network_classes` to the classes of every network that a model moves to its device.
+    """Apply `fix_network_classes` to the classes of every network that a model moves to its device, or trains.
 
-    2026-11. Repositories copy SPyNet and BasicVSR++ into files of any name. Can be removed with `fix_network_classes`.
+    2026-11. Repositories copy SPyNet and BasicVSR++ into files of any name, and override `model_to_device`; none
+    overrides `setup_schedulers`. Can be removed with `fix_network_classes`.
     """
     reason = 'copies of SPyNet and BasicVSR++ in other files get their shims'
     lost = 'copies of SPyNet and BasicVSR++ in other files than those of BasicSR get no shims'
     wrap(base_model, 'BaseModel.model_to_device', _fix_network, reason, lost=lost)
+    wrap(base_model, 'BaseModel.setup_schedulers', _fix_networks, reason, lost=lost)
 
 
 def _fix_network(original: Function) -> Function:
@@ -300,6 +303,16 @@ def _fix_network(original: Function) -> Function:
         return original(self, net)
 
     return model_to_device
+
+
+def _fix_networks(original: Function) -> Function:
+    def setup_schedulers(self: Any) -> Any:
+        from mg_basicsr.training.host_model import held_modules
+
+        fix_network_classes({type(module) for network in held_modules(self) for module in network.modules()})
+        return original(self)
+
+    return setup_schedulers
 
 
 def networks_of_module(arch: ModuleType) -> None:
@@ -311,13 +324,18 @@ def networks_of_module(arch: ModuleType) -> None:
 
 
 def fix_network_classes(classes: Iterable[type]) -> None:
-    """Fix two faults of SPyNet and BasicVSR++ that appear when shapes change; other classes are not changed.
+    """Fix two faults of SPyNet and BasicVSR++ that appear when shapes change, and networks that wait for the device.
 
     2026-11. SPyNet fails for LQ frames of 32 pixels or less (see `spynet.py`); can be removed when BasicSR's SPyNet
     starts from a zero flow of the coarsest level's size. BasicVSR++ sets `is_mirror_extended` at the first clip that
-    mirrors itself and keeps it set for all later ones; can be removed when it decides for each clip.
+    mirrors itself and keeps it set for all later ones; can be removed when it decides for each clip. Waiting is in
+    `kept_ranges.py` and `late_warnings.py`.
     """
+    from . import kept_ranges, late_warnings
+
     for cls in classes:
+        kept_ranges.keep_ranges(cls)
+        late_warnings.warn_later(cls)
         if hasattr(cls, 'preprocess'):
             wrap(cls, 'process', _process_any_size, 'flow of LQ frames of 32 pixels or less')
         wrap(cls, 'check_if_mirror_extended', _mirror_by_clip, 'decides for each clip')
@@ -357,8 +375,10 @@ def _all(*shims: Shim) -> Shim:
 SHIMS: dict[str, Shim] = {
     'torch': _all(current_device, load_to_cpu, ddp_without_device),
     'torchvision.transforms': functional_tensor,
+    'wandb.util': loggers.wandb_id,
     'basicsr.train': resume_where_saved,
-    'basicsr.utils.dist_util': gloo_without_gpu,
+    'basicsr.utils.dist_util': _all(clone.version, gloo_without_gpu),
+    'basicsr.utils.options': clone.local_rank,
     'basicsr.data.prefetch_dataloader': prefetch_on_cpu,
     'basicsr.models.base_model': _all(validate_on_cpu, networks_of_model),
     'basicsr.archs.spynet_arch': networks_of_module,

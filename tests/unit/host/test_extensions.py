@@ -25,6 +25,7 @@ from mg_basicsr.host.trial.passes import PassesAtStart
 from mg_basicsr.training.acceleration import ChannelsLast, CompiledParts, KernelChoice, OptimizerForm
 from mg_basicsr.training.allocator import FreedMemory
 from mg_basicsr.training.batch_norm.planned import PlannedNorm
+from mg_basicsr.training.deferred_reads import DeferredReads
 from mg_basicsr.training.extension import Extension, extend, stateful
 from mg_basicsr.training.host_model import trained_networks
 from mg_basicsr.training.micro_batches import MicroBatches
@@ -55,8 +56,9 @@ def run(**block: Any) -> Any:
               'fused_optimizer': False, 'check': False, **block}  # fmt: skip
     settings = SimpleNamespace(block=SimpleNamespace(**values), sub_batch_norm=block.get('sub_batch_norm', 0), seed=0)
     found = SimpleNamespace(
-        specification=SimpleNamespace(in_loop=True), settings=settings, plan=plan(), iteration=1, loader=Loader()
-    )
+        specification=SimpleNamespace(in_loop=True), settings=settings, plan=plan(), iteration=1, loader=Loader(),
+        clock=SimpleNamespace(trained=0), has_loader=False,
+    )  # fmt: skip
     found.loader.run = found
     return found
 
@@ -73,6 +75,7 @@ MAKE: dict[str, Callable[[], Extension]] = {
     'fused': lambda: OptimizerForm(fused=True),
     'unfused': lambda: OptimizerForm(fused=False),
     'own_state': lambda: OwnState(lambda iteration: iteration),
+    'deferred_reads': DeferredReads,
     'freed_memory': FreedMemory,
     'delivered': lambda: DeliveredBatches(run()),
     'clean_end': CleanEnd,
@@ -91,12 +94,21 @@ def patches_undone() -> Iterator[None]:
 
 
 def made(names: tuple[str, ...]) -> list[Extension]:
-    return [MAKE[name]() for name in names]
+    return with_clock([MAKE[name]() for name in names])
 
 
 def without_trials(extensions: list[Extension]) -> list[Extension]:
     """Without those that read clips of the run's data set."""
-    return [extension for extension in extensions if not isinstance(extension, PassesAtStart)]
+    return with_clock([extension for extension in extensions if not isinstance(extension, PassesAtStart)])
+
+
+def with_clock(extensions: list[Extension]) -> list[Extension]:
+    """Let the clock of the run of DeliveredBatches follow the steps, as a train loop does."""
+    for extension in extensions:
+        if isinstance(extension, DeliveredBatches):
+            one = extension.run
+            extension.before_step = lambda step, one=one: setattr(one, 'iteration', step.iteration + 1)  # type: ignore[method-assign]
+    return extensions
 
 
 def test_every_extension_of_the_package_is_tried_here() -> None:
@@ -106,7 +118,15 @@ def test_every_extension_of_the_package_is_tried_here() -> None:
 
 def test_what_is_off_is_not_there() -> None:
     names = [extension.name for extension in extensions_of(run())]
-    always = ['rates', 'micro_batches', 'fused_optimizer', 'passes_at_start', 'own_state', 'freed_memory']
+    always = [
+        'rates',
+        'micro_batches',
+        'fused_optimizer',
+        'passes_at_start',
+        'own_state',
+        'deferred_reads',
+        'freed_memory',
+    ]
     assert names == [*always, 'delivered_batches', 'clean_end']
     outside_a_loop = run()
     outside_a_loop.specification.in_loop = False
@@ -153,7 +173,7 @@ def test_a_trial_leaves_no_trace(names: tuple[str, ...]) -> None:
             stack.enter_context(extension.trial())
         for _ in range(2):
             model.feed_data({'lq': torch.rand(4, 3, 8, 8) * torch.inf, 'gt': torch.rand(4, 3, 8, 8)})
-            model.optimize_parameters(5)
+            model.optimize_parameters(2)
         assert first_difference(everything(model, extensions), before) is not None  # it can fail
     assert first_difference(everything(model, extensions), before) is None
     train(model, extensions, 2, TOTAL, passes)
@@ -190,7 +210,7 @@ def test_a_step_on_another_mini_batch_is_refused() -> None:
     model = extended(DeliveredBatches(one))
     model.feed_data({'lq': torch.rand(2, 3, 8, 8), 'gt': torch.rand(2, 3, 8, 8)})
     model.optimize_parameters(1)
-    for delivered, told in ((None, 'no mini-batch of the plan'), (1, 'the mini-batch of iteration 2')):
+    for delivered, told in ((None, 'no mini-batch of the plan'), (2, 'the mini-batch of iteration 3')):
         one.loader = SimpleNamespace(delivered=delivered)
         with pytest.raises(TrainingError, match=f'the step of iteration 1 with {told}'):
             model.optimize_parameters(1)

@@ -11,14 +11,23 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from mg_basicsr.data.crops.degradation import Degrade
-from mg_basicsr.data.listing.folders import VIDEOS, gap, in_order, list_images_below
+from mg_basicsr.data.listing.folders import gap
 from mg_basicsr.data.listing.frame_names import REDS_FRAMES, VIMEO_FRAMES, FrameNames
 from mg_basicsr.data.listing.image_lists import list_images
-from mg_basicsr.data.listing.meta_files import read_lmdb_keys, read_meta_file
+from mg_basicsr.data.listing.meta_files import read_meta_file
 from mg_basicsr.data.listing.sequences import FrameSequence, first_of, reds_split
-from mg_basicsr.data.sources.byte_files import DATA, Folder, LmdbFolder
 from mg_basicsr.data.sources.image_files import EncodedSide, open_side
 from mg_basicsr.data.store.building.material import ImageFiles, VideoFile
+from mg_basicsr.data.store.building.pairing import (
+    ListedFrames,
+    check_all_gt,
+    gt_there,
+    lq_names,
+    middle_gt_only,
+    partly,
+    with_middle_gt,
+)
+from mg_basicsr.data.store.building.roots import inside_others, no_clips, open_roots
 from mg_basicsr.data.store.building.video import broken_off, inspect, split
 from mg_basicsr.data.store.format import is_name
 from mg_basicsr.errors import ConfigError, DataError, Problem
@@ -47,11 +56,13 @@ class Findings:
         allow_missing: Take clips whose frame numbers have gaps, and videos that break off.
         problems: Clips that are missing, or have gaps.
         skipped: Entries that are no part of the data, with the reason.
+        notes: What else is worth a line.
     """
 
     allow_missing: bool = False
     problems: list[Problem] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def add(self, option: str, what: str, allowed: str, remedy: str) -> None:
         """Add a problem, which does not keep the other clips from being made.
@@ -64,6 +75,10 @@ class Findings:
         """
         self.problems.append(Problem(option, what, allowed, f'{remedy}, or pass --allow-missing'))
 
+    def note(self, line: str) -> None:
+        """Add a line, unless it is empty."""
+        self.notes += [line] if line else []
+
     def raise_unless(self, found: object) -> None:
         """Check that there are clips in spite of the problems.
 
@@ -75,27 +90,6 @@ class Findings:
         """
         if self.problems and not found:
             raise DataError(*first_of(self.problems, 'of this kind'))
-
-
-@dataclass(frozen=True)
-class ListedFrames:
-    """Frames by the names of their files, as a `FrameNames`.
-
-    Attributes:
-        gt_names: Names of the GT frames, in order.
-        lq_names: Names of the LQ frames, in order.
-    """
-
-    gt_names: tuple[str, ...]
-    lq_names: tuple[str, ...]
-
-    def lq(self, sequence: str, frame: int) -> str:
-        """See `FrameNames.lq`."""
-        return self.lq_names[frame]
-
-    def gt(self, sequence: str, frame: int) -> str:
-        """See `FrameNames.gt`."""
-        return self.gt_names[frame]
 
 
 def from_roots(
@@ -119,20 +113,27 @@ def from_roots(
         DataError: There are no images, or no clip can be taken; without `findings`, or any clip cannot be taken.
     """
     gather = findings or Findings()
-    gt_side = _side('GT', gt, '--gt')
-    lq_side = _side('LQ', lq, '--lq') if lq else None
-    groups = _groups(_names(gt, '--gt', gather), images)
-    lq_groups = _groups(_names(lq, '--lq', gather), images) if lq else {}
+    roots = open_roots(gt, lq, images, gather.allow_missing)
+    groups, lq_groups = (_groups(root.listing.names, images) if root else {} for root in roots)
+    gt_side, lq_side = roots[0].side, roots[1] and roots[1].side
+    for root in filter(None, roots):
+        gather.problems += root.listing.problems
+        gather.skipped += root.listing.skipped
     if not groups or '' in groups:
-        raise DataError(*gather.problems, _no_clips(gt, groups))
-    _compare_sides(gt, lq, groups, lq_groups, images, making.scale, gather)
+        raise DataError(no_clips(gt, groups), *first_of(gather.problems, 'of this kind'))
+    if not lq and not images and not gather.allow_missing:
+        _leave_out_inner(gt, groups, gather)
+    middle = bool(lq) and not images and middle_gt_only(groups, lq_groups, making.scale)
+    to_compare = {name: names for name, names in lq_groups.items() if not middle or name not in groups}
+    _compare_sides(gt, lq, groups, to_compare, images, making.scale, gather)
     found = []
     for name, frames in groups.items():
-        wrong = '' if images or gather.allow_missing else gap(frames)
+        shown = lq_groups[name] if middle else frames
+        wrong = '' if images or gather.allow_missing else gap(shown)
         if wrong:
             gather.add(f'--gt {gt}', f'clip {name} {wrong}', 'allowed: frames without gaps', 'restore the frames')
             continue
-        sequence = FrameSequence(name, len(frames), 0, 0)
+        sequence = FrameSequence(name, len(shown), 0, 0)
         try:
             height, width = gt_side.shape(sequence, frames[0])
         except DataError as error:
@@ -140,8 +141,12 @@ def from_roots(
             continue
         cut = (0, 0) if lq_side else (height % making.scale, width % making.scale)
         sequence = sequence._replace(height=height - cut[0], width=width - cut[1])
-        listed = ListedFrames(tuple(frames), _lq_names(frames, lq_groups, images, making.scale))
-        found.append(ImageFiles(sequence, listed, gt_side, lq_side, making.degrade, making.scale, cut))
+        listed = ListedFrames(tuple(frames), lq_names(frames, lq_groups, images, making.scale))
+        gt_frames: tuple[int, ...] = ()
+        if middle:
+            listed, gt_frames = with_middle_gt(frames[0], shown)
+        found.append(ImageFiles(sequence, listed, gt_side, lq_side, making.degrade, making.scale, cut, gt_frames))
+    gather.note(partly(found))
     return _checked(found, f'--gt {gt}', gather, findings is None)
 
 
@@ -153,17 +158,11 @@ def _groups(names: list[str], images: bool) -> dict[str, list[str]]:
     return groups
 
 
-def _no_clips(gt: str, groups: dict[str, list[str]]) -> Problem:
-    """Return the problem of a root that has no clips: it may hold videos, or be the folder of one clip."""
-    what, remedy = 'no images', 'give the folder of the clips, or an LMDB with its meta_info.txt'
-    videos = [] if groups else sorted(name for name in os.listdir(gt) if name.lower().endswith(VIDEOS))
-    if groups:
-        what = f'images that are in no clip, such as {groups[""][0]}'
-        remedy = f'use --layout images, or give the folder that holds the clips, {os.path.dirname(os.path.abspath(gt))}'
-    elif videos:
-        what = f'no images, but {len(videos)} videos such as {videos[0]}'
-        remedy = f'name the videos themselves: --gt {os.path.join(gt, videos[0])} ... --degradation bicubic'
-    return Problem(f'--gt {gt}', what, 'allowed: one folder per clip, with its frames in it', remedy)
+def _leave_out_inner(gt: str, groups: dict[str, list[str]], findings: Findings) -> None:
+    """Add a problem for each clip in the folder of another, if no LQ frames say that it is one."""
+    for name, other in inside_others(groups).items():
+        what = f'{name} with {len(groups.pop(name))} images is in the folder of clip {other}'
+        findings.add(f'--gt {gt}', what, 'allowed: clips beside each other', 'move it if it is a clip, or remove it')
 
 
 def _compare_sides(
@@ -177,7 +176,7 @@ def _compare_sides(
 ) -> None:
     """Add a problem for each clip of which LQ has more than GT has: GT may be incomplete."""
     if images:
-        known = set(groups) | set(_lq_names(list(groups), lq_groups, images, scale))
+        known = set(groups) | set(lq_names(list(groups), lq_groups, images, scale))
     for name, frames in lq_groups.items() if lq else ():
         what = ''
         if images:
@@ -189,21 +188,12 @@ def _compare_sides(
             groups.pop(name, None)
 
 
-def _lq_names(frames: list[str], lq_groups: dict[str, list[str]], images: bool, scale: int) -> tuple[str, ...]:
-    """Return the name of the LQ frame of each GT frame; that of the GT frame itself where there is none."""
-    folder = os.path.dirname(frames[0])
-    there = list(lq_groups) if images else lq_groups.get(folder, [])
-    exact, stems = set(there), {os.path.splitext(name)[0]: name for name in there}
-
-    def of(name: str) -> str:
-        stem = os.path.splitext(name)[0]
-        return name if name in exact else stems.get(stem) or stems.get(f'{stem}x{scale}') or name
-
-    return tuple(map(of, frames))
-
-
 def from_options(
-    options: TrainSetOptions, layout: str, degrade: Degrade | None, findings: Findings | None = None
+    options: TrainSetOptions,
+    layout: str,
+    degrade: Degrade | None,
+    findings: Findings | None = None,
+    middle: bool = False,
 ) -> list[ImageFiles]:
     """Return the sequences of a training set's meta file, validation clips too, so that the store serves any partition.
 
@@ -215,6 +205,7 @@ def from_options(
         layout: 'reds', 'vimeo' or 'images'.
         degrade: Makes LQ, in place of the LQ root.
         findings: Gets what is left out; without it, a clip that cannot be taken is an error.
+        middle: Samples show the GT of middle frames alone: other GT frames may be missing.
 
     Raises:
         ConfigError: a root or the list does not exist.
@@ -227,42 +218,48 @@ def from_options(
         sequences, names = list_images(options)
     else:
         sequences, names = read_meta_file(options.meta_info_file, layout), NAMES[layout]
-    gt = open_side(options, 'dataroot_gt', suffix)
-    lq = None if degrade else open_side(options, 'dataroot_lq', suffix)
+    gt, lq = _open_sides(options, suffix, degrade is None)
     held_out: set[FrameSequence] = set()
     if layout == 'reds' and options.val_partition:
         held_out = set(sequences) - set(reds_split(sequences, options.val_partition, validation=False))
     gather = findings or Findings()
     found = []
-    _check_all_gt(gt, next(iter(sequences)), names, options.dataroot_gt)
+    middle = middle and lq is not None
+    if not middle:
+        check_all_gt(gt, next(iter(sequences)), names, makes_lq=lq is None)
     for sequence in dict.fromkeys(sequences):
         if sequence in held_out and gt.missing(sequence, [names.gt(sequence.name, 0)]):
             gather.skipped.append(f'clip {sequence.name}: for validation, and not in {options.dataroot_gt}')
             continue
+        gt_frames = gt_there(gt, sequence, names) if middle else ()
         if not sequence.height:
             try:
-                height, width = gt.shape(sequence, names.gt(sequence.name, 0))
+                height, width = gt.shape(sequence, names.gt(sequence.name, gt_frames[0] if gt_frames else 0))
             except DataError as error:
                 gather.problems += error.problems
                 continue
             sequence = sequence._replace(height=height, width=width)
-        found.append(ImageFiles(sequence, names, gt, lq, degrade, options.scale))
+        found.append(ImageFiles(sequence, names, gt, lq, degrade, options.scale, gt_frames=gt_frames))
+    gather.note(partly(found))
     return _checked(found, f'{BLOCK}.dataroot_gt', gather, findings is None)
 
 
-def _check_all_gt(gt: EncodedSide, sequence: FrameSequence, names: FrameNames, root: str) -> None:
-    """Refuse a set that has only the GT of the frame that sliding windows read: a store has that of every frame.
+def _open_sides(options: TrainSetOptions, suffix: str, with_lq: bool) -> tuple[EncodedSide, EncodedSide | None]:
+    """Open the roots that options name.
 
     Raises:
-        DataError: the first sequence has the GT of its middle frame, and of no other.
+        ConfigError: one does not exist; both are in one error.
     """
-    middle = (sequence.frames - 1) // 2
-    others = [names.gt(sequence.name, frame) for frame in range(sequence.frames) if frame != middle]
-    here = [name for name in others if not gt.missing(sequence, [name])]
-    if others and not here and not gt.missing(sequence, [names.gt(sequence.name, middle)]):
-        what = f'{root} has only the GT of the middle frame, as BasicSR makes LMDBs of Vimeo-90K'
-        remedy = 'train from this set itself, without multigrid.store'
-        raise DataError(Problem(f'{BLOCK}.dataroot_gt', what, 'needed for a store: the GT of every frame', remedy))
+    sides: list[EncodedSide] = []
+    problems: list[Problem] = []
+    for key in ('dataroot_gt', 'dataroot_lq') if with_lq else ('dataroot_gt',):
+        try:
+            sides.append(open_side(options, key, suffix))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(*problems)
+    return sides[0], sides[1] if with_lq else None
 
 
 def from_videos(
@@ -361,22 +358,3 @@ def _can_be_listed(name: str) -> bool:
     except UnicodeEncodeError:  # the bytes of a file's name that are not UTF-8
         return False
     return name == name.strip(' ')
-
-
-def _names(root: str, option: str, findings: Findings) -> list[str]:
-    """Return the names of a root's images, relative to it and in order: files of a folder, keys of an LMDB."""
-    if _is_lmdb(root):
-        return sorted(read_lmdb_keys(os.path.join(root, 'meta_info.txt'), option), key=in_order)
-    listing = list_images_below(root, option)
-    findings.problems += listing.problems
-    findings.skipped += listing.skipped
-    return listing.names
-
-
-def _is_lmdb(root: str) -> bool:
-    return root.rstrip('/').endswith('.lmdb') or os.path.isfile(os.path.join(root, DATA))
-
-
-def _side(label: str, root: str, option: str) -> EncodedSide:
-    files = LmdbFolder(root, option) if _is_lmdb(root) else Folder(root, option)
-    return EncodedSide(label, files)
