@@ -23,6 +23,7 @@ from mg_basicsr.errors import ConfigError, MultigridError, Problem, TrainingErro
 from mg_basicsr.host.data.adapter import AdaptedDataset
 from mg_basicsr.host.data.datasets import planned_dataset
 from mg_basicsr.host.data.planned_data import check_data, resolve_with_data
+from mg_basicsr.host.entry.which_basicsr import NOT_INSTALLED
 from mg_basicsr.host.install import install
 from mg_basicsr.host.run import Run, Specification, activate
 from mg_basicsr.host.trial.passes import check_passes
@@ -140,8 +141,7 @@ def _host_options(run: Run) -> dict[str, Any]:
     except ModuleNotFoundError as error:
         if error.name != 'basicsr':
             raise
-        what = 'basicsr is not installed in this environment'
-        raise ConfigError(Problem('', what, 'needed: BasicSR', 'pip install --no-build-isolation basicsr')) from None
+        raise ConfigError(NOT_INSTALLED) from None
     arguments = sys.argv  # parse_options reads the command line of the process
     sys.argv = ['check', '-opt', str(run.file.path)]
     try:

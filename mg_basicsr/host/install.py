@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import wrapt
 
+from mg_basicsr.host.patches.finders import add_finders
+
 SHIMS = 'mg_basicsr.host.patches.compat:apply'
 
 # (module, 'module:function' to call with it), in order: shims first, so that hooks wrap the repaired functions.
@@ -15,7 +17,7 @@ PATCHES = (
     ('yaml', 'mg_basicsr.host.patches.planned_options:patch_yaml'),
     ('torch', SHIMS),
     ('torch', 'mg_basicsr.host.patches.hooks:patch_torch'),
-    ('torchvision.transforms', SHIMS),
+    ('basicsr.utils', 'mg_basicsr.host.entry.which_basicsr:on_import'),
     ('basicsr.utils.registry', 'mg_basicsr.host.patches.hooks:register'),
     ('basicsr.utils.dist_util', SHIMS),
     ('basicsr.utils.misc', 'mg_basicsr.host.patches.hooks:patch_folders'),
@@ -38,6 +40,7 @@ def install() -> None:
     if _installed:
         return
     _installed = True
+    add_finders()
     for module, function in PATCHES:
         wrapt.register_post_import_hook(function, module)
 

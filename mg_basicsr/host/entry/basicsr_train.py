@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from mg_basicsr.errors import ConfigError, Problem
+from mg_basicsr.errors import ConfigError
+from mg_basicsr.host.entry.which_basicsr import NOT_INSTALLED
 
 
 def train() -> None:
@@ -19,12 +20,5 @@ def train() -> None:
     except ModuleNotFoundError as error:
         if error.name != 'basicsr':
             raise
-        raise ConfigError(
-            Problem(
-                '',
-                'basicsr is not installed in this environment',
-                'needed: BasicSR, or a repository that carries its own',
-                'pip install --no-build-isolation basicsr, or mg-basicsr run path/to/train.py -opt ...',
-            )
-        ) from None
+        raise ConfigError(NOT_INSTALLED) from None
     train_pipeline(os.getcwd())

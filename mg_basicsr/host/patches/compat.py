@@ -13,18 +13,16 @@ changes nothing. This module imports neither torch nor basicsr by itself.
 from __future__ import annotations
 
 import functools
-import importlib.util
 import inspect
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mg_basicsr.patching import Function, replace, wrap
+from mg_basicsr.patching import Function, wrap
 
 Shim = Callable[[ModuleType], None]
 
@@ -54,25 +52,6 @@ def or_without_gpu(original: Function, substitute: Function) -> Function:
             return substitute(*args, **kwargs)
 
     return call
-
-
-# Current libraries
-
-
-def functional_tensor(transforms: ModuleType) -> None:
-    """Provide `torchvision.transforms.functional_tensor`.
-
-    2026-11. torchvision 0.17 removed this module, from which BasicSR 1.4.2 imports `rgb_to_grayscale`.
-    `transforms.functional` has the same functions, and BasicSR's git head uses it. Can be removed when no BasicSR that
-    imports the old name is supported.
-    """
-    name = f'{transforms.__name__}.functional_tensor'
-    if name in sys.modules or importlib.util.find_spec(name) is not None:
-        return
-    functional = importlib.import_module(f'{transforms.__name__}.functional')
-    reason = 'gone from torchvision 0.17, and imported by BasicSR 1.4.2'
-    replace(sys.modules, name, functional, reason)
-    replace(transforms, 'functional_tensor', functional, reason)
 
 
 # Without a GPU
@@ -356,7 +335,6 @@ def _all(*shims: Shim) -> Shim:
 
 SHIMS: dict[str, Shim] = {
     'torch': _all(current_device, load_to_cpu, ddp_without_device),
-    'torchvision.transforms': functional_tensor,
     'basicsr.train': resume_where_saved,
     'basicsr.utils.dist_util': gloo_without_gpu,
     'basicsr.data.prefetch_dataloader': prefetch_on_cpu,
