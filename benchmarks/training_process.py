@@ -43,6 +43,7 @@ class Record:
         self._started: float | None = None
         self._stood = self._since = 0.0
         self._shape, self._stands = '', False
+        self._rehearsing = False
 
     def start(self) -> None:
         """Starts the clock, once."""
@@ -72,8 +73,19 @@ class Record:
         yield
         self._stood, self._stands = self._stood + time.perf_counter() - start, False
 
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """The start-up check makes a run in small, on loaders of its own: its time counts, its steps do not."""
+        self.start()
+        self._rehearsing = True
+        yield
+        self._rehearsing = False
+        self._parts.clear()
+
     def next_iteration(self) -> None:
         """The iteration whose batch `batch` announced is over."""
+        if self._rehearsing:
+            return
         if self._shape and self._parts['optimiser']:  # BasicSR fetches batches past its last iteration
             now = time.perf_counter() - self._started - self._stood if self._started else 0.0
             row = self.shapes[self._shape if self.shapes else FIRST]
@@ -87,13 +99,13 @@ class Record:
 
     def batch(self, batch: Any) -> None:
         """The next iteration's mini-batch."""
-        if batch:
+        if batch and not self._rehearsing:
             clips, frames, *_ = batch['lq'].shape
             self._shape = f'{clips}x{frames}x{batch["gt"].shape[-1]}'
 
     def validated(self, iteration: int, value: float) -> None:
         """A validation has been made; the second one of the very end, which BasicSR numbers higher, is left out."""
-        if not self.curve or iteration > self.curve[-1][0] + 2:
+        if not self._rehearsing and (not self.curve or iteration > self.curve[-1][0] + 2):
             self.curve.append((iteration, self.now(), value))
 
     def report(self) -> dict[str, Any]:
@@ -132,6 +144,10 @@ def install(record: Record) -> None:
     from basicsr.data.prefetch_dataloader import CPUPrefetcher, CUDAPrefetcher
     from basicsr.models.base_model import BaseModel
     from basicsr.models.sr_model import SRModel
+
+    from mg_basicsr.host.trial import rehearsal
+
+    around(rehearsal, 'rehearse', record.rehearsal)
 
     def started() -> Any:
         record.start()

@@ -305,7 +305,11 @@ def _num_frame(section: Section, kind: DatasetType | None) -> int | None:
         return None
     if kind.frames is None:
         return section.read('num_frame', COUNT, None)
-    return section.read('num_frame', or_whole(strict_integer(1, kind.frames)), None)
+    if kind.sliding_window:
+        return section.read('num_frame', or_whole(strict_integer(1, kind.frames)), None)
+    # BasicSR's class takes the whole sequence, however many frames the option asks for
+    frames = section.read('num_frame', or_whole(COUNT), None)
+    return None if frames is None or frames > kind.frames else frames
 
 
 def _gt_size(section: Section, scale: int) -> int:

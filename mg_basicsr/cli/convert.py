@@ -5,24 +5,36 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from mg_basicsr.config.block import PRECISIONS
-from mg_basicsr.config.conversion import BATCH, Choices, Conversion, conversion, official_batch, speedup
+from mg_basicsr.config.conversion import (
+    BATCH,
+    Choices,
+    Conversion,
+    conversion,
+    default_preset,
+    gain,
+    official_batch,
+)
 from mg_basicsr.config.official_batch import official_gpus
+from mg_basicsr.config.own_schedule import own_schedule, with_whole_batches
 from mg_basicsr.config.presets.preset import Preset
 from mg_basicsr.config.presets.table import find, loaded, names
 from mg_basicsr.config.schema import is_schema
 from mg_basicsr.config.stray_block import refuse_stray_block
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.parsing.options_file import OptionsFile, load_options
+from mg_basicsr.parsing.yaml_editing import with_values
 from mg_basicsr.parsing.yaml_text import parse_yaml
 from mg_basicsr.parsing.yaml_writing import one_line
 
 BOM = b'\xef\xbb\xbf'
+USUAL = 'lin2022'  # preset
 MODELINE = '# yaml-language-server: $schema='
 
 
@@ -34,7 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('-opt', '--opt', required=True, type=Path, help='a BasicSR options file')
     parser.add_argument('-o', '--output', required=True, type=Path, help='where the converted file is written')
     presets = '; '.join(f'{preset.name}: {preset.summary}' for preset in loaded())
-    parser.add_argument('--preset', default='lin2022', metavar='NAME', help=f'{presets} (default: lin2022)')
+    usual = f'default: {USUAL}; for a file with its own schedule, a preset that can have it'
+    parser.add_argument('--preset', metavar='NAME', help=f'{presets} ({usual})')
     parser.add_argument(
         '--base-batch-size', type=int, metavar='N', help=f'{BATCH} (default: as the file says; on a terminal, asked)'
     )
@@ -53,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
             file cannot be written.
     """
     source, output = arguments.opt, arguments.output
-    preset = _find(arguments.preset)
+    preset = _find(arguments.preset or USUAL)
     stock = load_options(source)
     if stock.has_block:
         what = f'{source} has the block already'
@@ -62,18 +75,22 @@ def run(arguments: argparse.Namespace) -> int:
     if output.exists():
         raise ConfigError(Problem(f'-o {output}', 'exists already', 'allowed: a new file', 'give another name'))
     header = modeline(arguments.schema, output) if arguments.schema else ''
-    batch, why = _base_batch_size(arguments.base_batch_size, stock)
+    schedule = own_schedule(stock.options)
+    preset = preset if arguments.preset else _find(default_preset(schedule, USUAL))
+    batch, why = _base_batch_size(arguments.base_batch_size, with_whole_batches(stock, schedule))
     # a file with a block must not repeat keys, of which BasicSR takes the last
     file = load_options(source, [f'multigrid:preset={preset.name}'])
     result = conversion(file, preset, Choices(batch, why, arguments.store, arguments.precision))
-    text = converted(source.read_bytes(), result.text(str(output)), header)
+    changes = result.schedule.options if result.schedule else {}
+    text = converted(source.read_bytes(), result.text(str(output)), header, changes)
     if text is None:
         raise ConfigError(
             Problem(
                 f'-opt {source}',
                 'a section cannot be added at its end',
                 'allowed: one YAML document, one `key: value` under another',
-                f'add this to it by hand: multigrid: {one_line(result.keys)}',
+                f'add this to it by hand: multigrid: {one_line(result.keys)}'
+                + ''.join(f'; set datasets.train.{key}: {value}' for key, value in changes.items()),
             )
         )
     try:
@@ -90,7 +107,10 @@ def run(arguments: argparse.Namespace) -> int:
 def _report(result: Conversion, output: Path, batch: int | None) -> None:
     """Print what was written, and what is left to the user."""
     stages = len(result.settings.plan.stages)
-    print(f'wrote {output}: {stages} stage{"s" * (stages > 1)}, ideal speed-up {speedup(result.settings):.2f}x')
+    print(f'wrote {output}: {stages} stage{"s" * (stages > 1)}, {gain(result.settings, result.adopted)}')
+    if result.schedule:
+        changes = ', '.join(f'{key}: {value}' for key, value in result.schedule.options.items())
+        print(f'its train loop now leaves each batch of the plan whole: datasets.train has {changes}')
     if batch is None:
         print(f'base_batch_size is left out, since the file does not say it; --base-batch-size N writes it: {BATCH}')
     print(f'next: mg-basicsr plan -opt {output}, and mg-basicsr check -opt {output} where the data is')
@@ -165,18 +185,24 @@ def modeline(schema: Path, output: Path) -> str:
     return MODELINE + (path if path.startswith(('/', '.')) else f'./{path}')
 
 
-def converted(source: bytes, block: str, header: str = '') -> bytes | None:
+def converted(source: bytes, block: str, header: str = '', changes: Mapping[str, Any] | None = None) -> bytes | None:
     """Return an options file with the block at its end and a line at its start, and no other byte changed.
 
     Args:
         source: Content of the file.
         block: The block as YAML.
         header: First line, a comment; empty for none.
+        changes: Values of `datasets.train` that are replaced.
 
     Returns:
         The new content; None if the other options would change: a file that ends in `...`, or that is one `{...}`, has
         no place for a section at its end.
     """
+    if changes:
+        edited = with_values(source.decode('utf-8'), ('datasets', 'train'), changes)
+        if edited is None:
+            return None
+        source = edited.encode()
     newline = next((ending for ending in (b'\r\n', b'\n', b'\r') if ending in source), b'\n')
     mark = BOM if source.startswith(BOM) else b''
     first = header.encode() + newline if header and MODELINE.encode() not in source else b''

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from mg_basicsr._version import __version__
 from mg_basicsr.errors import MultigridError, fail
+from mg_basicsr.host.entry.search_path import unify_search_path
 
 # name: (module in this folder, one line of help); a module has `add_arguments(parser)` and `run(arguments) -> int`
 COMMANDS = {
@@ -44,7 +45,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         BrokenPipeError: a command that trains writes to a closed pipe.
         KeyboardInterrupt: a command that trains is interrupted.
     """
-    argv = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        unify_search_path()
+        argv = sys.argv[1:]
+        if argv and argv[0].startswith('--local-rank='):  # put there by torch.distributed.launch, and in LOCAL_RANK
+            del argv[0]
+    argv = list(argv)
     parser = argparse.ArgumentParser(
         prog='mg-basicsr', description='Multigrid training for BasicSR.', allow_abbrev=False
     )

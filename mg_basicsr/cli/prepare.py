@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mg_basicsr.data.listing.folders import VIDEOS
 from mg_basicsr.data.listing.sequences import first_of
-from mg_basicsr.dataset_types import DEGRADATIONS
+from mg_basicsr.dataset_types import DEGRADATIONS, VIMEO_WINDOWS
 from mg_basicsr.errors import ConfigError, DataError, Problem, printable
 from mg_basicsr.parsing.options_file import load_options
 
@@ -165,6 +165,8 @@ def report(findings: Findings, allow_missing: bool, console: Console) -> None:
         console: Console to print to.
     """
     skipped = findings.skipped + ([str(problem) for problem in findings.problems] if allow_missing else [])
+    for line in findings.notes:
+        console.print(one_line(line))
     for line in skipped[:MOST_SKIPPED]:
         console.print(one_line(f'Skipped {line}'))
     if len(skipped) > MOST_SKIPPED:
@@ -203,7 +205,8 @@ def collect(
         if not output:
             what = f'missing, and {arguments.opt} names no store'
             raise ConfigError(Problem('-o', what, 'allowed: a folder for the store', 'give -o, or set multigrid.store'))
-        material = from_options(options, kind.layout, degradation(method, scale), findings)
+        middle = kind is VIMEO_WINDOWS  # whose samples show the GT of no other frame
+        material = from_options(options, kind.layout, degradation(method, scale), findings, middle)
     else:
         scale = arguments.scale or 4
         making = Making(scale, degradation(method, scale))
@@ -250,10 +253,10 @@ def need(root: Path, header: Header, material: Sequence[Material], console: Cons
 
     share = 1.0 if header.codec == 'raw' else COMPRESSED
     there, _ = read_list(root, read_header(root))
-    clips = [clip for part in material for clip in part.clips]
-    needed = sum(geometry_of(clip, header).bytes * share for clip in clips if clip.name not in there)
+    clips = [(clip, part.gt_frames) for part in material for clip in part.clips]
+    needed = sum(geometry_of(clip, header, gt).bytes * share for clip, gt in clips if clip.name not in there)
     free = shutil.disk_usage(root).free
-    done = sum(clip.name in there for clip in clips)
+    done = sum(clip.name in there for clip, _ in clips)
     about = '' if header.codec == 'raw' else 'about '
     continued = f', {done:,} of them done already' if done else ''
     console.print(

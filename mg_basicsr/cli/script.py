@@ -9,6 +9,7 @@ from pathlib import Path
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.host.entry.command_line import parse_command_line
 from mg_basicsr.host.entry.script import run_script
+from mg_basicsr.host.entry.search_path import put_first
 from mg_basicsr.host.entry.start import start_run
 
 
@@ -28,6 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not script.is_file():
         raise ConfigError(Problem(f'run {script}', 'no such file', 'needed: the path of a training script'))
     sys.argv[:] = [str(script), *arguments.arguments]  # as python train.py ... would set it
+    put_first(script)
     start_run(parse_command_line(arguments.arguments))
     run_script(script)
     return 0

@@ -7,6 +7,7 @@ import sys
 
 from mg_basicsr.host.entry.basicsr_train import train
 from mg_basicsr.host.entry.command_line import parse_command_line
+from mg_basicsr.host.entry.launcher import check_meeting
 from mg_basicsr.host.entry.start import start_run
 
 
@@ -27,6 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     argv += [flag for flag in ('--auto_resume', '--debug') if getattr(arguments, flag[2:])]
     argv += ['--force_yml', *arguments.force_yml] if arguments.force_yml else []
     sys.argv[1:] = argv
-    start_run(parse_command_line(argv), whole=True)
+    if start_run(parse_command_line(argv), whole=True):
+        check_meeting(arguments.launcher)
     train()
     return 0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mg_basicsr.config.advice import advice, second_phase_texts
 from mg_basicsr.config.keys import descriptions
 from mg_basicsr.config.needs import Needs, needs_of
 from mg_basicsr.config.official_batch import OfficialGpus
+from mg_basicsr.config.own_schedule import OwnSchedule, own_schedule, with_whole_batches
 from mg_basicsr.config.presets.cycles import CycleBlock
 from mg_basicsr.config.presets.preset import Preset, Suggestion
 from mg_basicsr.config.presets.table import loaded
@@ -48,11 +49,15 @@ class Conversion:
         lines: Its keys in order, `preset` first.
         settings: The file with the block, resolved.
         unknown: Types of networks that are not in the table.
+        schedule: Schedule that the file has itself: its options take the place of the file's in `datasets.train`.
+        adopted: Whether the block has the stages of this schedule.
     """
 
     lines: tuple[Suggestion, ...]
     settings: Settings
     unknown: tuple[str, ...]
+    schedule: OwnSchedule | None = None
+    adopted: bool = False
 
     @property
     def keys(self) -> dict[str, Any]:
@@ -104,9 +109,11 @@ def conversion(file: OptionsFile, preset: Preset[Any], choices: Choices) -> Conv
         choices: What the user has chosen.
 
     Raises:
-        ConfigError: the file cannot be planned, is the second phase of a network's training, or the block would gain
-            nothing.
+        ConfigError: the file cannot be planned, is the second phase of a network's training, the block would gain
+            nothing, or the preset cannot have the schedule that the file has itself.
     """
+    schedule = own_schedule(file.options)
+    file = with_whole_batches(file, schedule)
     needs = needs_of(file.options, 1)
     if 'other' in needs.kinds:
         raise ConfigError(
@@ -117,7 +124,8 @@ def conversion(file: OptionsFile, preset: Preset[Any], choices: Choices) -> Conv
                 'train it without the multigrid block',
             )
         )
-    draft = _draft(file, preset, choices)
+    adopted = _adopted(preset, schedule)
+    draft = replace(_draft(file, preset, choices, adopted), schedule=schedule, adopted=adopted is not None)
     needs = needs_of(file.options, draft.settings.baseline.scale)
     if needs.second_phase:
         raise ConfigError(Problem(needs.second_phase, *second_phase_texts()))
@@ -125,9 +133,19 @@ def conversion(file: OptionsFile, preset: Preset[Any], choices: Choices) -> Conv
     of_the_file = [warning for warning in warnings if warning.option.startswith('datasets.')]
     if of_the_file:
         raise ConfigError(*of_the_file)
-    if speedup(draft.settings) < GAIN and choices.store is None:
+    if speedup(draft.settings) < GAIN and choices.store is None and not draft.adopted:
         raise ConfigError(_no_gain(file, preset, draft.settings, needs, choices))
     return draft
+
+
+def gain(settings: Settings, adopted: bool) -> str:
+    """Return what a block gains, in words.
+
+    Args:
+        settings: The file with the block, resolved.
+        adopted: Whether its stages are those of the file's own schedule.
+    """
+    return "those of the file's own schedule" if adopted else f'ideal speed-up {speedup(settings):.2f}x'
 
 
 def speedup(settings: Settings) -> float:
@@ -135,8 +153,50 @@ def speedup(settings: Settings) -> float:
     return float(describe(settings.plan, settings.baseline)['ideal_speedup'])
 
 
-def _draft(file: OptionsFile, preset: Preset[Any], choices: Choices) -> Conversion:
+def default_preset(schedule: OwnSchedule | None, usual: str) -> str:
+    """Return the name of the preset for a file: the usual one, or one that can have the file's own schedule.
+
+    Args:
+        schedule: Schedule of the file's own.
+        usual: Name of the preset for files without one.
+    """
+    if schedule is None or len(schedule.iters) == 1:
+        return usual
+    return next((preset.name for preset in loaded() if preset.adopt(schedule) is not None), usual)
+
+
+def _adopted(preset: Preset[Any], schedule: OwnSchedule | None) -> dict[str, Any] | None:
+    """Return the keys that make the file's own schedule; None if it has none, or one of a single stage.
+
+    Raises:
+        ConfigError: the preset has no such keys.
+    """
+    if schedule is None or len(schedule.iters) == 1:
+        return None
+    keys = preset.adopt(schedule)
+    if keys is None:
+        others = ' | '.join(other.name for other in loaded() if other.adopt(schedule) is not None)
+        raise ConfigError(
+            Problem(
+                f'--preset {preset.name}',
+                f'the file has its own schedule, of {len(schedule.iters)} stages, which this preset cannot have',
+                f'allowed: {others}; others where datasets.train.gt_sizes and mini_batch_sizes have one entry each',
+                f'--preset {others} moves the schedule into the block',
+            )
+        )
+    return keys
+
+
+def _draft(
+    file: OptionsFile, preset: Preset[Any], choices: Choices, adopted: Mapping[str, Any] | None = None
+) -> Conversion:
     """Return the block, which may gain nothing.
+
+    Args:
+        file: The options file, whose train loop leaves each batch whole.
+        preset: The preset.
+        choices: What the user has chosen.
+        adopted: Keys that make the file's own schedule, in place of those that the preset suggests.
 
     Raises:
         ConfigError: the file cannot be planned.
@@ -144,7 +204,7 @@ def _draft(file: OptionsFile, preset: Preset[Any], choices: Choices) -> Conversi
     meanings = descriptions(preset.block)
     suggested = [
         Suggestion(key, value, meanings.get(key, f'of preset {preset.name}'))
-        for key, value in preset.suggest(file.options).items()
+        for key, value in (adopted or preset.suggest(file.options)).items()
     ]
     first = {'preset': preset.name, **{line.key: line.value for line in suggested}}
     base = resolve(_with_block(file, first)).baseline
@@ -158,7 +218,7 @@ def _draft(file: OptionsFile, preset: Preset[Any], choices: Choices) -> Conversi
     keys = {'preset': preset.name, **{line.key: line.value for line in own}}
     settings = resolve(_with_block(file, keys))
     stages = len(settings.plan.stages)
-    why = f'{preset.summary}: {stages} stage{"s" * (stages > 1)}, ideal speed-up {speedup(settings):.2f}x'
+    why = f'{preset.summary}: {stages} stage{"s" * (stages > 1)}, {gain(settings, adopted is not None)}'
     return Conversion((Suggestion('preset', preset.name, why), *own), settings, needs.unknown)
 
 

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mg_basicsr.config.block import Block
 from mg_basicsr.schedule.record import shown_change
 
-SECTIONS = ('datasets.train', 'train')  # and each network
-NETWORK = 'network_'
-# options of these sections that change where clips are stored and how fast they are read, or that the plan's record has
+# Sections and options that no training depends on, or that the plan's record has; models and data sets of a repository
+# may read any other. Of `datasets`, only the training set is recorded.
 PASSED_OVER = frozenset(
     {
+        *('name', 'num_gpu', 'manual_seed', 'multigrid', 'path', 'val', 'logger', 'dist_params'),
+        *('find_unused_parameters', 'use_static_graph'),
+        # where clips are stored and how fast they are read
         *('datasets.train.name', 'datasets.train.num_worker_per_gpu', 'datasets.train.prefetch_mode'),
         *('datasets.train.pin_memory', 'datasets.train.num_prefetch_queue', 'datasets.train.persistent_workers'),
         *('datasets.train.dataroot_gt', 'datasets.train.dataroot_lq', 'datasets.train.dataroot_flow'),
         *('datasets.train.meta_info_file', 'datasets.train.io_backend', 'datasets.train.batch_size_per_gpu'),
+        *('datasets.train.dataset_enlarge_ratio', 'datasets.train.use_shuffle'),  # a plan has one endless epoch
         *('train.total_iter', 'train.warmup_iter'),
     }
 )
 # keys of the block that change what a step computes
 OF_THE_BLOCK = (
-    *('precision', 'sub_batch_norm', 'degradation'),
+    *('precision', 'sub_batch_norm', 'degradation', 'adapter'),
     *('channels_last', 'fused_optimizer', 'compile', 'tf32', 'cudnn_benchmark'),
 )
+# what records of earlier versions have: only these sections, and no `scale`
+EARLIER = ('datasets.train.', 'train.', 'network_', 'multigrid.')
 LONGEST = 200  # characters of a text
 MOST = 20  # changes that are listed
 
@@ -41,13 +47,14 @@ def option_record(options: Mapping[Any, Any], block: Block) -> Record:
     Returns:
         Numbers, text and lists, which can be saved with any checkpoint.
     """
-    record: Record = {}
+    record: Record = {'scale': options.get('scale', 1)}
     for name, section in options.items():
         if name == 'datasets':
             section, name = (section or {}).get('train'), 'datasets.train'
-        if name in SECTIONS or (isinstance(name, str) and name.startswith(NETWORK)):
-            record.update(_flat(section, name))
-    record.update({f'multigrid.{key}': _plain(getattr(block, key)) for key in OF_THE_BLOCK if hasattr(block, key)})
+        record.update(_flat(section, str(name)))
+    for key in OF_THE_BLOCK:
+        if hasattr(block, key):
+            record[f'multigrid.{key}'] = _plain(getattr(block, key))
     return record
 
 
@@ -60,15 +67,25 @@ def option_changes(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> l
         recorded: The older record, from a checkpoint.
         current: That of the present options.
     """
-    names = sorted(recorded.keys() | current.keys())
-    compared = (name for name in names if not name.startswith('multigrid.') or (name in recorded and name in current))
     changes = [
-        f'{name} {change}'
-        for name in compared
-        if (change := shown_change(recorded.get(name), current.get(name))) is not None
+        f'{name} {shown_change(recorded.get(name), current.get(name))}' for name in edited_options(recorded, current)
     ]
     rest = len(changes) - MOST
     return changes if rest <= 0 else [*changes[:MOST], f'and {rest} more options']
+
+
+def edited_options(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
+    """Return the dotted paths of the options that differ between two records, in the order of their names.
+
+    Args:
+        recorded: The older record, from a checkpoint.
+        current: That of the present options.
+    """
+    names = sorted(recorded.keys() | current.keys())
+    if 'scale' not in recorded:
+        names = [name for name in names if name.startswith(EARLIER)]
+    compared = (name for name in names if not name.startswith('multigrid.') or (name in recorded and name in current))
+    return [name for name in compared if shown_change(recorded.get(name), current.get(name)) is not None]
 
 
 def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -77,6 +94,9 @@ def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from _flat(item, f'{path}.{key}')
+    elif isinstance(value, (list, tuple)) and any(isinstance(item, (Mapping, list, tuple)) for item in value):
+        for number, item in enumerate(value):
+            yield from _flat(item, f'{path}.{number}')
     else:
         yield path, _plain(value)
 
@@ -84,4 +104,9 @@ def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    return value if value is None or isinstance(value, (bool, int, float)) else str(value)[:LONGEST]
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    text = str(value)
+    if len(text) <= LONGEST:
+        return text
+    return f'{text[:LONGEST]}... ({len(text)} characters, {hashlib.sha256(text.encode()).hexdigest()[:8]})'

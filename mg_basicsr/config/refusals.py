@@ -6,23 +6,35 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from mg_basicsr.config.block import Block
+from mg_basicsr.config.host_classes import POOL_MODELS
+from mg_basicsr.config.own_schedule import check_own_schedule
 from mg_basicsr.config.presets.preset import ClipsOption
 from mg_basicsr.config.presets.table import preset_of
 from mg_basicsr.errors import Problem
 from mg_basicsr.parsing.problems import Problems, shown
-from mg_basicsr.parsing.values import MOST_CLIPS
+from mg_basicsr.parsing.values import MOST_CLIPS, host_integer
 from mg_basicsr.schedule.baseline import Baseline
 from mg_basicsr.schedule.plan import StageSpec
 from mg_basicsr.schedule.shape import BatchShape
 
-# Models with a degradation pool, which holds batches of the first shape, and which crop GT by the top-level gt_size.
-POOL_MODELS = ('RealESRGANModel', 'RealESRNetModel', 'LDLModel')
+MOST_ITERATIONS = 2**62
 
-# Keys of schedules of shapes that repositories built on BasicSR have themselves.
-SCHEDULE_KEYS = ('gt_sizes', 'mini_batch_sizes')
-
-# Options of `train` that name an iteration at which a frozen part of the network is freed.
+# Options of `train` that name an iteration at which a frozen part of the network is freed; see `phase_end`.
 FROZEN_PHASES = ('fix_flow', 'tsa_iter')
+
+
+def phase_end(value: Any) -> int:
+    """Parse the iteration at which a frozen part is freed: 0 if none is frozen, below if it never is freed.
+
+    BasicSR only tests the option for truth, and whether an iteration equals it.
+
+    Raises:
+        ValueError: the value is no such number.
+    """
+    try:
+        return host_integer(-(2**62))(0 if value is False else value)
+    except ValueError:
+        raise ValueError('an integer >= 0, or -1 for a part that stays frozen') from None
 
 
 def pool_problem(option: str, model: str) -> Problem:
@@ -72,19 +84,7 @@ def check_supported(options: Mapping[str, Any], problems: Problems, pool_models:
         problems.add(
             'base_model', 'missing', 'needed: the model class to wrap', 'write for example VideoRecurrentModel'
         )
-    datasets = options.get('datasets')
-    train_set = datasets.get('train') if isinstance(datasets, Mapping) else None
-    if not isinstance(train_set, Mapping):
-        return
-    own = [name for name in SCHEDULE_KEYS if train_set.get(name) is not None]
-    if own:
-        value = shown(train_set[own[0]])
-        problems.add(
-            f'datasets.train.{own[0]}',
-            f"{value} is a schedule of the file's own beside the multigrid block",
-            'allowed: one schedule of shapes',
-            f'remove {" and ".join(own)} or the multigrid block; preset progressive takes such lists in the block',
-        )
+    check_own_schedule(options, problems)
 
 
 def check_static_graph(options: Mapping[str, Any], specs: Sequence[StageSpec], problems: Problems) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,12 @@ from mg_basicsr.config.baseline import parse_baseline
 from mg_basicsr.config.block import Block
 from mg_basicsr.config.data_needs import check_data_needs
 from mg_basicsr.config.grid import check_grid
+from mg_basicsr.config.host_classes import BY_NAME, HostClasses
 from mg_basicsr.config.host_options import check_host_options
 from mg_basicsr.config.presets.table import preset_of
 from mg_basicsr.config.read_block import read_block
 from mg_basicsr.config.refusals import (
     FROZEN_PHASES,
-    POOL_MODELS,
     check_frozen_phases,
     check_lengths,
     check_most_clips,
@@ -24,6 +24,7 @@ from mg_basicsr.config.refusals import (
     check_static_graph,
     check_supported,
     check_unused_parameters,
+    phase_end,
 )
 from mg_basicsr.config.related import DATA_NEEDS, FROZEN, GRID, STAGES, UNUSED_PARAMETERS, Related
 from mg_basicsr.parsing.options_file import OptionsFile
@@ -73,16 +74,23 @@ def default_world_size(options: Mapping[str, Any]) -> int:
     return num_gpu if isinstance(num_gpu, int) and not isinstance(num_gpu, bool) and num_gpu > 0 else 1
 
 
-def running_world_size() -> int:
-    """Return the number of ranks of this process's run, from its launcher (torchrun, slurm); 1 without one."""
-    value = os.environ.get('WORLD_SIZE') or os.environ.get('SLURM_NTASKS') or '1'
-    return int(value) if value.isdigit() and int(value) > 0 else 1
+def running_world_size(launcher: str = '') -> int:
+    """Return the number of ranks of this process's run, from its launcher; 1 without one.
+
+    Args:
+        launcher: 'none', 'pytorch' (torchrun) or 'slurm', whose own variable is read: that of the other is left over
+            from where the job was sent off. Without it, torchrun's comes first.
+    """
+    variables = {'none': (), 'pytorch': ('WORLD_SIZE',), 'slurm': ('SLURM_NTASKS',)}
+    values = [os.environ.get(name) for name in variables.get(launcher, ('WORLD_SIZE', 'SLURM_NTASKS'))]
+    value = next(filter(None, values), '1').strip()
+    return int(value) if value.isascii() and value.isdigit() and int(value) > 0 else 1
 
 
 def resolve(
     file: OptionsFile,
     world_size: int | None = None,
-    pool_models: Collection[str] = POOL_MODELS,
+    classes: HostClasses = BY_NAME,
     whole: bool = False,
 ) -> Settings:
     """Read the block of an options file, check it against the file, and plan the run.
@@ -90,7 +98,7 @@ def resolve(
     Args:
         file: The options file.
         world_size: Number of ranks; by default an integer `num_gpu`, else 1.
-        pool_models: Names of models that are refused for their pool, where the classes behind the names are known.
+        classes: What is known of the classes behind the names in the file.
         whole: Whether options that only the host's train loop needs must be there; otherwise in whole files only.
 
     Raises:
@@ -107,14 +115,14 @@ def resolve(
         )
         problems.raise_if_any()
     block = read_block(options['multigrid'], problems, partial=True)
-    check_supported(options, problems, pool_models)
+    check_supported(options, problems, classes.pool_models)
     root = Section('', options, problems)
     train_set, train = read_train_set(root), root.section('train')
     per_rank = read_batch_size(root)
     clips = (block and block.base_batch_size) or per_rank * world_size
     base = parse_baseline(train_set, train, clips, per_rank)
     own_warmup = train.read('warmup_iter', integer(-1), -1, default=-1)
-    frozen = {name: train.read(name, host_integer(0), 0, default=0) for name in FROZEN_PHASES}
+    frozen = {name: train.read(name, phase_end, 0, default=0) for name in FROZEN_PHASES}
     seed = root.read('manual_seed', host_integer(0, 2**32 - 1), 0, default=0)
     check_host_options(options, problems, whole)
 

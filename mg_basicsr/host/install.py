@@ -20,6 +20,7 @@ PATCHES = (
     ('basicsr.utils', 'mg_basicsr.host.entry.which_basicsr:on_import'),
     ('basicsr.utils.registry', 'mg_basicsr.host.patches.hooks:register'),
     ('basicsr.utils.dist_util', SHIMS),
+    ('basicsr.utils.options', SHIMS),
     ('basicsr.utils.misc', 'mg_basicsr.host.patches.hooks:patch_folders'),
     ('basicsr.data.prefetch_dataloader', SHIMS),
     ('basicsr.data.prefetch_dataloader', 'mg_basicsr.host.patches.hooks:patch_prefetchers'),

@@ -10,7 +10,8 @@ import sys
 from collections.abc import Collection
 from typing import Any, NoReturn
 
-from mg_basicsr.config.refusals import POOL_MODELS, pool_problem
+from mg_basicsr.config.host_classes import POOL_MODELS
+from mg_basicsr.config.refusals import pool_problem
 from mg_basicsr.errors import TrainingError, ending_cleanly
 from mg_basicsr.patching import replace
 from mg_basicsr.training.host_model import HostModel

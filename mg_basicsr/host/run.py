@@ -82,11 +82,13 @@ class Checkpoints:
         writer: Writer of checkpoints.
         resume_point: Checkpoint that the host resumes from; None before it has loaded one.
         notes: Lines about it, to be logged once the log file is open.
+        data: Record of the training set, see `identity.data_record`; empty before there is a loader.
     """
 
     writer: CheckpointWriter = field(default_factory=CheckpointWriter)
     resume_point: ResumePoint | None = None
     notes: list[str] = field(default_factory=list)
+    data: dict[str, Any] = field(default_factory=dict)
 
 
 class Run:

@@ -165,6 +165,19 @@ def non_negative(value: Any) -> float:
     return _at_least(value, 'a number >= 0', lambda parsed: parsed >= 0)
 
 
+@accepts(_numbers('number', minimum=0, maximum=1))
+def share(value: Any) -> float:
+    """Parse a number from 0 to 1.
+
+    Raises:
+        ValueError: the value is not such a number.
+    """
+    allowed = 'a number from 0 to 1'
+    if (parsed := _at_least(value, allowed, lambda x: x >= 0)) > 1:
+        raise ValueError(allowed)
+    return parsed
+
+
 def _at_least(value: Any, allowed: str, accepted: Callable[[float], bool]) -> float:
     try:
         parsed = number(value)

@@ -123,7 +123,10 @@ def shown_change(old: Any, new: Any) -> str | None:
         old: The recorded value; None where there was none.
         new: The present one.
     """
-    return None if _same(old, new) else f'{_shown(old)} -> {_shown(new)}'
+    if _same(old, new):
+        return None
+    before, after = _shown(old), _shown(new)
+    return f'{before} -> {after}' if before != after else f'{old!r} -> {new!r}'  # 1 and '1', 0.9999999 and 1.0
 
 
 def _same(old: Any, new: Any) -> bool:

@@ -12,7 +12,7 @@ from torch import nn
 from mg_basicsr.schedule.plan import Step
 from mg_basicsr.training.extension import Extension
 from mg_basicsr.training.host_model import HostModel, named_modules, networks_of
-from mg_basicsr.training.seeding import OwnGenerators
+from mg_basicsr.training.seeding import INCOMPLETE, OwnGenerators
 
 _OF_MODULES = frozenset(vars(nn.Module()))  # attributes that every module has
 _OF_MODELS = ('opt', 'log_dict', 'optimizers', 'schedulers', 'best_metric_results', 'is_train', 'save_dir')
@@ -60,6 +60,8 @@ class OwnState(Extension):
         self._begin()
         if self._generators is None:
             self._generators = OwnGenerators(self._model)
+            if not self._generators.complete:
+                self._report(f'the model {INCOMPLETE}')
         elif self._looks:
             self._looks -= 1
             if self._generators.look_again(thoroughly=True):

@@ -14,8 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from mg_basicsr.training.state import bits_of, generator_state, generators_in
+from mg_basicsr.training.state import MOST_OBJECTS, bits_of, generator_state, generators_in, is_atom
 
+INCOMPLETE = (
+    f'holds more than {MOST_OBJECTS:,} objects: generators of random numbers among the others are not known, and their '
+    'numbers do not follow from the seed'
+)
 MOST_LOOKS = 8  # for generators that were made since, of which each takes a walk through all objects
 
 
@@ -67,16 +71,19 @@ def _seed_opencv(seed: int) -> None:
 class OwnGenerators:
     """Random generators that objects hold, beside the global ones: a dataset's, a loss's, those of their modules.
 
-    They are looked for once, and a few times again when the attributes of the objects have changed: some are made at
-    their first use.
+    They are looked for once, once more after their first use, when some are made, and a few times again when the
+    objects have other attributes, numbers and text aside.
 
     Args:
         roots: The objects.
+
+    Attributes:
+        complete: Whether all that the objects hold was looked at.
     """
 
     def __init__(self, *roots: Any) -> None:
         self._roots = roots
-        self._found = generators_in(*roots)
+        self._found, self.complete = generators_in(*roots)
         self._attributes = self._ids()
         self._looks = MOST_LOOKS
 
@@ -104,15 +111,17 @@ class OwnGenerators:
             thoroughly: Look also where the objects' own attributes are the same as before.
         """
         attributes = self._ids()
+        thoroughly = thoroughly or self._looks == MOST_LOOKS
         if not self._looks or (attributes == self._attributes and not thoroughly):
             return False
         self._looks -= 1  # attributes may change at every use
         known, self._attributes = set(map(id, self._found)), attributes
-        self._found = generators_in(*self._roots)
+        self._found, self.complete = generators_in(*self._roots)
         return any(id(generator) not in known for generator in self._found)
 
     def _ids(self) -> list[int]:
-        return [id(value) for root in self._roots for value in getattr(root, '__dict__', {}).values()]
+        attributes = (value for root in self._roots for value in getattr(root, '__dict__', {}).values())
+        return [id(value) for value in attributes if not is_atom(value)]
 
 
 def seed_generator(generator: Any, seed: int) -> None:

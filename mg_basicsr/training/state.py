@@ -13,21 +13,28 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from functools import partial
+from itertools import islice
 from types import BuiltinMethodType, CellType, FunctionType, GeneratorType, MethodType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 _ATOMS = (type(None), bool, int, float, complex, str, bytes, ModuleType, torch.device, torch.dtype)
 _LIBRARIES = ('torch', 'torchvision', 'numpy', 'mg_basicsr')  # their functions and classes keep no state of a model
+MOST_OBJECTS = 1_000_000  # that a search for generators looks at: about two seconds
+MOST_ENTRIES = 10_000
 _ITERATORS = ('builtins', 'itertools')
 _PLAIN = ('types', 'argparse', 'collections', 'queue')  # modules of the standard library whose objects only hold others
 _INSTALLED = ('site-packages', 'dist-packages')
 
 
-def reachable(*roots: Any) -> Iterator[Any]:
+def reachable(*roots: Any, entries: int | None = None) -> Iterator[Any]:
     """Yield every object that may have a state and can be reached from some others, each once.
+
+    Args:
+        roots: The others.
+        entries: Most entries of a container that are followed, numbers and text not counted; all by default.
 
     Followed are containers, attributes, slots, bound methods, and what functions and classes of the repository keep.
     Not followed are modules, and objects of the standard library other than its containers.
@@ -36,10 +43,16 @@ def reachable(*roots: Any) -> Iterator[Any]:
     waiting: list[Any] = list(roots)
     while waiting:
         value = waiting.pop()
-        if not isinstance(value, _ATOMS) and id(value) not in seen:
+        if not is_atom(value) and id(value) not in seen:
             seen[id(value)] = value
             yield value
-            waiting.extend(held_by(value))
+            held = [item for item in held_by(value) if not isinstance(item, _ATOMS)]
+            waiting.extend(held if entries is None else held[:entries])
+
+
+def is_atom(value: Any) -> bool:
+    """Whether an object has no state: a number, text, a module."""
+    return isinstance(value, _ATOMS)
 
 
 def held_by(value: Any) -> Iterable[Any]:
@@ -200,26 +213,47 @@ def bits_of(value: np.random.Generator | np.random.BitGenerator) -> np.random.Bi
     return value.bit_generator if isinstance(value, np.random.Generator) else value
 
 
-def generators_in(*roots: Any) -> list[Any]:
-    """Return the generators of random numbers that objects hold, in an order that only depends on how they are built.
+class FoundGenerators(NamedTuple):
+    """Generators of random numbers that objects hold.
+
+    Attributes:
+        found: The generators, in an order that only depends on how the objects are built.
+        complete: Whether all objects were looked at.
+    """
+
+    found: list[Any]
+    complete: bool
+
+
+def generators_in(*roots: Any) -> FoundGenerators:
+    """Look for the generators of random numbers that objects hold.
 
     Those of modules that define the objects' classes are among them, and those of modules whose functions these use.
-    The global generators of Python, NumPy and torch are not.
+    The global generators of Python, NumPy and torch are not. Of a container with more than MOST_ENTRIES entries beside
+    numbers and text, such as a list of samples, only the first are followed, and after MOST_OBJECTS objects the search
+    ends.
     """
     found: list[Any] = []
+    looked_at = 0
     seen = {id(value) for value in _global_generators()}
     modules: dict[str, ModuleType] = {}
     waiting: list[Any] = list(roots)
     while waiting:
-        values = list(reachable(*waiting))
+        values = list(islice(reachable(*waiting, entries=MOST_ENTRIES), MOST_OBJECTS - looked_at))
+        looked_at += len(values)
         for value in values:
             if id(value) not in seen and generator_state(value) is not None:
                 seen.add(id(value))
                 found.append(value)
         new = {name: module for name, module in modules_of(values).items() if name not in modules}
         modules |= new
-        waiting = [value for _, module in sorted(new.items()) for value in vars(module).values()]
-    return found
+        waiting = [value for _, module in sorted(new.items()) for value in _variables(module)]
+    return FoundGenerators(found, looked_at < MOST_OBJECTS)
+
+
+def _variables(module: ModuleType) -> list[Any]:
+    """Return the variables of a module, without those of the import system: its loader may hold a whole program."""
+    return [value for name, value in vars(module).items() if not name.startswith('__')]
 
 
 def _global_generators() -> list[Any]:

@@ -71,7 +71,7 @@ MISTAKES = {
     edvr: ['multigrid.temporal', '[0.5, 1.0]', '[1.0]'],
     no_known_key: ['multigrid.presett', 'multigrid.preset?', 'multigrid.spatials', 'multigrid.spatial?'],
     odd_gt_size: ['datasets.train.gt_size: 63', 'scale', '60'],
-    own_schedule: ['datasets.train.gt_sizes', '[32, 64]', 'remove gt_sizes'],
+    own_schedule: ['datasets.train.gt_sizes', '[32, 64]', 'gt_sizes: [64]'],
     no_meta_file: ['datasets.train.meta_info_file', 'nowhere/meta.txt'],
     large_crop: ['96x128', '128', 'gt_size'],
     long_clip: ['001', '9 frames', '10'],

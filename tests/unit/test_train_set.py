@@ -117,6 +117,9 @@ def of(**changes: Any) -> TrainSet:
         ({'type': 'Vimeo90KRecurrentDataset', 'num_frame': -1}, 7, False, False),
         ({'type': 'Vimeo90KRecurrentDataset', 'num_frame': None, 'flip_sequence': True}, 14, True, False),
         ({'type': 'Vimeo90KRecurrentDataset', 'num_frame': 4, 'flip_sequence': True}, 8, True, False),
+        ({'type': 'Vimeo90KRecurrentDataset', 'num_frame': 15}, 7, False, False),  # BasicSR takes all seven
+        ({'type': 'Vimeo90KRecurrentDataset', 'num_frame': 15, 'flip_sequence': True}, 14, True, False),
+        ({'type': 'MultigridVimeo90KDataset', 'num_frame': 8}, 7, False, False),
         ({'type': 'Vimeo90KDataset', 'flip_sequence': True}, 5, False, True),
         ({'type': 'MultigridVimeo90KDataset', 'recurrent': None, 'num_frame': -1}, 7, False, False),
         ({'type': 'MultigridVimeo90KDataset', 'recurrent': False, 'num_frame': -1}, 7, False, True),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 from mg_basicsr.config.block import Block
 from mg_basicsr.config.keys import CLIPS, COUNT, key
@@ -41,6 +41,20 @@ class CycleBlock(Block):
 
 
 C = TypeVar('C', bound=CycleBlock)
+
+
+class ClipLengths(Protocol):
+    """Block with clip lengths."""
+
+    @property
+    def nearest(self) -> bool:
+        """Whether fractions give the nearest number of frames, else the one below."""
+        ...
+
+    @property
+    def min_frames(self) -> int:
+        """Shortest clip."""
+        ...
 
 
 class CyclePreset(Preset[C]):
@@ -143,7 +157,7 @@ def planned_size(
     return round_size(gt_size, base.size, base.scale, block.lq_multiple, block.min_lq_size)
 
 
-def frames_asked(value: float | int, block: CycleBlock, base: Baseline) -> int:
+def frames_asked(value: float | int, block: ClipLengths, base: Baseline) -> int:
     """Return the requested frames, as the network sees them, before rounding.
 
     Args:
@@ -156,7 +170,7 @@ def frames_asked(value: float | int, block: CycleBlock, base: Baseline) -> int:
 
 
 def planned_frames(
-    path: str, value: float | int, block: CycleBlock, base: Baseline, problems: Problems, longer: str = 'use 1.0'
+    path: str, value: float | int, block: ClipLengths, base: Baseline, problems: Problems, longer: str = 'use 1.0'
 ) -> int:
     """Return the frames, as the network sees them, for a fraction of the full clip or for frames, rounded.
 

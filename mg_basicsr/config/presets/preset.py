@@ -12,6 +12,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from mg_basicsr.config.block import Block
 from mg_basicsr.config.needs import Needs
+from mg_basicsr.config.own_schedule import OwnSchedule
 from mg_basicsr.parsing.problems import Problems
 from mg_basicsr.schedule.baseline import Baseline
 from mg_basicsr.schedule.grid import Grid
@@ -118,6 +119,10 @@ class Preset(ABC, Generic[B]):
             ConfigError: the file lacks options from which the values follow.
         """
         return {}
+
+    def adopt(self, schedule: OwnSchedule) -> dict[str, Any] | None:
+        """Return the keys that make the schedule that a file has itself; None if this preset has no such keys."""
+        return None
 
     def suit(self, needs: Needs, base: Baseline) -> list[Suggestion]:
         """Return the keys by which a block of this preset suits the networks of a file, for `convert`.

@@ -16,6 +16,7 @@ from mg_basicsr.config.baseline import check_host_curve
 from mg_basicsr.config.block import Block
 from mg_basicsr.config.keys import CLIPS, COUNTS, key
 from mg_basicsr.config.needs import needs_of
+from mg_basicsr.config.own_schedule import OwnSchedule
 from mg_basicsr.config.presets.cycles import CycleBlock
 from mg_basicsr.config.presets.preset import ClipsOption, Preset
 from mg_basicsr.parsing.problems import Problems
@@ -115,6 +116,10 @@ class Progressive(Preset[ProgressiveBlock]):
             'mini_batch_sizes': [per_rank] * len(merged),
             'iters': [sum(n for n, size in zip(iters, sizes, strict=True) if size == each) for each in merged],
         }
+
+    def adopt(self, schedule: OwnSchedule) -> dict[str, Any]:
+        """Return the lists; see `Preset.adopt`."""
+        return dict(zip(LISTS, map(list, (schedule.sizes, schedule.clips, schedule.iters)), strict=True))
 
 
 PRESET = Progressive()

@@ -19,6 +19,7 @@ GROUP = 'mg_basicsr.presets'  # entry points of other packages
 OWN = (
     'mg_basicsr.config.presets.lin2022:PRESET',
     'mg_basicsr.config.presets.wu2020:PRESET',
+    'mg_basicsr.config.presets.short_clips:PRESET',
     'mg_basicsr.config.presets.progressive:PRESET',
     'mg_basicsr.config.presets.stages:PRESET',
 )

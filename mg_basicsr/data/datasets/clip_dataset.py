@@ -253,6 +253,10 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
         if not tolerant or all(found):
             _raise([problem for problems in found for problem in problems])
 
+    def needed(self, sequence: FrameSequence) -> Needed | None:
+        """Return the frames of a sequence that samples may show; None for all."""
+        return None
+
     def _read_span(self, draw: Draw, flips: Flips, into: Mapping[str, Pixels]) -> None:
         """Read a span that is larger than the crop, resampled to it."""
         how = self.options.degradation
@@ -273,20 +277,16 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
         """Return the sequence with the size of a GT frame, which is in the file's header, if none is listed."""
         if sequence.height:
             return sequence
-        needed = self._needed(sequence)
+        needed = self.needed(sequence)
         height, width = self.source.gt_shape(sequence, needed.gt[0] if needed else 0)
         return sequence._replace(height=height, width=width)
-
-    def _needed(self, sequence: FrameSequence) -> Needed | None:
-        """Return the frames of a sequence that samples may show; None for all."""
-        return None
 
     def _gt_frames(self, frames: list[int], center: int) -> tuple[int, ...]:
         return tuple(frames)
 
     def _file_problems(self, sequence: FrameSequence) -> list[Problem]:
         """Return missing files, and frames too small for the full shape where no size is listed."""
-        found = self.source.problems(sequence, self._needed(sequence), self._flow_offsets())
+        found = self.source.problems(sequence, self.needed(sequence), self._flow_offsets())
         if found or sequence.height:
             return found
         try:

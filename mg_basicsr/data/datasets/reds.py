@@ -153,7 +153,8 @@ class REDS(_REDSClips):
     def _gt_frames(self, frames: list[int], center: int) -> tuple[int, ...]:
         return (center,)
 
-    def _needed(self, sequence: FrameSequence) -> Needed | None:
+    def needed(self, sequence: FrameSequence) -> Needed | None:
+        """Return all frames, and those for GT that have enough neighbours; see `ClipDataset.needed`."""
         if self.options.degradation:  # LQ may be made from any GT frame of a window
             return None
         reach = self.full_frames // 2 * min(self.options.interval_list)

@@ -36,7 +36,8 @@ def store_clips(
 
     Raises:
         ConfigError: `gt_size` is not a multiple of the scale.
-        DataError: the store is missing, damaged or empty, or has clips that are too short or too small.
+        DataError: the store is missing, damaged or empty, or has clips that are too short, too small, or without the GT
+            of some frames.
     """
     store = StoreFrames(path)
     sequences = [clip.sequence for clip in store.clips]
@@ -58,6 +59,7 @@ def store_clips(
         random_reverse=random_reverse,
         degradation=None if how == 'files' else how,
     )
+    store.check(sequences)  # their GT: some clips may have that of some frames alone
     dataset = REDSRecurrent(options, store, sequences)
     dataset.check(frames, gt_size)
     return dataset

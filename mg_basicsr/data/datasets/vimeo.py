@@ -130,7 +130,8 @@ class Vimeo90K(_VimeoClips):
     def _gt_frames(self, frames: list[int], center: int) -> tuple[int, ...]:
         return (center,)
 
-    def _needed(self, sequence: FrameSequence) -> Needed | None:
+    def needed(self, sequence: FrameSequence) -> Needed | None:
+        """Return the largest window, and its middle for GT; see `ClipDataset.needed`."""
         if self.options.degradation:  # LQ may be made from any GT frame of a window
             return None
         center = _center(sequence.frames)

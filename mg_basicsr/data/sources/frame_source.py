@@ -6,7 +6,7 @@ converts only that; a store's `StoreFrames` reads the crop alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from mg_basicsr.data.crops.crop import Flips, Flow, Pixels, Window, split_planes
@@ -28,6 +28,9 @@ class Needed(NamedTuple):
 
     lq: Sequence[int]
     gt: Sequence[int]
+
+
+Needs = Callable[[FrameSequence], Needed | None]  # None for all frames
 
 
 class CropPair(Protocol):

@@ -134,6 +134,14 @@ class EncodedSide:
             return []
         return [self._missing(sequence, missing[0], f'{len(missing)} of {len(names)} frames are missing: ')]
 
+    def absent(self, names: Sequence[str]) -> list[str]:
+        """Return those of these names that do not exist, in order.
+
+        Raises:
+            OSError: the files cannot be looked up.
+        """
+        return self._files.missing(names)
+
     def origin(self, names: Sequence[str]) -> Origin:
         """Return the origin of a clip that is made from frames of these names.
 

@@ -91,7 +91,8 @@ def measure(store: StoreFrames, clip: Clip) -> list[list[float]]:
         clip: One of its clips.
     """
     sequence, scale = clip.sequence, store.header.scale
-    frames = range(min(EVERY // 2, sequence.frames - 1), sequence.frames, EVERY)
+    with_gt = clip.geometry.with_gt
+    frames = with_gt[min(EVERY // 2, len(with_gt) - 1) :: EVERY]
     squares = np.zeros((sequence.height, sequence.width), np.float32)
     for frame in frames:
         planes = _whole(store.read_gt, sequence, frame, 1), _whole(store.read_lq, sequence, frame, scale)

@@ -13,6 +13,7 @@ import json
 import re
 import zlib
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -37,6 +38,7 @@ MOST_FRAMES = 1 << 24
 MOST_SCALE = 64
 MOST_BLOCK = 1 << 10
 LINE = ('name', 'frames', 'height', 'width', 'gt_tile', 'lq_tile', 'bytes', 'sha256')
+GT_FRAMES = 'gt_frames'  # of a line, where GT has fewer frames than LQ
 TILES_OF_VERSION_1 = {'raw': ((80, 64), (64, 32)), 'zstd': ((64, 32),)}  # GT and LQ
 WHOLE_PIXELS_OF_VERSION_1 = 512 * 512
 SHA256 = re.compile(r'[0-9a-f]{64}')
@@ -175,7 +177,10 @@ def line_of(clip: Clip, header: Header) -> str:
     """
     geometry = clip.geometry._asdict()
     del geometry['scale']
+    gt_frames = geometry.pop(GT_FRAMES)
     line = {'name': clip.name, **geometry, 'bytes': clip.bytes, 'sha256': clip.sha256}
+    if gt_frames:
+        line[GT_FRAMES] = list(gt_frames)
     line['crc32'] = _crc32(header, line)
     return json.dumps(line, ensure_ascii=False) + '\n'
 
@@ -183,6 +188,10 @@ def line_of(clip: Clip, header: Header) -> str:
 def _crc32(header: Header, line: dict[str, Any]) -> str:
     """Return the checksum of everything that says where the pixels of a clip are: 8 hexadecimal digits."""
     values = [header.scale, header.codec, header.block, *(line[key] for key in LINE)]
+    if (
+        GT_FRAMES in line
+    ):  # a reader that does not know the key computes another checksum, and takes the line as damaged
+        values.append(line[GT_FRAMES])
     return f'{zlib.crc32(json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()):08x}'
 
 
@@ -239,7 +248,10 @@ def _clip(line: bytes, header: Header) -> Clip | None:
         return None
     *shape, size = (int(values[key]) for key in limits)
     frames, height, width, gt_tile, lq_tile = shape
-    geometry = Geometry(frames, height, width, gt_tile, lq_tile, header.scale)
+    gt_frames = _gt_frames(values, frames)
+    if gt_frames is None:
+        return None
+    geometry = Geometry(frames, height, width, gt_tile, lq_tile, header.scale, gt_frames)
     if not _checked(values, header, geometry):
         return None
     if geometry.height % header.scale or geometry.width % header.scale:
@@ -252,6 +264,16 @@ def _clip(line: bytes, header: Header) -> Clip | None:
     return Clip(values['name'], geometry, size, checksum)
 
 
+def _gt_frames(values: dict[str, Any], frames: int) -> tuple[int, ...] | None:
+    """Return the frames whose GT is stored, () for all; None if the line is damaged."""
+    if GT_FRAMES not in values:
+        return ()
+    found = values[GT_FRAMES]
+    if not isinstance(found, list) or not 1 <= len(found) < frames or not all(_is(n, 0, frames - 1) for n in found):
+        return None
+    return tuple(found) if all(before < after for before, after in pairwise(found)) else None
+
+
 def _checked(values: dict[str, Any], header: Header, geometry: Geometry) -> bool:
     """Return whether the line is as it was written; version 1 had no checksum, but few tiles."""
     if header.version > 1:
@@ -259,6 +281,8 @@ def _checked(values: dict[str, Any], header: Header, geometry: Geometry) -> bool
             return bool(values.get('crc32') == _crc32(header, values))
         except (KeyError, TypeError, ValueError):
             return False
+    if geometry.gt_frames:
+        return False
     pairs = {(gt, gt if header.scale == 1 else lq) for gt, lq in TILES_OF_VERSION_1[header.codec]}
     if header.codec == 'raw' and geometry.height * geometry.width <= WHOLE_PIXELS_OF_VERSION_1:
         edge = max(geometry.height, geometry.width)

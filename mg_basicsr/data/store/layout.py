@@ -7,6 +7,7 @@ after another, and consecutive frames of a crop are one range of bytes per tile.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from mg_basicsr.data.crops.crop import Window
@@ -111,6 +112,7 @@ class Geometry(NamedTuple):
         gt_tile: Edge of a GT tile in GT pixels.
         lq_tile: Edge of an LQ tile in LQ pixels.
         scale: GT pixels per LQ pixel and axis.
+        gt_frames: Frames, from 0 and ascending, whose GT is stored; () where that of every frame is.
 
     >>> geometry = Geometry(frames=100, height=720, width=1280, gt_tile=80, lq_tile=64, scale=4)
     >>> geometry.bytes
@@ -126,10 +128,16 @@ class Geometry(NamedTuple):
     gt_tile: int
     lq_tile: int
     scale: int
+    gt_frames: tuple[int, ...] = ()
+
+    @property
+    def with_gt(self) -> Sequence[int]:
+        """Frames whose GT is stored."""
+        return self.gt_frames or range(self.frames)
 
     def sides(self) -> tuple[Side, Side]:
         """Return LQ and GT. In a raw file GT comes first."""
-        gt = Side(0, self.frames, self.height, self.width, self.gt_tile)
+        gt = Side(0, len(self.with_gt), self.height, self.width, self.gt_tile)
         lq = Side(gt.bytes, self.frames, self.height // self.scale, self.width // self.scale, self.lq_tile)
         return lq, gt
 

@@ -27,6 +27,7 @@ class MappedClip:
     def __init__(self, file: ClipFile, sequence: FrameSequence, geometry: Geometry, kernels: ModuleType) -> None:
         self.sequence = sequence
         self.lq, self.gt = geometry.sides()
+        self.gt_frames = geometry.gt_frames
         self._map = file.map()
         self._size = file.size
         self._read_crops = kernels.read_crops
@@ -65,6 +66,7 @@ class RawClip:
     def __init__(self, file: ClipFile, sequence: FrameSequence, geometry: Geometry) -> None:
         self.sequence = sequence
         self.lq, self.gt = geometry.sides()
+        self.gt_frames = geometry.gt_frames
         self._file = file
 
     def read(self, crops: list[CropRead], cold: bool, shared: bool = False) -> bool:

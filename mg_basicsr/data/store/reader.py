@@ -14,7 +14,7 @@ from mg_basicsr.data.crops.crop import Flips, Flow, Pixels, Window
 from mg_basicsr.data.kernels import compiled
 from mg_basicsr.data.listing.sequences import FrameSequence, first_of
 from mg_basicsr.data.sources.flow_files import FlowFiles, read_flow
-from mg_basicsr.data.sources.frame_source import CropPair, Needed
+from mg_basicsr.data.sources.frame_source import CropPair, Needed, Needs
 from mg_basicsr.data.store.clip_file import ClipFile, ColdCache, CropRead, copy_rows, runs
 from mg_basicsr.data.store.format import CONTINUE, LIST, Clip, clip_path, read_header, read_list
 from mg_basicsr.data.store.layout import Side
@@ -89,14 +89,14 @@ class StoreFrames:
     ) -> None:
         """Copy GT crops from the store; see `FrameSource.read_gt`."""
         clip = self._opened(sequence)
-        self._read(clip, _crops(clip.gt, frames, window, flips, out), flips, (out,))
+        self._read(clip, _crops(clip.gt, self._stored_gt(clip, frames), window, flips, out), flips, (out,))
 
     def read_pair(
         self, sequence: FrameSequence, pair: CropPair, flips: Flips, lq: Pixels, gt: Pixels, shared: bool = False
     ) -> None:
         """Copy LQ and GT crops from the store, in one call; see `FrameSource.read_pair`."""
         clip = self._opened(sequence)
-        crops = _crops(clip.gt, pair.gt_frames, pair.gt_window, flips, gt)
+        crops = _crops(clip.gt, self._stored_gt(clip, pair.gt_frames), pair.gt_window, flips, gt)
         crops += _crops(clip.lq, pair.lq_frames, pair.window, flips, lq)
         self._read(clip, crops, flips, (lq, gt), shared)
 
@@ -124,10 +124,16 @@ class StoreFrames:
             return [self._problem(clip.name, f'cannot be read: {error.strerror}')]
         except ValueError as error:
             return [self._problem(clip.name, str(error), f'{clip.bytes} bytes, as listed')]
+        if problem := self._lacks_gt(clip, needed):
+            return [problem]
         return self._flows.problems(sequence, flow_offsets) if self._flows else []
 
-    def check(self, sequences: Iterable[FrameSequence]) -> None:
-        """Check that sequences are listed with their numbers of frames and sizes. Opens no clip.
+    def check(self, sequences: Iterable[FrameSequence], needs: Needs = lambda sequence: None) -> None:
+        """Check that sequences are listed with their numbers of frames, sizes, and the GT frames needed. Opens no clip.
+
+        Args:
+            sequences: The sequences.
+            needs: From a sequence to its frames that some sample shows; None for all.
 
         Raises:
             DataError: some are not; names the first five, and how many more.
@@ -135,7 +141,9 @@ class StoreFrames:
         problems: list[Problem] = []
         for sequence in sequences:
             try:
-                self._listed(sequence)
+                clip = self._listed(sequence)
+                if clip.geometry.gt_frames and (problem := self._lacks_gt(clip, needs(sequence))):
+                    problems.append(problem)
             except DataError as error:
                 problems += error.problems
         if problems:
@@ -158,6 +166,35 @@ class StoreFrames:
                 )
             )
         return clip
+
+    def _lacks_gt(self, clip: Clip, needed: Needed | None) -> Problem | None:
+        with_gt = clip.geometry.with_gt
+        lacking = sorted(set(needed.gt if needed else range(clip.geometry.frames)).difference(with_gt))
+        if not lacking:
+            return None
+        what = f'has the GT of {len(with_gt)} of its {clip.geometry.frames} frames'
+        return Problem(
+            f'store {self.root}, clip {clip.name}',
+            f'{what}; that of frame {lacking[0]}, counted from 0, is needed too',
+            f'needed: the GT of {"all" if needed is None else len(needed.gt)} frames of a clip',
+            'prepare the store again from a set that has them, in another folder',
+        )
+
+    def _stored_gt(self, clip: Opened, frames: Sequence[int]) -> Sequence[int]:
+        """Return the positions of GT frames among those that are stored.
+
+        Raises:
+            DataError: one is not stored.
+        """
+        held = clip.gt_frames
+        if not held:
+            return frames
+        try:
+            return [held.index(frame) for frame in frames]
+        except ValueError:
+            problem = self._lacks_gt(self._listed(clip.sequence), Needed((), frames))
+            assert problem
+            raise DataError(problem) from None
 
     def _opened(self, sequence: FrameSequence) -> Opened:
         opened = self._open.get(sequence.name)

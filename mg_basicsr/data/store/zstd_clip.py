@@ -31,12 +31,13 @@ class ZstdClip:
     def __init__(self, file: ClipFile, sequence: FrameSequence, geometry: Geometry, block: int) -> None:
         self.sequence = sequence
         self.lq, self.gt = geometry.sides()
+        self.gt_frames = geometry.gt_frames
         self._file = file
         self._block = block
-        self._per_tile = -(-geometry.frames // block)
+        self._per_tile = {side: -(-side.frames // block) for side in (self.lq, self.gt)}
         self._codec = Codec()
-        self._first = {self.lq: 0, self.gt: self.lq.tiles * self._per_tile}
-        count = self._first[self.gt] + self.gt.tiles * self._per_tile
+        self._first = {self.lq: 0, self.gt: self.lq.tiles * self._per_tile[self.lq]}
+        count = self._first[self.gt] + self.gt.tiles * self._per_tile[self.gt]
         if file.size < 8 * count:
             raise ValueError(f'has {file.size} bytes, less than its index')
         ends = np.frombuffer(file.read(0, 8 * count), '<u8')
@@ -98,7 +99,7 @@ class ZstdClip:
                 out[:, :, rows.at : rows.at + rows.size] = planes
 
     def _announce(self, side: Side, tile: int, blocks: list[int]) -> None:
-        first = self._first[side] + tile * self._per_tile
+        first = self._first[side] + tile * self._per_tile[side]
         start, end = self._bounds(first + blocks[0])[0], self._bounds(first + blocks[-1])[1]
         self._file.announce(start, end - start)
 
@@ -107,7 +108,7 @@ class ZstdClip:
         return start, int(self._ends[number])
 
     def _decompressed(self, side: Side, rows: Span, columns: Span, blocks: list[int]) -> Iterator[Pixels]:
-        first = self._first[side] + side.number(rows, columns) * self._per_tile
+        first = self._first[side] + side.number(rows, columns) * self._per_tile[side]
         begin, end = self._bounds(first + min(blocks))[0], self._bounds(first + max(blocks))[1]
         data = memoryview(self._file.read(begin, end - begin))
         for block in blocks:

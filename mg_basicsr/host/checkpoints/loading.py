@@ -11,9 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mg_basicsr.config.option_record import option_changes, option_record
+from mg_basicsr.config.host_classes import HostClasses
 from mg_basicsr.config.resolve import resolve
 from mg_basicsr.errors import ConfigError, Problem, TrainingError
+from mg_basicsr.host.checkpoints.edits import changes_since
 from mg_basicsr.host.entry import experiment
 from mg_basicsr.host.pair_pool import pool_models
 from mg_basicsr.host.run import Run, Specification
@@ -105,7 +106,7 @@ def load_state(run: Run, read: Callable[..., Any], path: Path) -> dict[str, Any]
     if point.record is not None:
         specification, notes = _keep_global_batch(run, point.record['plan']['base_batch_size'])
         _check_plan(specification, point)
-        notes += _changed_options(specification, point)
+        notes += [f'changed since the checkpoint: {change}' for change in changes_since(specification, point)]
     elif point.iteration > total:
         raise TrainingError(
             Problem(
@@ -143,7 +144,7 @@ def _keep_global_batch(run: Run, clips: int) -> tuple[Specification, list[str]]:
     block = {**options['multigrid'], 'base_batch_size': clips}
     file = replace(run.file, options={**options, 'multigrid': block})
     try:
-        settings = resolve(file, run.plan.world_size, pool_models())
+        settings = resolve(file, run.plan.world_size, HostClasses(pool_models()))
     except ConfigError as error:
         problem = error.problems[0]
         raise ConfigError(
@@ -168,15 +169,6 @@ def _check_plan(run: Specification, point: ResumePoint) -> None:
                 _begin_anew(point),
             )
         )
-
-
-def _changed_options(run: Specification, point: ResumePoint) -> list[str]:
-    """Return what to log of options that change training and not the plan. Older states have no record of them."""
-    recorded = (point.record or {}).get('options')
-    if not isinstance(recorded, dict):
-        return []
-    changes = option_changes(recorded, option_record(run.file.options, run.settings.block))
-    return [f'changed since the checkpoint: {change}' for change in changes]
 
 
 def _begin_anew(point: ResumePoint) -> str:

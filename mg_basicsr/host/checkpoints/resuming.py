@@ -9,6 +9,7 @@ from typing import Any
 
 from mg_basicsr.atomic_files import remove_partials
 from mg_basicsr.errors import MultigridError, Problem, TrainingError
+from mg_basicsr.host.checkpoints.edits import as_a_reason, edited_numbers, follow_edits, options_of
 from mg_basicsr.host.checkpoints.loading import option_of
 from mg_basicsr.host.checkpoints.saving import FOLDERS, reason_of
 from mg_basicsr.host.log import logger
@@ -49,7 +50,7 @@ def load_network(
         if isinstance(error, LookupError):
             reason = f'no {error} in it, which has {contents}'
         elif 'Error(s) in loading state_dict' in str(error):
-            reason = ' '.join(str(error).split())[:300]
+            reason = ' '.join(str(error).split())[:300] + as_a_reason(run)
         elif contents.startswith('no '):
             reason = contents
         else:
@@ -111,8 +112,7 @@ def resume_training(run: Run, original: Callable[..., Any], model: Any, state: M
         TrainingError: the state does not fit the model, or a part of it cannot be restored.
         MultigridError: a hook within the host's method has raised it.
     """
-    # Before the host's method: loading an optimiser overwrites them by the saved run's.
-    initial = [[group.get('initial_lr') for group in optimizer.param_groups] for optimizer in model.optimizers]
+    built = options_of(model)  # before the host's method: loading an optimiser overwrites them by the saved run's
     try:
         original(model, state)
     except MultigridError:
@@ -122,7 +122,7 @@ def resume_training(run: Run, original: Callable[..., Any], model: Any, state: M
         raise TrainingError(
             Problem(
                 str(where),
-                f'does not fit the model: {reason_of(error)}',
+                f'does not fit the model: {reason_of(error)}{as_a_reason(run)}',
                 'needed: the networks and optimisers that the run began with',
                 'put the options file back, or begin a new run from the weights (path.pretrain_network_g)',
             )
@@ -131,12 +131,13 @@ def resume_training(run: Run, original: Callable[..., Any], model: Any, state: M
         logger().info(f'multigrid: {note}')
     record = state.get(KEY)
     if record is None:
-        _continue_stock(model, state, initial)
+        _continue_stock(model, state)
+    follow_edits(run, model, built)
     if run.checkpoints.resume_point is None:
         return
     _restore_networks(run.checkpoints.resume_point, model)
     if record is not None:
-        _freeze(model, int(state['iter']), record['frozen'])
+        _freeze(run, model, int(state['iter']), record['frozen'])
         _restore_best_metrics(model, record['best_metrics'])
         _restore_parts(run, record['parts'])
     run.checkpoints.writer.newest = run.checkpoints.resume_point.iteration
@@ -148,23 +149,31 @@ def resume_training(run: Run, original: Callable[..., Any], model: Any, state: M
             remove_partials(Path(model.opt['path'][folder]))
 
 
-def _continue_stock(model: Any, state: Mapping[str, Any], initial: list[list[Any]]) -> None:
-    """Continue a checkpoint that BasicSR wrote without this package, with the rates of the options file."""
+def _continue_stock(model: Any, state: Mapping[str, Any]) -> None:
+    """Continue a checkpoint that BasicSR wrote without this package."""
     logger().warning(
         f"multigrid: a checkpoint of BasicSR's own (iteration {int(state['iter']):,}) is continued under the plan: "
         'not bit-exact, since its clips and random numbers were drawn in another way'
     )
-    for optimizer, rates in zip(model.optimizers, initial, strict=True):
-        for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            group['initial_lr'] = rate if rate is not None else group['lr']
+    for group in (group for optimizer in model.optimizers for group in optimizer.param_groups):
+        group.setdefault('initial_lr', group['lr'])
     nothing: dict[str, list[str]] = {label: [] for label in trained_networks(model)}
     for label, frozen in networks.frozen_when_resumed(model, int(state['iter']), nothing).items():
         if frozen:
             networks.freeze(trained_networks(model), {label: frozen})
 
 
-def _freeze(model: Any, iteration: int, recorded: Mapping[str, list[str]]) -> None:
-    """Freeze what the options ask for at this iteration, and log where the checkpoint had it otherwise."""
+def _freeze(run: Run, model: Any, iteration: int, recorded: Mapping[str, list[str]]) -> None:
+    """Freeze what the options ask for at this iteration, and log where the checkpoint had it otherwise.
+
+    Where a repository has its own phases, whose ends may have been edited, the log says what stays frozen.
+    """
+    own, edits = networks.frozen_by_own_rules(model, recorded), edited_numbers(run)
+    for label, count in own.items() if edits else ():
+        logger().warning(
+            f'multigrid: {label}: {count} parameters stay frozen as in the checkpoint, by a rule of the model; if its '
+            f'end was edited to an iteration before {iteration:,}, they are never freed: {", ".join(edits)}'
+        )
     now = networks.frozen_when_resumed(model, iteration, recorded)
     networks.freeze(trained_networks(model), now)
     for label, frozen in now.items():

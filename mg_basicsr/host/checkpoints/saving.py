@@ -100,6 +100,7 @@ def record_of(run: Run, hashes: Mapping[str, str]) -> dict[str, Any]:
         'version': __version__,
         'plan': plan_record(settings.plan, settings.baseline, settings.seed, run.specification.grid),
         'options': option_record(run.file.options, settings.block),
+        'data': dict(run.checkpoints.data),
         'networks': dict(hashes),
         'frozen': networks.frozen_parameters(run.model),
         'best_metrics': best_metrics(run.model),

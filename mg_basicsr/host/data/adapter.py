@@ -6,24 +6,19 @@ rules of `fit`.
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-import torch
 from torch.utils.data import Dataset
 from torch.utils.data._utils import worker
 
 from mg_basicsr.config.adapter_rules import AdapterRules
 from mg_basicsr.data.sampling.request import SampleRequest
+from mg_basicsr.host.data.copies import Copies
 from mg_basicsr.host.data.fit import fit
 from mg_basicsr.patching import replaced
 from mg_basicsr.training.seeding import OwnGenerators, isolated_seed
-from mg_basicsr.training.state import reachable
-
-_SHARED = 2**16  # bytes of an array from which on copies of a dataset share it
 
 
 class AdaptedDataset(Dataset[Any]):
@@ -69,16 +64,15 @@ class AdaptedDataset(Dataset[Any]):
         name = type(self.base).__name__
         return fit(sample, request, self.rules, scale=self.scale, name=name, mirrored=self.mirrored)
 
-    def copied(self) -> AdaptedDataset:
-        """Return a copy that can be read without changing this one; itself if it cannot be copied.
+    def copies(self) -> Callable[[], AdaptedDataset]:
+        """Return a function that returns copies of this dataset in its present state, to be read in its place.
 
-        Large arrays are shared: a dataset may hold all of its images.
+        Large arrays are shared. If it cannot be copied, the function returns this dataset itself.
         """
-        large = [value for value in reachable(self.base) if _bytes_of(value) >= _SHARED]
         try:
-            return copy.deepcopy(self, {id(value): value for value in large})
+            return Copies(self).make
         except Exception:  # such as of an open file, a lock, a generator
-            return self
+            return lambda: self
 
     def _read(self, request: SampleRequest) -> Any:
         if self._own is None:
@@ -95,10 +89,6 @@ class AdaptedDataset(Dataset[Any]):
             if not self._own.look_again():
                 return sample
             # once more: a generator that was made at its first use has not been seeded for this sample
-
-
-def _bytes_of(value: Any) -> int:
-    return value.nbytes if isinstance(value, (np.ndarray, torch.Tensor)) else 0
 
 
 @contextmanager

@@ -41,7 +41,7 @@ def our_dataset(train_set: TrainSet, store: str | None = None, degradation: str 
         return make(options.replace(degradation=degradation))
     source = open_store(store, options)
     dataset = make(options.replace(degradation=known_degradation(degradation, source.header)), source)
-    source.check(dataset.keys.sequences)
+    source.check(dataset.keys.sequences, dataset.needed)
     for problem in differences(source, options, dataset.keys.sequences):
         logger().warning(f'multigrid: {problem}')
     return dataset

@@ -20,6 +20,7 @@ from mg_basicsr.data.sampling.sampler import MultigridSampler
 from mg_basicsr.errors import DataError, MultigridError, Problem
 from mg_basicsr.host.data.adapter import AdaptedDataset
 from mg_basicsr.host.data.datasets import planned_dataset
+from mg_basicsr.host.data.identity import data_changes, data_record
 from mg_basicsr.host.log import logger
 from mg_basicsr.host.run import Run
 from mg_basicsr.schedule.plan import Plan
@@ -77,6 +78,8 @@ class PlannedLoader:
         run.deliver_with(self)
         self.delivered: int | None = None
         self.dataset = planned_dataset(loader.dataset, run.specification.dataset, run.settings)
+        if run.rank == 0:
+            _identify(run, self.dataset)
         self.sampler = MultigridSampler(
             run.plan, len(self.dataset), run.settings.seed, run.rank, grid=run.specification.grid
         )
@@ -235,3 +238,12 @@ def largest_batch(plan: Plan, dataset: ClipDataset) -> int:
         shapes = dataset.shapes(batch.shape.frames, batch.shape.size)
         sizes.append(batch.clips_per_rank * batch.accumulate * sum(map(prod, shapes.values())))
     return max(sizes)
+
+
+def _identify(run: Run, dataset: Any) -> None:
+    """Keep the record of the training set for checkpoints, and log where it is another than that of the one resumed."""
+    run.checkpoints.data = data_record(dataset, run.plan)
+    point = run.checkpoints.resume_point
+    recorded = (point.record or {}).get('data') if point else None
+    for change in data_changes(recorded, run.checkpoints.data) if isinstance(recorded, dict) else ():
+        logger().warning(f'multigrid: changed since the checkpoint: datasets.train {change}')

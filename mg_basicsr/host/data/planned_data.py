@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from mg_basicsr.config.host_classes import HostClasses
 from mg_basicsr.config.resolve import Settings, resolve
 from mg_basicsr.data.datasets.clip_dataset import ClipDataset
 from mg_basicsr.errors import ConfigError, MultigridError, Problem
@@ -54,7 +55,7 @@ def resolve_with_data(
     if rank == 0:
         needed += validation_problems(file.options)
     try:
-        settings = resolve(file, world_size, pool_models(), whole)
+        settings = resolve(file, world_size, HostClasses(pool_models()), whole)
     except ConfigError as error:
         raise ConfigError(*_each_once(error.problems, _problems_of_data(file), needed)) from None
     try:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,16 +20,16 @@ from mg_basicsr.data.sampling.request import SampleRequest
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.host.data.adapter import AdaptedDataset
 from mg_basicsr.host.log import logger
+from mg_basicsr.training.seeding import INCOMPLETE, OwnGenerators
 
 REQUESTS = 4  # seeds 0 to 3, in which all augmentations of BasicSR come out both ways
-SECONDS = 30.0  # after which no more is read: a sample may be slow
 
 
 def check_repeatable(dataset: AdaptedDataset, frames: int, gt_size: int) -> None:
     """Check that a dataset delivers the same sample for the same request.
 
-    A sample that cannot be read is left to the run, which reports it. With `multigrid.adapter.repeatable: false` a
-    difference is only logged.
+    Nine samples are read, of four copies. A sample that cannot be read is left to the run, which reports it. With
+    `multigrid.adapter.repeatable: false` a difference is only logged.
 
     Args:
         dataset: The dataset. Copies of it are read.
@@ -40,6 +39,8 @@ def check_repeatable(dataset: AdaptedDataset, frames: int, gt_size: int) -> None
     Raises:
         ConfigError: samples differ.
     """
+    if not OwnGenerators(dataset.base).complete:
+        logger().warning(f'multigrid: {type(dataset.base).__name__} {INCOMPLETE}')
     last = len(dataset) - 1
     requests = [SampleRequest(n * last // (REQUESTS - 1), frames, gt_size, n) for n in range(REQUESTS)]
     difference = first_difference(dataset, requests)
@@ -65,8 +66,8 @@ def first_difference(dataset: AdaptedDataset, requests: Sequence[SampleRequest])
         dataset: The dataset. Copies of it are read.
         requests: Two or more requests.
     """
-    end = time.monotonic() + SECONDS
-    used = dataset.copied()
+    copied = dataset.copies()
+    used = copied()
     # the first twice in a row, then the others, then the first once more
     order = [0, 0, *range(1, len(requests)), 0]
     fresh: dict[int, Any] = {}
@@ -76,15 +77,13 @@ def first_difference(dataset: AdaptedDataset, requests: Sequence[SampleRequest])
             found = used[request]
             if n not in fresh:
                 # of its own memory: a dataset may deliver a buffer that it fills again
-                fresh[n] = copy.deepcopy(dataset.copied()[request] if done else found)
+                fresh[n] = copy.deepcopy(copied()[request] if done else found)
         except Exception:  # of any kind: what a run does then depends on its options
             continue
         where = value_difference(found, fresh[n])
         if where is not None:
             again = 'again after others' if done > 1 else 'twice'
             return f'sample {request.index}, read {again} with the same random numbers, {where}'
-        if done and time.monotonic() > end:
-            break
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 
 from mg_basicsr.errors import ConfigError
@@ -16,9 +17,9 @@ def train() -> None:
         ModuleNotFoundError: basicsr itself lacks a module.
     """
     try:
-        from basicsr.train import train_pipeline
+        module = importlib.import_module('basicsr.train')
     except ModuleNotFoundError as error:
         if error.name != 'basicsr':
             raise
         raise ConfigError(NOT_INSTALLED) from None
-    train_pipeline(os.getcwd())
+    module.train_pipeline(os.getcwd())

@@ -13,13 +13,12 @@ SCRIPT = 'MG_BASICSR_SCRIPT'
 
 
 def run_script(script: Path) -> None:
-    """Execute a script as `__main__`. Its folder is put first on sys.path; sys.argv is already the script's.
+    """Execute a script as `__main__`; sys.path and sys.argv are already the script's.
 
     Spawned workers import the main module again. Its spec names `mg_basicsr.host.entry.worker_main`, which imports this
     package and then the script: otherwise the script would import basicsr there without the shims.
     """
     path = script.resolve()
-    sys.path[0] = str(path.parent)
     os.environ[SCRIPT] = str(path)
     main = ModuleType('__main__')
     main.__file__ = os.path.abspath(script)  # as in Python: links are resolved for sys.path, not here

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 from mg_basicsr.config.resolve import default_world_size, running_world_size
 from mg_basicsr.config.stray_block import refuse_stray_block
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.host.end_of_process import end_in_order_at_exit
 from mg_basicsr.host.entry.command_line import CommandLine
-from mg_basicsr.host.entry.launcher import check_environment, check_one_process
+from mg_basicsr.host.entry.launcher import check_environment, check_one_process, rank_of
 from mg_basicsr.host.entry.which_basicsr import check_which, imported
 from mg_basicsr.host.log import log_at_start
 from mg_basicsr.host.run import Run, Specification, activate
@@ -42,16 +40,15 @@ def start_run(command: CommandLine, whole: bool = False) -> Run | None:
     if (basicsr := imported()) is not None:  # by the script; that of others is checked when it is imported
         check_which(basicsr)
     refuse_missing()  # before any data is read: without a required hook, nothing else matters
-    distributed = command.launcher != 'none'
-    if not distributed:
+    if command.launcher == 'none':
         check_one_process()
         _refuse_data_parallel(file)
     from mg_basicsr.host.data.planned_data import resolve_with_data  # imports torch, which other files do without
 
-    rank = int(os.environ.get('RANK') or os.environ.get('SLURM_PROCID') or 0) if distributed else 0
+    rank = rank_of(command.launcher)
     settings, dataset, grid = resolve_with_data(
         file,
-        running_world_size() if distributed else 1,
+        running_world_size(command.launcher),
         rank=rank,
         whole=whole,
         auto_resume=command.auto_resume,

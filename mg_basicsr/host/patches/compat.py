@@ -16,6 +16,7 @@ import functools
 import inspect
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -221,6 +222,22 @@ def prefetch_on_cpu(prefetch_dataloader: ModuleType) -> None:
         wrap(prefetch_dataloader, f'CUDAPrefetcher.{name}', make, f'works as CPUPrefetcher {WITHOUT_GPU}')
 
 
+# The command line
+
+LAUNCHER_FLAG = '--local-rank'
+
+
+def local_rank(options: ModuleType) -> None:
+    """Spell the launcher's `--local-rank` as BasicSR's parser knows it.
+
+    2026-11. `torch.distributed.launch`, which BasicSR's scripts/dist_train.sh uses, passes `--local-rank` from torch
+    2.0 on. Can be removed when BasicSR's parser takes it.
+    """
+    for index, argument in enumerate(sys.argv):
+        if argument == LAUNCHER_FLAG or argument.startswith(f'{LAUNCHER_FLAG}='):
+            sys.argv[index] = argument.replace('-rank', '_rank', 1)
+
+
 # Resuming
 
 
@@ -337,6 +354,7 @@ SHIMS: dict[str, Shim] = {
     'torch': _all(current_device, load_to_cpu, ddp_without_device),
     'basicsr.train': resume_where_saved,
     'basicsr.utils.dist_util': gloo_without_gpu,
+    'basicsr.utils.options': local_rank,
     'basicsr.data.prefetch_dataloader': prefetch_on_cpu,
     'basicsr.models.base_model': _all(validate_on_cpu, networks_of_model),
     'basicsr.archs.spynet_arch': networks_of_module,

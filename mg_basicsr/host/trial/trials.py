@@ -78,7 +78,7 @@ class Trials:
         self._arguments = arguments
         self._call = call
         # An adapted dataset may change while it is read, but trial steps must leave no trace in the run's.
-        self._dataset = dataset if isinstance(dataset, ClipDataset) else dataset.copied()
+        self._dataset = dataset if isinstance(dataset, ClipDataset) else dataset.copies()()
         self._clip = cache(self._read)
 
     def step(self, batch: RankBatch, most_passes: int) -> Step:

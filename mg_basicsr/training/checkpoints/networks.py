@@ -88,6 +88,25 @@ def frozen_when_resumed(model: HostModel, iteration: int, recorded: Mapping[str,
     return found
 
 
+def frozen_by_own_rules(model: HostModel, recorded: Mapping[str, list[str]]) -> dict[str, int]:
+    """Return how many parameters a checkpoint has frozen by rules of the repository's own, which are not known here.
+
+    Args:
+        model: The model, built, as yet without what a checkpoint says about frozen parameters.
+        recorded: What was frozen when the checkpoint was saved, by trained network.
+
+    Returns:
+        Numbers by trained network that has some.
+    """
+    found: dict[str, int] = {}
+    for label, network in trained_networks(model).items():
+        phases = {option: names for option, names in _phases(network).items() if reads_option(model, option)}
+        known = {name for names in phases.values() for name in names}
+        known |= {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
+        found[label] = len(set(recorded.get(label, ())) - known)
+    return {label: count for label, count in found.items() if count}
+
+
 def reads_option(model: HostModel, option: str) -> bool:
     """Return whether a model's class, or a base class, names an option of `train` in its source.
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.checkpoints import assert_same_end, copy_pair, files_of, refused, state
+from tests.helpers.foreign_sets import replace_frames
 from tests.helpers.project import BLOCK, NewProject, Project
 from tests.helpers.ranks import torchrun
 from tests.helpers.trainer import Trainer
@@ -64,6 +65,30 @@ def test_edits_beside_the_plan_are_logged(trainer: Trainer, killed: Project) -> 
     trainer(killed, '--auto_resume')
     told = [line.split('checkpoint: ')[1] for line in killed.log().splitlines() if 'changed since the' in line]
     assert told == ['datasets.train.use_hflip True -> False', 'train.ema_decay 0.9 -> 0.5']
+
+
+def test_edits_of_an_optimiser_and_of_the_data(trainer: Trainer, killed: Project) -> None:
+    """Those of the optimiser take effect, which BasicSR loads with the state; other data is told."""
+    train_set = killed.options['datasets']['train']
+    train_set['dataroot_lq'] = shutil.copytree(train_set['dataroot_lq'], killed.root / 'LQ')
+    train_set['dataroot_lq'] = str(train_set['dataroot_lq'])
+    replace_frames(killed.root / 'LQ')
+    killed.options['train']['optim_g']['weight_decay'] = 0.25
+    killed.write()
+    trainer(killed, '--auto_resume')
+    told = [line.split('checkpoint: ')[1] for line in killed.log().splitlines() if 'changed since the' in line]
+    assert told == [
+        'train.optim_g.weight_decay 0 -> 0.25',
+        'datasets.train has other pixels in its first clip: see dataroot_gt, dataroot_lq and the store',
+    ]
+    assert {group['weight_decay'] for group in state(killed, 12)['optimizers'][0]['param_groups']} == {0.25}
+
+
+def test_a_checkpoint_of_another_network_names_the_edit(trainer: Trainer, killed: Project) -> None:
+    killed.options['network_g']['num_feat'] = 6
+    killed.write()
+    what, _, _ = refused(trainer(killed, '--auto_resume', code=2))
+    assert 'changed since the checkpoint: network_g.num_feat 4 -> 6' in what
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import pytest
 from mg_basicsr.errors import ConfigError
 from mg_basicsr.parsing.options_file import load_options
 from tests.helpers.problems import check_problems, problems_of
-from tests.helpers.stock_options import PAPER, REMOVED, resolved, stock
+from tests.helpers.stock_options import PAPER, REMOVED, described, resolved, stock
 
 LIN2022: dict[str, Any] = {'preset': 'lin2022'}
 CYCLIC = {'type': 'CosineAnnealingRestartCyclicLR', 'periods': [300_000], 'eta_mins': [1e-7, 0]}
@@ -37,12 +37,17 @@ BROKEN_FILES: list[tuple[dict[str, Any], str, str, str]] = [
     ({'datasets.train.num_frame': REMOVED}, 'datasets.train.num_frame: missing', 'an integer >= 1', 'set it'),
     ({'datasets.train.num_frame': -1}, 'datasets.train.num_frame: -1', 'an integer >= 1', 'correct it'),
     ({'datasets.train.batch_size_per_gpu': 0}, 'datasets.train.batch_size_per_gpu: 0', 'from 1', 'correct it'),
-    ({'datasets.train.gt_sizes': [128, 256]}, 'datasets.train.gt_sizes: [128, 256]', 'one schedule', 'remove gt_sizes'),
     (
-        {'datasets.train.mini_batch_sizes': [8]},
-        'datasets.train.mini_batch_sizes: [8]',
-        'one schedule',
-        'remove mini_batch',
+        {'datasets.train.gt_sizes': [128, 256]},
+        'datasets.train.gt_sizes: [128, 256]',
+        'gt_sizes: [256]',
+        'write them so',
+    ),
+    (
+        {'datasets.train.mini_batch_sizes': [2]},
+        'datasets.train.mini_batch_sizes: [2]',
+        'mini_batch_sizes: [4]',
+        'write them so',
     ),
     ({'train.total_iter': 0}, 'train.total_iter: 0', 'an integer >= 1', 'correct it'),
     ({'train.total_iter': 5, 'train.fix_flow': 0}, 'train.total_iter: 5', 'at least 6', 'train longer'),
@@ -78,6 +83,12 @@ def test_a_schedule_that_is_not_basicsrs_cannot_be_followed() -> None:
     check_problems(problems_of(options), 'multigrid.lr_schedule: host', 'CosineAnnealingRestartLR', 'another curve')
     options = stock(block={'preset': 'stages', 'stages': [{'iters': 10_000, 'lr': [2e-4, 0, 'host']}]}, changes=unknown)
     check_problems(problems_of(options), 'multigrid.stages[0].lr: host', 'CosineAnnealingRestartLR', 'another curve')
+
+
+@pytest.mark.parametrize('value', [-1, -5, False, 0, None])
+@pytest.mark.parametrize('option', ['fix_flow', 'tsa_iter'])
+def test_phases_that_never_begin_or_never_end_are_basicsrs(option: str, value: object) -> None:
+    assert described(stock(block=PAPER, changes={f'train.{option}': value})) == described(stock(block=PAPER))
 
 
 @pytest.mark.parametrize('changes', [{'num_gpu': 1}, {'train.fix_flow': REMOVED}, {'find_unused_parameters': True}])

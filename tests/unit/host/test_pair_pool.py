@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mg_basicsr.config.refusals import POOL_MODELS
+from mg_basicsr.config.host_classes import POOL_MODELS, HostClasses
 from mg_basicsr.config.resolve import resolve
 from mg_basicsr.errors import EXIT_CODE, ConfigError
 from mg_basicsr.host.pair_pool import pool_models, refuse_pool
@@ -74,6 +74,6 @@ def test_an_own_class_under_the_name_is_planned(registry: Registry) -> None:
     assert 'RealESRGANModel' not in pool_models() and 'LDLModel' in pool_models()
     registry['LDLModel'] = Pooled
     assert 'LDLModel' in pool_models()
-    assert resolve(file, 1, pool_models())
+    assert resolve(file, 1, HostClasses(pool_models()))
     with pytest.raises(ConfigError, match='model_type: RealESRGANModel keeps a pool'):
         resolve(file, 1)

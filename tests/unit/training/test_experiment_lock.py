@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 from collections.abc import Callable
@@ -89,3 +91,14 @@ def test_where_nothing_can_be_locked_training_is_not_stopped(tmp_path: Path) -> 
     assert not lock_experiment(tmp_path / 'file/x')
     lock_file(tmp_path / 'x').mkdir()
     assert not lock_experiment(tmp_path / 'x')
+
+
+@pytest.mark.parametrize('number', [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EIO, errno.EINVAL])
+def test_a_file_system_without_locks(tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Network and FUSE file systems: no error, and no lock that is taken to be one."""
+
+    def refuses(*arguments: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, 'lockf', refuses)
+    assert not lock_experiment(tmp_path / 'x') and not lock_experiment(tmp_path / 'x')

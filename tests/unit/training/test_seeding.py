@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from mg_basicsr.training import state
 from mg_basicsr.training.seeding import OwnGenerators, isolated_seed, seed_everything, seed_generator
 from mg_basicsr.training.state import generators_in
 
@@ -47,7 +48,7 @@ def draw(generator: Any) -> float:
 @pytest.mark.parametrize('generator', GENERATORS, ids=lambda value: type(value).__name__)
 def test_every_kind_is_found_seeded_and_restored(generator: Any) -> None:
     holder = [{'rng': generator}]
-    assert generators_in(holder) == [generator]
+    assert generators_in(holder) == ([generator], True)
     own, results = OwnGenerators(holder), []
     for seed in (2**64 - 1, 2**64 - 1, 3):
         with own.seeded(seed):
@@ -63,7 +64,7 @@ def test_every_kind_is_found_seeded_and_restored(generator: Any) -> None:
 
 def test_global_generators_and_those_without_a_state_are_not_among_them() -> None:
     holder = {'a': random.random, 'b': np.random.mtrand._rand, 'c': torch.default_generator, 'd': random.SystemRandom()}
-    assert generators_in(holder) == []
+    assert generators_in(holder) == ([], True)
 
 
 def test_those_of_modules_whose_functions_are_used_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,4 +74,33 @@ def test_those_of_modules_whose_functions_are_used_are_found(monkeypatch: pytest
     ):
         monkeypatch.setitem(sys.modules, name, module := ModuleType(name))
         exec(code, module.__dict__)
-    assert generators_in(sys.modules['their_set'].Set()) == [sys.modules['their_augment'].RNG]
+    assert generators_in(sys.modules['their_set'].Set()).found == [sys.modules['their_augment'].RNG]
+
+
+def test_the_import_system_is_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loader of a module may hold a whole program, as that of a test holds pytest's."""
+    monkeypatch.setitem(sys.modules, 'their_set', module := ModuleType('their_set'))
+    exec('class Set:\n    pass\n', module.__dict__)
+    module.__dict__['__loader__'] = Holder(random.Random())
+    assert generators_in(sys.modules['their_set'].Set()) == ([], True)
+
+
+def test_of_many_entries_the_first_are_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    holder = Holder(rng := random.Random(), [f'{n}' for n in range(100)], [{} for _ in range(100)], [rng])
+    monkeypatch.setattr(state, 'MOST_ENTRIES', 10)
+    found, complete = generators_in(holder)
+    assert found[0] is rng and complete
+    monkeypatch.setattr(state, 'MOST_OBJECTS', 5)
+    assert not generators_in(holder).complete
+
+
+def test_a_generator_deep_inside_that_is_made_at_the_first_use_is_found() -> None:
+    holder = Holder(inner := Holder())
+    own = OwnGenerators(holder)
+    inner.held = (random.Random(),)
+    assert own.look_again() and not own.look_again()
+
+
+class Holder:
+    def __init__(self, *held: Any) -> None:
+        self.held = held

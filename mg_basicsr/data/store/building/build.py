@@ -7,6 +7,7 @@ whole; all others are made, or made again.
 from __future__ import annotations
 
 import fcntl
+import logging
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -21,7 +22,7 @@ from functools import partial
 from pathlib import Path
 
 from mg_basicsr.atomic_files import append_line, remove_partials, write_whole
-from mg_basicsr.data.listing.sequences import first_of
+from mg_basicsr.data.listing.sequences import FrameSequence, first_of
 from mg_basicsr.data.store.building.material import Material
 from mg_basicsr.data.store.building.writer import write_clip
 from mg_basicsr.data.store.format import (
@@ -151,18 +152,24 @@ def keep_whole(root: Path, header: Header, material: Sequence[Material]) -> set[
     Returns:
         Names of planned clips that remain listed, and need not be made.
     """
-    planned = {clip.name: clip[1:] for part in material for clip in part.clips}  # frames and size; tiles may differ
+    planned = {clip.name: (clip, part.gt_frames) for part in material for clip in part.clips}
     clips, damaged = read_list(root, read_header(root))  # which may be of an earlier version
     kept = {
         name: clip
         for name, clip in clips.items()
-        if planned.get(name, clip.sequence[1:]) == clip.sequence[1:] and _size(clip_path(root, name)) == clip.bytes
+        if _holds(clip, *planned.get(name, (clip.sequence, clip.geometry.gt_frames)))
+        and _size(clip_path(root, name)) == clip.bytes
     }
     text = ''.join(line_of(clip, header) for clip in kept.values())
     path = root / LIST
     if damaged or not path.exists() or path.read_bytes() != text.encode():
         write_whole(path, text)  # a line that was cut short would swallow the next one
     return {name for name in kept if name in planned}
+
+
+def _holds(clip: Clip, planned: FrameSequence, gt_frames: tuple[int, ...]) -> bool:
+    """Return whether a clip has the frames and the size that are planned; tiles may differ, and it may have more GT."""
+    return clip.sequence == planned and set(clip.geometry.with_gt).issuperset(gt_frames or range(planned.frames))
 
 
 def _finish(root: Path, header: Header, material: Sequence[Material]) -> list[Clip]:
@@ -197,7 +204,7 @@ def make(root: Path, header: Header, material: Material, wanted: Collection[str]
     try:
         for sequence, frames in material.open(wanted):
             origin = _origin(material, sequence.name)  # first: frames that change meanwhile are then noticed
-            clip = write_clip(root, header, sequence, frames)
+            clip = write_clip(root, header, sequence, frames, material.gt_frames)
             if origin:
                 append_line(root / ORIGINS, origin_line(sequence.name, origin))
             append_line(root / LIST, line_of(clip, header))
@@ -290,6 +297,8 @@ def _leave_with(sentinel: int) -> None:
 def _lock(root: Path) -> Iterator[None]:
     """Lock a store against other builds; the system releases the lock when the process ends.
 
+    Where the file system has no locks, a warning says so.
+
     Raises:
         ConfigError: another process builds the store.
     """
@@ -301,6 +310,10 @@ def _lock(root: Path) -> Iterator[None]:
             raise ConfigError(
                 Problem(f'-o {root}', what, 'allowed: one process at a time', 'wait until it ends')
             ) from None
+        except OSError as error:
+            logging.getLogger('mg_basicsr').warning(
+                f'{root} cannot be locked ({error.strerror}): build it from one process at a time'
+            )
         yield
 
 

@@ -68,6 +68,8 @@ def compare(root: Path, header: Header, material: Material, wanted: Collection[s
         for sequence, frames in material.open(wanted):
             for number, pair in enumerate(frames):
                 for side, frame in (('GT', pair.gt), ('LQ', pair.lq)):
+                    if frame is None:
+                        continue
                     if not np.array_equal(_stored(store, sequence, side, number, frame.shape[:2]), frame):
                         return [_other_pixels(root, sequence.name, side, number)]
     except DataError as error:

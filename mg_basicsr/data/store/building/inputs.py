@@ -19,6 +19,15 @@ from mg_basicsr.data.listing.sequences import FrameSequence, first_of, reds_spli
 from mg_basicsr.data.sources.byte_files import DATA, Folder, LmdbFolder
 from mg_basicsr.data.sources.image_files import EncodedSide, open_side
 from mg_basicsr.data.store.building.material import ImageFiles, VideoFile
+from mg_basicsr.data.store.building.pairing import (
+    ListedFrames,
+    check_all_gt,
+    gt_there,
+    lq_names,
+    middle_gt_only,
+    partly,
+    with_middle_gt,
+)
 from mg_basicsr.data.store.building.video import broken_off, inspect, split
 from mg_basicsr.data.store.format import is_name
 from mg_basicsr.errors import ConfigError, DataError, Problem
@@ -47,11 +56,13 @@ class Findings:
         allow_missing: Take clips whose frame numbers have gaps, and videos that break off.
         problems: Clips that are missing, or have gaps.
         skipped: Entries that are no part of the data, with the reason.
+        notes: What else is worth a line.
     """
 
     allow_missing: bool = False
     problems: list[Problem] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def add(self, option: str, what: str, allowed: str, remedy: str) -> None:
         """Add a problem, which does not keep the other clips from being made.
@@ -64,6 +75,10 @@ class Findings:
         """
         self.problems.append(Problem(option, what, allowed, f'{remedy}, or pass --allow-missing'))
 
+    def note(self, line: str) -> None:
+        """Add a line, unless it is empty."""
+        self.notes += [line] if line else []
+
     def raise_unless(self, found: object) -> None:
         """Check that there are clips in spite of the problems.
 
@@ -75,27 +90,6 @@ class Findings:
         """
         if self.problems and not found:
             raise DataError(*first_of(self.problems, 'of this kind'))
-
-
-@dataclass(frozen=True)
-class ListedFrames:
-    """Frames by the names of their files, as a `FrameNames`.
-
-    Attributes:
-        gt_names: Names of the GT frames, in order.
-        lq_names: Names of the LQ frames, in order.
-    """
-
-    gt_names: tuple[str, ...]
-    lq_names: tuple[str, ...]
-
-    def lq(self, sequence: str, frame: int) -> str:
-        """See `FrameNames.lq`."""
-        return self.lq_names[frame]
-
-    def gt(self, sequence: str, frame: int) -> str:
-        """See `FrameNames.gt`."""
-        return self.gt_names[frame]
 
 
 def from_roots(
@@ -125,14 +119,17 @@ def from_roots(
     lq_groups = _groups(_names(lq, '--lq', gather), images) if lq else {}
     if not groups or '' in groups:
         raise DataError(*gather.problems, _no_clips(gt, groups))
-    _compare_sides(gt, lq, groups, lq_groups, images, making.scale, gather)
+    middle = bool(lq) and not images and middle_gt_only(groups, lq_groups, making.scale)
+    to_compare = {name: names for name, names in lq_groups.items() if not middle or name not in groups}
+    _compare_sides(gt, lq, groups, to_compare, images, making.scale, gather)
     found = []
     for name, frames in groups.items():
-        wrong = '' if images or gather.allow_missing else gap(frames)
+        shown = lq_groups[name] if middle else frames
+        wrong = '' if images or gather.allow_missing else gap(shown)
         if wrong:
             gather.add(f'--gt {gt}', f'clip {name} {wrong}', 'allowed: frames without gaps', 'restore the frames')
             continue
-        sequence = FrameSequence(name, len(frames), 0, 0)
+        sequence = FrameSequence(name, len(shown), 0, 0)
         try:
             height, width = gt_side.shape(sequence, frames[0])
         except DataError as error:
@@ -140,8 +137,12 @@ def from_roots(
             continue
         cut = (0, 0) if lq_side else (height % making.scale, width % making.scale)
         sequence = sequence._replace(height=height - cut[0], width=width - cut[1])
-        listed = ListedFrames(tuple(frames), _lq_names(frames, lq_groups, images, making.scale))
-        found.append(ImageFiles(sequence, listed, gt_side, lq_side, making.degrade, making.scale, cut))
+        listed = ListedFrames(tuple(frames), lq_names(frames, lq_groups, images, making.scale))
+        gt_frames: tuple[int, ...] = ()
+        if middle:
+            listed, gt_frames = with_middle_gt(frames[0], shown)
+        found.append(ImageFiles(sequence, listed, gt_side, lq_side, making.degrade, making.scale, cut, gt_frames))
+    gather.note(partly(found))
     return _checked(found, f'--gt {gt}', gather, findings is None)
 
 
@@ -177,7 +178,7 @@ def _compare_sides(
 ) -> None:
     """Add a problem for each clip of which LQ has more than GT has: GT may be incomplete."""
     if images:
-        known = set(groups) | set(_lq_names(list(groups), lq_groups, images, scale))
+        known = set(groups) | set(lq_names(list(groups), lq_groups, images, scale))
     for name, frames in lq_groups.items() if lq else ():
         what = ''
         if images:
@@ -189,21 +190,12 @@ def _compare_sides(
             groups.pop(name, None)
 
 
-def _lq_names(frames: list[str], lq_groups: dict[str, list[str]], images: bool, scale: int) -> tuple[str, ...]:
-    """Return the name of the LQ frame of each GT frame; that of the GT frame itself where there is none."""
-    folder = os.path.dirname(frames[0])
-    there = list(lq_groups) if images else lq_groups.get(folder, [])
-    exact, stems = set(there), {os.path.splitext(name)[0]: name for name in there}
-
-    def of(name: str) -> str:
-        stem = os.path.splitext(name)[0]
-        return name if name in exact else stems.get(stem) or stems.get(f'{stem}x{scale}') or name
-
-    return tuple(map(of, frames))
-
-
 def from_options(
-    options: TrainSetOptions, layout: str, degrade: Degrade | None, findings: Findings | None = None
+    options: TrainSetOptions,
+    layout: str,
+    degrade: Degrade | None,
+    findings: Findings | None = None,
+    middle: bool = False,
 ) -> list[ImageFiles]:
     """Return the sequences of a training set's meta file, validation clips too, so that the store serves any partition.
 
@@ -215,6 +207,7 @@ def from_options(
         layout: 'reds', 'vimeo' or 'images'.
         degrade: Makes LQ, in place of the LQ root.
         findings: Gets what is left out; without it, a clip that cannot be taken is an error.
+        middle: Samples show the GT of middle frames alone: other GT frames may be missing.
 
     Raises:
         ConfigError: a root or the list does not exist.
@@ -234,35 +227,24 @@ def from_options(
         held_out = set(sequences) - set(reds_split(sequences, options.val_partition, validation=False))
     gather = findings or Findings()
     found = []
-    _check_all_gt(gt, next(iter(sequences)), names, options.dataroot_gt)
+    middle = middle and lq is not None
+    if not middle:
+        check_all_gt(gt, next(iter(sequences)), names, makes_lq=lq is None)
     for sequence in dict.fromkeys(sequences):
         if sequence in held_out and gt.missing(sequence, [names.gt(sequence.name, 0)]):
             gather.skipped.append(f'clip {sequence.name}: for validation, and not in {options.dataroot_gt}')
             continue
+        gt_frames = gt_there(gt, sequence, names) if middle else ()
         if not sequence.height:
             try:
-                height, width = gt.shape(sequence, names.gt(sequence.name, 0))
+                height, width = gt.shape(sequence, names.gt(sequence.name, gt_frames[0] if gt_frames else 0))
             except DataError as error:
                 gather.problems += error.problems
                 continue
             sequence = sequence._replace(height=height, width=width)
-        found.append(ImageFiles(sequence, names, gt, lq, degrade, options.scale))
+        found.append(ImageFiles(sequence, names, gt, lq, degrade, options.scale, gt_frames=gt_frames))
+    gather.note(partly(found))
     return _checked(found, f'{BLOCK}.dataroot_gt', gather, findings is None)
-
-
-def _check_all_gt(gt: EncodedSide, sequence: FrameSequence, names: FrameNames, root: str) -> None:
-    """Refuse a set that has only the GT of the frame that sliding windows read: a store has that of every frame.
-
-    Raises:
-        DataError: the first sequence has the GT of its middle frame, and of no other.
-    """
-    middle = (sequence.frames - 1) // 2
-    others = [names.gt(sequence.name, frame) for frame in range(sequence.frames) if frame != middle]
-    here = [name for name in others if not gt.missing(sequence, [name])]
-    if others and not here and not gt.missing(sequence, [names.gt(sequence.name, middle)]):
-        what = f'{root} has only the GT of the middle frame, as BasicSR makes LMDBs of Vimeo-90K'
-        remedy = 'train from this set itself, without multigrid.store'
-        raise DataError(Problem(f'{BLOCK}.dataroot_gt', what, 'needed for a store: the GT of every frame', remedy))
 
 
 def from_videos(

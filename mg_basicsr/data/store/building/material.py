@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import ClassVar, Protocol, cast
 
 import cv2
 
@@ -28,6 +28,10 @@ class Material(Protocol):
     @property
     def clips(self) -> tuple[FrameSequence, ...]:
         """Clips, with the GT size that they get in the store."""
+
+    @property
+    def gt_frames(self) -> tuple[int, ...]:
+        """Frames of its clips that have GT, from 0 and ascending; () if all have."""
 
     def origin(self, name: str) -> Sides:
         """Return what a clip is made from, by side: `gt` and `lq`, or `video`; nothing for arrays.
@@ -56,6 +60,7 @@ class ImageFiles:
         degrade: Makes an LQ frame from a GT frame; unused where `lq` is set.
         scale: GT pixels per LQ pixel and axis.
         cut: Pixels to cut off at the bottom and at the right of GT, so that its size is a multiple of the scale.
+        gt_frames: Frames that have GT, from 0 and ascending; () if all have.
     """
 
     sequence: FrameSequence
@@ -65,6 +70,7 @@ class ImageFiles:
     degrade: Degrade | None
     scale: int
     cut: tuple[int, int] = (0, 0)
+    gt_frames: tuple[int, ...] = ()
 
     @property
     def clips(self) -> tuple[FrameSequence, ...]:
@@ -74,7 +80,7 @@ class ImageFiles:
     def origin(self, name: str) -> Sides:
         """Return the origins of GT and LQ; see `Material.origin`."""
         frames = range(self.sequence.frames)
-        sides = {'gt': self.gt.origin([self.names.gt(name, frame) for frame in frames])}
+        sides = {'gt': self.gt.origin([self.names.gt(name, frame) for frame in self.gt_frames or frames])}
         if self.lq:
             sides['lq'] = self.lq.origin([self.names.lq(name, frame) for frame in frames])
         return sides
@@ -89,7 +95,9 @@ class ImageFiles:
         expected = Expected(height + self.cut[0], width + self.cut[1], 'as listed, or as its first frame')
         lq_expected = lq_size(self.sequence, self.scale)
         for number in range(frames):
-            gt = _rgb(self.gt.decode(self.sequence, self.names.gt(name, number), expected)[:height, :width])
+            gt = None
+            if number in (self.gt_frames or range(frames)):
+                gt = _rgb(self.gt.decode(self.sequence, self.names.gt(name, number), expected)[:height, :width])
             if self.lq:
                 lq = _rgb(self.lq.decode(self.sequence, self.names.lq(name, number), lq_expected))
             else:
@@ -110,6 +118,7 @@ class ArrayClip:
     name: str
     gt: Pixels
     lq: Pixels
+    gt_frames: ClassVar[tuple[int, ...]] = ()
 
     @property
     def clips(self) -> tuple[FrameSequence, ...]:
@@ -150,6 +159,7 @@ class VideoFile:
     width: int
     degrade: Degrade
     first: int = 0
+    gt_frames: ClassVar[tuple[int, ...]] = ()
 
     @property
     def clips(self) -> tuple[FrameSequence, ...]:
@@ -187,7 +197,7 @@ class VideoFile:
             yield Pair(gt, degraded(gt, self.degrade))
 
 
-def degraded(gt: Pixels, degrade: Degrade | None) -> Pixels:
+def degraded(gt: Pixels | None, degrade: Degrade | None) -> Pixels:
     """Return the LQ frame of a GT frame.
 
     Args:
@@ -195,10 +205,10 @@ def degraded(gt: Pixels, degrade: Degrade | None) -> Pixels:
         degrade: The degradation.
 
     Raises:
-        ValueError: there is no degradation.
+        ValueError: there is no degradation, or no GT frame.
     """
-    if degrade is None:
-        raise ValueError('neither an LQ side nor a degradation')
+    if degrade is None or gt is None:
+        raise ValueError('neither an LQ side nor a degradation, or no GT')
     return degrade(gt)
 
 

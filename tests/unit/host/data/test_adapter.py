@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import random
+import weakref
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def test_order_workers_and_resume_make_no_difference(kind: type[Theirs]) -> None
 def test_copies_are_read_alike(kind: type[Theirs]) -> None:
     used = adapted(kind)
     whole = drawn(used, requests())
-    for copied in (copy.deepcopy(used), pickle.loads(pickle.dumps(used)), used.copied()):
+    for copied in (copy.deepcopy(used), pickle.loads(pickle.dumps(used)), used.copies()()):
         assert drawn(copied, requests()) == whole
 
 
@@ -71,11 +72,31 @@ def test_the_draws_of_two_generators_differ() -> None:
 def test_a_set_that_cannot_be_copied_is_used_itself() -> None:
     used = adapted(Global)
     used.base.numbers = (n for n in range(3))
-    assert used.copied() is used
+    assert used.copies()() is used
 
 
 def test_copies_share_large_arrays() -> None:
     used = adapted(Global)
     used.base.images, used.base.names = [np.zeros(10**6, np.uint8)], ['a']
-    copied = used.copied()
+    copied = used.copies()()
     assert copied.base.images[0] is used.base.images[0] and copied.base.images is not used.base.images
+
+
+def test_copies_share_functions_classes_and_what_only_refers() -> None:
+    class Local:
+        pass
+
+    used = adapted(Global)
+    used.base.parts = [lambda: used, Local, local := Local(), weakref.ref(local), used.base.opt]
+    first, second = (make().base for make in [used.copies()] * 2)
+    assert first.parts[:2] == second.parts[:2] == used.base.parts[:2]
+    assert len({id(parts[2]) for parts in (used.base.parts, first.parts, second.parts)}) == 3
+    assert first.parts[4] is first.opt is not used.base.opt
+
+
+def test_copies_are_of_the_time_when_they_were_asked_for() -> None:
+    used = adapted(Global)
+    used.base.names = ['a']
+    make = used.copies()
+    used.base.names.append('b')
+    assert make().base.names == ['a']

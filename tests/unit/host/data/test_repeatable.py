@@ -15,6 +15,7 @@ from mg_basicsr.config.adapter_rules import AdapterRules
 from mg_basicsr.errors import ConfigError
 from mg_basicsr.host.data.adapter import AdaptedDataset
 from mg_basicsr.host.data.repeatable import check_repeatable, value_difference
+from mg_basicsr.training import state
 
 
 class Images:
@@ -192,6 +193,46 @@ def test_the_dataset_itself_is_not_read() -> None:
 def test_the_user_may_take_it_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
     checked(Counts, repeatable=False)
     assert 'other values in weight' in caplog.text
+
+
+class Counted(Images):
+    """Counts how often it is visited by a copy, and its samples."""
+
+    visits = reads = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        Counted.visits += 1
+        return vars(self)
+
+    def extra(self, index: int) -> dict[str, Any]:
+        Counted.reads += 1
+        return {}
+
+
+def test_the_work_is_the_same_on_any_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Counted, 'visits', 0)
+    monkeypatch.setattr(Counted, 'reads', 0)
+    checked(Counted)
+    assert (Counted.visits, Counted.reads) == (1, 9)
+
+
+class Many(Draws):
+    def __init__(self) -> None:
+        super().__init__()
+        self.samples = [{'lq': str(n), 'gt': str(n)} for n in range(30_000)]
+
+
+def test_a_generator_beside_many_samples_is_found(caplog: pytest.LogCaptureFixture) -> None:
+    checked(Many)
+    assert not caplog.text
+
+
+def test_what_is_too_large_to_be_searched_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(state, 'MOST_OBJECTS', 100)
+    checked(Many, repeatable=False)
+    assert 'Many holds more than 1,000,000 objects: generators of random numbers among' in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from torch import nn
 from mg_basicsr.training.checkpoints.networks import (
     freeze,
     frozen_by_options,
+    frozen_by_own_rules,
     frozen_parameters,
     frozen_when_resumed,
     load_weights,
@@ -127,6 +128,27 @@ def test_frozen_when_resumed_follows_options_and_iteration(
     resumed = kind(net_g=net, opt={'train': train}, optimizers=[torch.optim.SGD(net.parameters(), 0.1)])
     found = frozen_when_resumed(resumed, 6, {'net_g': recorded, 'net_other': ['x']})
     assert {label: set(names) for label, names in found.items()} == {'net_g': set(frozen)}
+
+
+@pytest.mark.parametrize(
+    ('kind', 'recorded', 'built', 'count'),
+    [
+        (Recurrent, FLOW, [], 0),  # by an option that is known
+        (Windowed, FLOW, [], 0),  # its phase freezes all but `fusion`
+        (SimpleNamespace, FLOW, [], 3),
+        (SimpleNamespace, FLOW, FLOW, 0),  # built so
+        (Recurrent, [*FLOW, 'norm.bias'], [], 1),
+        (Recurrent, [], [], 0),
+    ],
+)
+def test_parameters_that_a_rule_of_the_repository_has_frozen(
+    kind: Any, recorded: list[str], built: list[str], count: int
+) -> None:
+    net = Network()
+    for name, parameter in net.named_parameters():
+        parameter.requires_grad_(name not in built)
+    resumed = kind(net_g=net, opt={'train': {'my_phase': 9}}, optimizers=[torch.optim.SGD(net.parameters(), 0.1)])
+    assert frozen_by_own_rules(resumed, {'net_g': recorded}) == ({'net_g': count} if count else {})
 
 
 def test_weights_and_buffers_are_loaded_or_nothing_is() -> None:

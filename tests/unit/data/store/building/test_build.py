@@ -225,6 +225,20 @@ def test_one_build_at_a_time(own_set: Path, tmp_path: Path) -> None:
             build(root, RAW, material(own_set))
 
 
+@pytest.mark.parametrize('number', [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks(
+    own_set: Path, tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import fcntl
+
+    def refuses(*arguments: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, 'flock', refuses)
+    assert len(build(tmp_path / 'store', RAW, material(own_set))) == 3
+    assert f'{tmp_path / "store"} cannot be locked ({os.strerror(number)})' in caplog.text
+
+
 def test_folders_with_made_lq(own_set: Path, tmp_path: Path) -> None:
     """GT of 46x63 pixels loses what is not a whole LQ pixel."""
     for path in (own_set / 'GT').rglob('*.png'):

@@ -1,0 +1,26 @@
+"""Classes behind the names in an options file, as far as known; a plan alone goes by the names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+# Models with a degradation pool, which holds batches of the first shape, and which crop GT by the top-level gt_size.
+POOL_MODELS = ('RealESRGANModel', 'RealESRNetModel', 'LDLModel')
+
+
+@dataclass(frozen=True)
+class HostClasses:
+    """Classes of a process that has imported a repository.
+
+    Attributes:
+        pool_models: Names of models that are refused for their pool of degraded pairs.
+        own_train_set: Whether the type of `datasets.train` is one of BasicSR's names, but a class of the repository's
+            own: which options it takes, and which files it reads, is not known.
+    """
+
+    pool_models: Collection[str] = POOL_MODELS
+    own_train_set: bool = False
+
+
+BY_NAME = HostClasses()
