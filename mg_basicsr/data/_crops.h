@@ -5,18 +5,21 @@
 #endif
 
 #if defined(__GNUC__)
-#define PREFETCH(address) __builtin_prefetch(address)
+#define PREFETCH(address) __builtin_prefetch((address), 0, 2) /* to the second level: the first is too small for it */
 #define INLINE static inline __attribute__((always_inline))
+#define ALIGNED(bytes) __attribute__((aligned(bytes)))
 #else
 #define PREFETCH(address) ((void)0)
 #define INLINE static inline
+#define ALIGNED(bytes)
 #endif
 
 #ifndef RUSAGE_THREAD
 #define RUSAGE_THREAD RUSAGE_SELF
 #endif
 
-enum { CHANNELS = 3, MOST_COLUMNS = 512, MOST_CROPS = 16, LINE = 64, STAGE = 1 << 16, LARGE = 1 << 20 };
+enum { CHANNELS = 3, MOST_COLUMNS = 512, MOST_CROPS = 16, LINE = 64, STAGE = 1 << 10 };
+enum { SMALL = 1 << 16 }; /* bytes of a crop that the next process finds in the caches */
 
 typedef struct {
     const uint8_t *side; /* first byte of the side */
@@ -91,46 +94,60 @@ INLINE void copy_row(uint8_t *to, const uint8_t *from, int64_t size, int64_t ahe
     copy_bytes(to, from, size);
 }
 
-/* Rows are copied across all tiles, so that memory is written in order. Tiles of new stores have a constant size. */
-static void copy_rows(const Crop *crop, TileRow row, const Part *parts, int count, int64_t plane, uint8_t *to)
+/* Copies to memory that another process will read, past this processor's caches: it need not be fetched first. */
+INLINE void copy_past_caches(uint8_t *to, const uint8_t *from, int64_t size)
+{
+#ifdef __SSE2__
+    int64_t head = (int64_t)(-(uintptr_t)to & (LINE - 1));
+    head = head < size ? head : size;
+    memcpy(to, from, (size_t)head);
+    to += head, from += head, size -= head;
+    for (int64_t lines = size / LINE; lines > 0; lines--, to += LINE, from += LINE) {
+        const __m128i *part = (const __m128i *)from;
+        __m128i first = _mm_loadu_si128(part), second = _mm_loadu_si128(part + 1);
+        __m128i third = _mm_loadu_si128(part + 2), fourth = _mm_loadu_si128(part + 3);
+        _mm_stream_si128((__m128i *)to, first); /* whole lines, else the processor has to fetch them after all */
+        _mm_stream_si128((__m128i *)to + 1, second);
+        _mm_stream_si128((__m128i *)to + 2, third);
+        _mm_stream_si128((__m128i *)to + 3, fourth);
+    }
+    size %= LINE;
+#endif
+    memcpy(to, from, (size_t)size);
+}
+
+/* Copies a plane's part of a row of tiles. Rows are copied across all tiles, so that memory is written in order, and
+ * where there is a stage, from there past the caches. Tiles of new stores have a constant size. */
+static void copy_plane(
+    const Crop *crop, TileRow row, const Part *parts, int count, int64_t plane, uint8_t *to, uint8_t *stage)
 {
     const uint8_t *from[MOST_COLUMNS];
     const Part left = parts[0], right = parts[count - 1];
-    int64_t stride = crop->columns, tile = crop->tile;
-    if (crop->upside_down) {
-        to += (row.end - row.first - 1) * stride;
-        stride = -stride;
-    }
+    const int64_t rows = row.end - row.first, tile = crop->tile, stride = crop->columns;
+    const int64_t top = crop->upside_down ? row.end - 1 : row.first, step = crop->upside_down ? -1 : 1;
+    const int64_t at_once = stage ? STAGE / stride : rows;
     for (int n = 0; n < count; n++)
-        from[n] = parts[n].pixels + (plane * row.height + row.first) * parts[n].width + parts[n].left;
-    for (int64_t y = 0; y < row.end - row.first; y++, to += stride) {
-        uint8_t *inner = to + left.size;
-        copy_row(to, from[0] + y * left.width, left.size, row.height * left.width);
-        if (tile == LINE) {
-            for (int n = 1; n < count - 1; n++, inner += LINE)
-                copy_row(inner, from[n] + y * LINE, LINE, row.height * LINE);
-        } else {
-            for (int n = 1; n < count - 1; n++, inner += tile)
-                copy_row(inner, from[n] + y * tile, tile, row.height * tile);
+        from[n] = parts[n].pixels + (plane * row.height + top) * parts[n].width + parts[n].left;
+    for (int64_t begin = 0; begin < rows; begin += at_once, to += at_once * stride) {
+        const int64_t end = begin + at_once < rows ? begin + at_once : rows;
+        uint8_t *out = stage ? stage : to;
+        for (int64_t line = begin; line < end; line++, out += stride) {
+            const int64_t y = line * step;
+            uint8_t *inner = out + left.size;
+            copy_row(out, from[0] + y * left.width, left.size, row.height * left.width);
+            if (tile == LINE) {
+                for (int n = 1; n < count - 1; n++, inner += LINE)
+                    copy_row(inner, from[n] + y * LINE, LINE, row.height * LINE);
+            } else {
+                for (int n = 1; n < count - 1; n++, inner += tile)
+                    copy_row(inner, from[n] + y * tile, tile, row.height * tile);
+            }
+            if (count > 1)
+                copy_row(inner, from[count - 1] + y * right.width, right.size, row.height * right.width);
         }
-        if (count > 1)
-            copy_row(inner, from[count - 1] + y * right.width, right.size, row.height * right.width);
+        if (stage)
+            copy_past_caches(to, stage, (end - begin) * stride);
     }
-}
-
-/* Copies to memory that another process will read, past this processor's caches: it need not be fetched first. */
-static void copy_past_caches(uint8_t *to, const uint8_t *from, int64_t size)
-{
-#ifdef __SSE2__
-    int64_t done = (int64_t)(-(uintptr_t)to & 15);
-    done = done < size ? done : size;
-    memcpy(to, from, (size_t)done);
-    for (; done + 16 <= size; done += 16)
-        _mm_stream_si128((__m128i *)(to + done), _mm_loadu_si128((const __m128i *)(from + done)));
-    memcpy(to + done, from + done, (size_t)(size - done));
-#else
-    memcpy(to, from, (size_t)size);
-#endif
 }
 
 static void announce(const Crop *crop)
@@ -152,18 +169,34 @@ static void announce(const Crop *crop)
     }
 }
 
-static long pages_waited_for(void)
+/* Pages that this thread has waited for, and blocks that it has had read, for itself or ahead. */
+static long disk_reads(void)
 {
     struct rusage usage;
     getrusage(RUSAGE_THREAD, &usage);
-    return usage.ru_majflt;
+    return usage.ru_majflt + usage.ru_inblock;
+}
+
+/* Looks at one byte of each tile of a crop, whose bytes are one range in the file: mostly all in memory, or none. */
+static int must_be_read(const Crop *crop, long before)
+{
+    Part parts[MOST_COLUMNS];
+    for (int64_t begin = first_tile_row(crop); begin < crop->top + crop->rows; begin += crop->tile) {
+        TileRow row = tile_row(crop, begin);
+        int count = parts_of(crop, row, parts);
+        for (int n = 0; n < count; n++)
+            *(volatile const uint8_t *)(parts[n].pixels + CHANNELS * crop->first * row.height * parts[n].width);
+        if (disk_reads() != before)
+            return 1;
+    }
+    return 0;
 }
 
 static void copy_crop(const Crop *crop, int shared)
 {
-    static _Thread_local uint8_t stage[STAGE];
+    uint8_t memory[STAGE] ALIGNED(STAGE); /* in one page: writing across the border of two can take 50 ns */
     int64_t plane_size = crop->rows * crop->columns;
-    shared = shared && CHANNELS * crop->count * plane_size >= LARGE;
+    int staged = shared && CHANNELS * crop->count * plane_size >= SMALL && crop->columns <= STAGE;
     Part parts[MOST_COLUMNS];
     for (int64_t begin = first_tile_row(crop); begin < crop->top + crop->rows; begin += crop->tile) {
         TileRow row = tile_row(crop, begin);
@@ -171,13 +204,10 @@ static void copy_crop(const Crop *crop, int shared)
         int64_t rows = row.end - row.first, top = row.begin + row.first - crop->top;
         if (crop->upside_down)
             top = crop->rows - top - rows;
-        int staged = shared && rows * crop->columns <= STAGE;
         for (int64_t n = 0; n < CHANNELS * crop->count; n++) {
             int64_t plane = CHANNELS * (crop->first + n / CHANNELS * crop->step) + n % CHANNELS;
             uint8_t *to = crop->out + n * plane_size + top * crop->columns;
-            copy_rows(crop, row, parts, count, plane, staged ? stage : to);
-            if (staged)
-                copy_past_caches(to, stage, rows * crop->columns);
+            copy_plane(crop, row, parts, count, plane, to, staged ? memory : NULL);
         }
     }
 #ifdef __SSE2__
@@ -185,21 +215,15 @@ static void copy_crop(const Crop *crop, int shared)
 #endif
 }
 
-/* Copies crops; returns whether a page had to be read from disk. */
+/* Copies crops; returns whether something had to be read from disk. */
 static int copy_crops(const Crop *crops, Py_ssize_t count, int cold, int shared)
 {
-    long before = pages_waited_for();
-    if (!cold) { /* one byte of the first crop tells, mostly, whether the others are worth announcing */
-        Part parts[MOST_COLUMNS];
-        const Crop *crop = &crops[0];
-        TileRow row = tile_row(crop, first_tile_row(crop));
-        parts_of(crop, row, parts);
-        *(volatile const uint8_t *)(parts[0].pixels + CHANNELS * crop->first * row.height * parts[0].width);
-        cold = pages_waited_for() != before;
-    }
+    long before = disk_reads();
+    for (Py_ssize_t n = 0; !cold && n < count; n++)
+        cold = must_be_read(&crops[n], before);
     for (Py_ssize_t n = 0; cold && n < count; n++)
         announce(&crops[n]);
     for (Py_ssize_t n = 0; n < count; n++)
         copy_crop(&crops[n], shared);
-    return pages_waited_for() != before;
+    return disk_reads() != before;
 }

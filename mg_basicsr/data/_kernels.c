@@ -175,7 +175,7 @@ static void ask_for_large_pages(void *memory, int64_t size)
     const uintptr_t page = 2 << 20;
     uintptr_t begin = ((uintptr_t)memory + page - 1) / page * page;
     uintptr_t end = ((uintptr_t)memory + (uintptr_t)size) / page * page;
-    if (size >= LARGE && end > begin)
+    if (end > begin)
         madvise((void *)begin, end - begin, MADV_HUGEPAGE);
 #endif
 }

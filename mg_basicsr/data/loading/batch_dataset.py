@@ -11,7 +11,7 @@ from torch.utils.data import Dataset, default_collate
 from mg_basicsr.data.crops.crop import Pixels
 from mg_basicsr.data.datasets.clip_dataset import ClipDataset
 from mg_basicsr.data.loading.batches import batch_shapes, pixels_to_float
-from mg_basicsr.data.loading.shared_ring import Ring, RingBatch
+from mg_basicsr.data.loading.shared_ring import Ring, RingBatch, as_arrays
 from mg_basicsr.data.sampling.permutation import mix
 from mg_basicsr.data.sampling.request import BatchRequests, SampleRequest
 from mg_basicsr.errors import ConfigError, MultigridError
@@ -77,7 +77,7 @@ class Guarded(Dataset[Any]):
         for n, request in enumerate(requests):
             sample = self._sample(request, bad, {name: place[n] for name, place in places.items()})
             samples.append({name: value for name, value in sample.items() if name not in shapes})
-        return RingBatch(requests.iteration, shapes, default_collate(samples))
+        return RingBatch(requests.iteration, shapes, as_arrays(default_collate(samples)))
 
     def _sample(self, request: SampleRequest, bad: dict[str, str], into: Mapping[str, Pixels] | None = None) -> Any:
         """Return the sample, or that of the first replacement that can be read; add those that cannot to `bad`.

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from mg_basicsr.errors import Problem, TrainingError
@@ -26,7 +27,7 @@ class RingBatch(NamedTuple):
     Attributes:
         iteration: 0-based; chooses the slot.
         shapes: Shapes of the pixels by name.
-        rest: Everything of the mini-batch but its pixels.
+        rest: Everything of the mini-batch but its pixels, tensors as arrays.
     """
 
     iteration: int
@@ -66,7 +67,20 @@ class Ring:
 
     def batch(self, delivered: RingBatch) -> dict[str, Any]:
         """Return a delivered mini-batch with its pixels. They are valid until the next mini-batch is asked for."""
-        return {**self.tensors(delivered.iteration, delivered.shapes), **delivered.rest}
+        rest = {
+            name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+            for name, value in delivered.rest.items()
+        }
+        return {**self.tensors(delivered.iteration, delivered.shapes), **rest}
+
+
+def as_arrays(rest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tensors of a mini-batch as arrays, which a queue sends within its message.
+
+    For each tensor it would make new shared memory, and send that through a socket, by another thread: more work for
+    both processes than reading a small mini-batch.
+    """
+    return {name: value.numpy() if torch.is_tensor(value) else value for name, value in rest.items()}
 
 
 def _check_space(needed: int) -> None:

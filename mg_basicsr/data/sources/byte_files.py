@@ -161,6 +161,15 @@ class LmdbFolder:
                 raise FileNotFoundError(2, os.strerror(2), self.place(name))
             return len(value), os.stat(os.path.join(self.root, DATA)).st_mtime_ns
 
+    def count(self) -> int:
+        """Return the number of keys.
+
+        Raises:
+            OSError: the LMDB cannot be read.
+        """
+        with _transaction(self.root) as transaction:
+            return int(transaction.stat()['entries'])
+
     def instead(self, name: str, frames: int) -> Nearby:
         """Return nothing: the message of a missing key names the LMDB; see `ByteFiles.instead`."""
         return Nearby()

@@ -11,7 +11,6 @@ import mmap
 import os
 import resource
 import stat
-import time
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +21,7 @@ from mg_basicsr.data.crops.crop import Pixels, Window
 from mg_basicsr.data.store.layout import Side
 from mg_basicsr.parsing.plain_files import open_at_once
 
-COLD_SECONDS = 10
+COLD_READS = 32
 SHORTER = 'has become shorter while it was in use: {} bytes'
 OWN = getattr(resource, 'RUSAGE_THREAD', resource.RUSAGE_SELF)
 MADV_RANDOM = getattr(mmap, 'MADV_RANDOM', None)  # None on systems that take no such advice
@@ -177,20 +176,24 @@ class ColdCache:
     """Memory of whether files are in the page cache.
 
     If they are not, the reader announces the byte ranges that it will copy, which makes reading from a disk several
-    times as fast. If they are, that would cost a quarter of the time of a small crop, so ranges are announced only for
-    some seconds after a page had to be read from disk. The pixels are the same either way.
+    times as fast. If they are, that would cost a quarter of the time of a crop, so ranges are announced only until
+    COLD_READS samples in a row have been read without the disk. The pixels are the same either way.
     """
 
     def __init__(self) -> None:
-        self._until = 0.0
+        self._left = 0
 
     def __bool__(self) -> bool:
         """Return whether to announce ranges."""
-        return time.monotonic() < self._until
+        return self._left > 0
 
-    def waited(self) -> None:
-        """Record that a page had to be read from disk."""
-        self._until = time.monotonic() + COLD_SECONDS
+    def note(self, waited: bool) -> None:
+        """Record a sample.
+
+        Args:
+            waited: Whether some of it had to be read from disk.
+        """
+        self._left = COLD_READS if waited else max(self._left - 1, 0)
 
 
 def disk_reads() -> int:

@@ -225,10 +225,10 @@ class StoreFrames:
         horizontal, vertical, transpose = flips
         try:
             # what is flipped afterwards has to be in the caches
-            if clip.read(crops, bool(self._cold), shared and not (horizontal or transpose)):
-                self._cold.waited()
+            waited = clip.read(crops, bool(self._cold), shared and not (horizontal or transpose))
         except ValueError as error:
             self._fail(clip.sequence.name, str(error))
+        self._cold.note(waited)
         for out in planes if horizontal or transpose else ():
             if horizontal:
                 _mirror(out)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from mg_basicsr.config.host_classes import HostClasses
 from mg_basicsr.config.resolve import Settings, resolve
 from mg_basicsr.data.datasets.clip_dataset import ClipDataset
-from mg_basicsr.errors import ConfigError, MultigridError, Problem
+from mg_basicsr.errors import ConfigError, DataError, MultigridError, Problem
 from mg_basicsr.host.data.datasets import our_dataset
 from mg_basicsr.host.data.grids import run_grid
 from mg_basicsr.host.needed import needed_problems
@@ -92,9 +93,18 @@ def check_data(dataset: ClipDataset, settings: Settings, sequences: int = CHECKE
         DataError: frames are missing.
     """
     shapes = {(shape.frames, shape.size) for shape in settings.plan.shapes}
-    for frames, size in sorted(shapes, reverse=True):
-        dataset.check(frames, size)
-    dataset.check_files(sequences, tolerant=settings.block.on_bad_frame == 'skip_clip')
+    checks = [partial(dataset.check, frames, size) for frames, size in sorted(shapes, reverse=True)]
+    checks += [partial(dataset.check_files, sequences, tolerant=settings.block.on_bad_frame == 'skip_clip')]
+    found: list[MultigridError] = []
+    for look in checks:
+        try:
+            look()
+        except MultigridError as error:
+            if not found or look is checks[-1]:  # smaller shapes are refused for what is wrong with the largest
+                found.append(error)
+    if found:  # names that are wrong are often why clips seem too short as well
+        kind = ConfigError if any(isinstance(error, ConfigError) for error in found) else DataError
+        raise kind(*(problem for error in reversed(found) for problem in error.problems))
 
 
 def _problems_of_data(file: OptionsFile) -> tuple[Problem, ...]:

@@ -58,10 +58,10 @@ def test_crops_are_those_of_numpy(tmp_path: Path, seed: int) -> None:
 
 @KERNEL
 @pytest.mark.parametrize('upside_down', [False, True])
-@pytest.mark.parametrize('columns', [301, 320])
+@pytest.mark.parametrize('columns', [301, 320, 1030])
 def test_large_crops_for_another_process(tmp_path: Path, upside_down: bool, columns: int) -> None:
     """They go past the caches, wherever their memory begins."""
-    geometry = Geometry(5, 330, 400, 64, 32, 2)
+    geometry = Geometry(5, 330, 1100, 64, 32, 2)
     path = tmp_path / 'clip'
     path.write_bytes(np.random.default_rng(0).bytes(geometry.bytes))
     sequence = FrameSequence('clip', *geometry[:3])

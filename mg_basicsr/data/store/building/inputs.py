@@ -11,12 +11,11 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from mg_basicsr.data.crops.degradation import Degrade
-from mg_basicsr.data.listing.folders import VIDEOS, gap, in_order, list_images_below
+from mg_basicsr.data.listing.folders import gap
 from mg_basicsr.data.listing.frame_names import REDS_FRAMES, VIMEO_FRAMES, FrameNames
 from mg_basicsr.data.listing.image_lists import list_images
-from mg_basicsr.data.listing.meta_files import read_lmdb_keys, read_meta_file
+from mg_basicsr.data.listing.meta_files import read_meta_file
 from mg_basicsr.data.listing.sequences import FrameSequence, first_of, reds_split
-from mg_basicsr.data.sources.byte_files import DATA, Folder, LmdbFolder
 from mg_basicsr.data.sources.image_files import EncodedSide, open_side
 from mg_basicsr.data.store.building.material import ImageFiles, VideoFile
 from mg_basicsr.data.store.building.pairing import (
@@ -28,6 +27,7 @@ from mg_basicsr.data.store.building.pairing import (
     partly,
     with_middle_gt,
 )
+from mg_basicsr.data.store.building.roots import inside_others, no_clips, open_roots
 from mg_basicsr.data.store.building.video import broken_off, inspect, split
 from mg_basicsr.data.store.format import is_name
 from mg_basicsr.errors import ConfigError, DataError, Problem
@@ -113,12 +113,16 @@ def from_roots(
         DataError: There are no images, or no clip can be taken; without `findings`, or any clip cannot be taken.
     """
     gather = findings or Findings()
-    gt_side = _side('GT', gt, '--gt')
-    lq_side = _side('LQ', lq, '--lq') if lq else None
-    groups = _groups(_names(gt, '--gt', gather), images)
-    lq_groups = _groups(_names(lq, '--lq', gather), images) if lq else {}
+    roots = open_roots(gt, lq, images, gather.allow_missing)
+    groups, lq_groups = (_groups(root.listing.names, images) if root else {} for root in roots)
+    gt_side, lq_side = roots[0].side, roots[1] and roots[1].side
+    for root in filter(None, roots):
+        gather.problems += root.listing.problems
+        gather.skipped += root.listing.skipped
     if not groups or '' in groups:
-        raise DataError(*gather.problems, _no_clips(gt, groups))
+        raise DataError(no_clips(gt, groups), *first_of(gather.problems, 'of this kind'))
+    if not lq and not images and not gather.allow_missing:
+        _leave_out_inner(gt, groups, gather)
     middle = bool(lq) and not images and middle_gt_only(groups, lq_groups, making.scale)
     to_compare = {name: names for name, names in lq_groups.items() if not middle or name not in groups}
     _compare_sides(gt, lq, groups, to_compare, images, making.scale, gather)
@@ -154,17 +158,11 @@ def _groups(names: list[str], images: bool) -> dict[str, list[str]]:
     return groups
 
 
-def _no_clips(gt: str, groups: dict[str, list[str]]) -> Problem:
-    """Return the problem of a root that has no clips: it may hold videos, or be the folder of one clip."""
-    what, remedy = 'no images', 'give the folder of the clips, or an LMDB with its meta_info.txt'
-    videos = [] if groups else sorted(name for name in os.listdir(gt) if name.lower().endswith(VIDEOS))
-    if groups:
-        what = f'images that are in no clip, such as {groups[""][0]}'
-        remedy = f'use --layout images, or give the folder that holds the clips, {os.path.dirname(os.path.abspath(gt))}'
-    elif videos:
-        what = f'no images, but {len(videos)} videos such as {videos[0]}'
-        remedy = f'name the videos themselves: --gt {os.path.join(gt, videos[0])} ... --degradation bicubic'
-    return Problem(f'--gt {gt}', what, 'allowed: one folder per clip, with its frames in it', remedy)
+def _leave_out_inner(gt: str, groups: dict[str, list[str]], findings: Findings) -> None:
+    """Add a problem for each clip in the folder of another, if no LQ frames say that it is one."""
+    for name, other in inside_others(groups).items():
+        what = f'{name} with {len(groups.pop(name))} images is in the folder of clip {other}'
+        findings.add(f'--gt {gt}', what, 'allowed: clips beside each other', 'move it if it is a clip, or remove it')
 
 
 def _compare_sides(
@@ -220,8 +218,7 @@ def from_options(
         sequences, names = list_images(options)
     else:
         sequences, names = read_meta_file(options.meta_info_file, layout), NAMES[layout]
-    gt = open_side(options, 'dataroot_gt', suffix)
-    lq = None if degrade else open_side(options, 'dataroot_lq', suffix)
+    gt, lq = _open_sides(options, suffix, degrade is None)
     held_out: set[FrameSequence] = set()
     if layout == 'reds' and options.val_partition:
         held_out = set(sequences) - set(reds_split(sequences, options.val_partition, validation=False))
@@ -245,6 +242,24 @@ def from_options(
         found.append(ImageFiles(sequence, names, gt, lq, degrade, options.scale, gt_frames=gt_frames))
     gather.note(partly(found))
     return _checked(found, f'{BLOCK}.dataroot_gt', gather, findings is None)
+
+
+def _open_sides(options: TrainSetOptions, suffix: str, with_lq: bool) -> tuple[EncodedSide, EncodedSide | None]:
+    """Open the roots that options name.
+
+    Raises:
+        ConfigError: one does not exist; both are in one error.
+    """
+    sides: list[EncodedSide] = []
+    problems: list[Problem] = []
+    for key in ('dataroot_gt', 'dataroot_lq') if with_lq else ('dataroot_gt',):
+        try:
+            sides.append(open_side(options, key, suffix))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(*problems)
+    return sides[0], sides[1] if with_lq else None
 
 
 def from_videos(
@@ -343,22 +358,3 @@ def _can_be_listed(name: str) -> bool:
     except UnicodeEncodeError:  # the bytes of a file's name that are not UTF-8
         return False
     return name == name.strip(' ')
-
-
-def _names(root: str, option: str, findings: Findings) -> list[str]:
-    """Return the names of a root's images, relative to it and in order: files of a folder, keys of an LMDB."""
-    if _is_lmdb(root):
-        return sorted(read_lmdb_keys(os.path.join(root, 'meta_info.txt'), option), key=in_order)
-    listing = list_images_below(root, option)
-    findings.problems += listing.problems
-    findings.skipped += listing.skipped
-    return listing.names
-
-
-def _is_lmdb(root: str) -> bool:
-    return root.rstrip('/').endswith('.lmdb') or os.path.isfile(os.path.join(root, DATA))
-
-
-def _side(label: str, root: str, option: str) -> EncodedSide:
-    files = LmdbFolder(root, option) if _is_lmdb(root) else Folder(root, option)
-    return EncodedSide(label, files)

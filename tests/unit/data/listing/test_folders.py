@@ -29,22 +29,28 @@ from tests.helpers.frame_sets import SCALE, block
         (['0x4.png', '1x4.png', '9x4.png'], 'has no frame between 1x4.png and 9x4.png'),
         (['s1_1.png', 's1_2.png', 's1_4.png'], 'has no frame between s1_2.png and s1_4.png'),
         (['0.png', '1.jpg', '1.png', '2.png'], 'has two frames of one number, 1.jpg and 1.png'),
+        (['1000.png', '1033.png', '1067.png', '1100.png'], ''),  # milliseconds
+        (['1000.png', '1033.png', '1100.png', '1133.png'], 'has no frame between 1033.png and 1100.png'),
+        (['f0_0ms.png', 'f1_33ms.png', 'f2_67ms.png'], ''),
+        (['f0_0ms.png', 'f1_33ms.png', 'f3_100ms.png'], 'has no frame between f1_33ms.png and f3_100ms.png'),
+        (['0_1a.png', '1_1b.png', '3_1c.png'], 'has no frame between 1_1b.png and 3_1c.png'),
+        (['a2.png', 'b1.png', 'c5.png'], ''),
     ],
 )
 def test_gaps(frames: list[str], found: str) -> None:
     assert gap([f'clip/{name}' for name in frames]) == found
 
 
-def test_a_link_back_and_a_link_to_nothing_are_skipped(tmp_path: Path) -> None:
+def test_a_link_back_is_skipped_and_a_link_to_nothing_is_a_loss(tmp_path: Path) -> None:
     (tmp_path / 'a').mkdir()
     (tmp_path / 'a/1.png').touch()
     (tmp_path / 'a/back').symlink_to(tmp_path)
     (tmp_path / 'a/2.png').symlink_to(tmp_path / 'nowhere')
     listing = list_images_below(str(tmp_path), '--gt')
     assert listing.names == ['a/1.png']
-    assert [line.rpartition(': ')[2] for line in listing.skipped] == [
-        'neither a file nor a folder, or a link to nothing',
-        'a link to a folder that it is in',
+    assert [line.rpartition(': ')[2] for line in listing.skipped] == ['a link to a folder that it is in']
+    assert [problem.what for problem in listing.problems] == [
+        f'{tmp_path}/a/2.png is a link to {tmp_path}/nowhere, which does not exist'
     ]
 
 

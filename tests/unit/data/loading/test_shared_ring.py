@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,19 @@ def test_batches_are_those_that_are_collated(dataset: tuple[ClipDataset, int]) -
         assert len(found) == len(wanted) and all(map(same, found, wanted))
     assert all(map(same, delivered(Guarded(clips, flip=False), batches, 0), wanted))
     assert all(map(same, delivered(Guarded(clips, as_float=True), batches, 0), wanted))
+
+
+def test_no_tensor_is_sent(dataset: tuple[ClipDataset, int]) -> None:
+    """Each would cost a socket; what is received can be written to, as a tensor can."""
+    clips, frames = dataset
+    ring = Ring(2, 1 << 20)
+    sent = Guarded(clips, flip=False, ring=ring).__getitems__(requests(range(1), frames)[0])
+    assert isinstance(sent, RingBatch) and not any(map(torch.is_tensor, sent.rest.values()))
+    received = ring.batch(ForkingPickler.loads(ForkingPickler.dumps(sent)))
+    assert torch.is_tensor(received['flips']) and received['flips'].dtype == torch.int64
+    for value in received.values():
+        if torch.is_tensor(value):
+            value.zero_()
 
 
 def test_batches_under_way_do_not_touch_each_other() -> None:

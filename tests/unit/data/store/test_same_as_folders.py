@@ -20,6 +20,7 @@ from mg_basicsr.data.listing.frame_names import REDS_FRAMES
 from mg_basicsr.data.sampling.request import SampleRequest
 from mg_basicsr.data.sources.frame_source import open_frames
 from mg_basicsr.data.store import clip_file, reader
+from mg_basicsr.data.store.clip_file import COLD_READS
 from mg_basicsr.data.store.opening import open_store
 from mg_basicsr.data.store.reader import StoreFrames
 from mg_basicsr.train_set import TrainSetOptions
@@ -163,11 +164,11 @@ def test_the_shape_of_an_image(reds_store: Path) -> None:
     assert store.gt_shape(next(iter(store.clips)).sequence) == SIZE
 
 
-def test_ranges_are_announced_for_a_while_after_a_page_had_to_be_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = iter([1.0, 1.0, 10.9, 11.1])
-    monkeypatch.setattr(clip_file.time, 'monotonic', lambda: next(now))
+def test_ranges_are_announced_while_samples_are_read_from_disk() -> None:
+    """And for some samples after the last one, whose files may be in memory by chance."""
     cache = clip_file.ColdCache()
-    told = [bool(cache)]
-    cache.waited()
-    told += [bool(cache), bool(cache)]
-    assert told == [False, True, False]
+    found = [bool(cache)]
+    for waited in (True, *[False] * (COLD_READS - 1), True, *[False] * COLD_READS, False):
+        cache.note(waited)
+        found.append(bool(cache))
+    assert found == [False, *[True] * (2 * COLD_READS), False, False]
