@@ -122,7 +122,13 @@ class MissingModules(MetaPathFinder, Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return a spec for a module of the table if the module that it is for is loaded; else None."""
+        """Return a spec for a module of the table if the module that it is for is loaded; else None.
+
+        Args:
+            fullname: Name of the module that is imported.
+            path: Folders of its package; None for a module outside of packages.
+            target: The module, where it is loaded again.
+        """
         provided = PROVIDED.get(fullname)
         if provided is None or provided.needs not in sys.modules:
             return None
@@ -156,7 +162,13 @@ class FirstOfPythonPath(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the spec of such a package; None for everything else."""
+        """Return the spec of such a package; None for everything else.
+
+        Args:
+            fullname: Name of the module that is imported.
+            path: Folders of its package; None for a module outside of packages.
+            target: The module, where it is loaded again.
+        """
         if fullname != 'basicsr':
             return None
         told = python_path()
