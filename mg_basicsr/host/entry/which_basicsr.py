@@ -45,7 +45,7 @@ class Basicsr(NamedTuple):
 
     @property
     def folder(self) -> Path:
-        """The package's folder."""
+        """Folder of the package."""
         return self.root / 'basicsr'
 
     def __str__(self) -> str:
