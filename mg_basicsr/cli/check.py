@@ -11,33 +11,47 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TextIO
 
 from mg_basicsr.cli.planned_file import add_file_arguments, load_file, print_advice
+from mg_basicsr.cli.progress_line import progress_line
 from mg_basicsr.patching import in_force, missing
 from mg_basicsr.schedule.describe import describe
-from mg_basicsr.schedule.duration import duration_text, seconds_per_iter
+from mg_basicsr.schedule.duration import duration_text, seconds_per_iter, seconds_text
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from mg_basicsr.host.check import Figures, Report
+    from mg_basicsr.schedule.duration import Bound
     from mg_basicsr.schedule.plan import Stage
+    from mg_basicsr.schedule.ways import Way
+
+BOUNDS: dict[Bound, str] = {'loading': 'loading', 'arithmetic': 'arithmetic', 'cores': 'both, on the same cores'}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument('--json', action='store_true', help='one JSON object')
     parser.add_argument('-v', '--verbose', action='store_true', help='also list the patches to BasicSR and torch')
+    parser.add_argument('--no-stock', action='store_true', help='do not time stock BasicSR')
+    parser.add_argument(
+        '--no-others', action='store_true', help='do not time this run in other ways: from a store, with other options'
+    )
+    parser.add_argument(
+        '--compile', action='store_true', help='also time multigrid.compile: true, which takes minutes to compile'
+    )
     add_file_arguments(parser, 'number of ranks, of which one is tried (default: as `plan`)')
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Check the run, print the figures, and return the exit code."""
-    from rich.console import Console
-
     file = load_file(arguments)
-    console = Console(stderr=True, highlight=False)
     # Networks and BasicSR may print, but standard output must hold the result only, for `--json`.
-    with console.status('options and files') as status, redirect_stdout(io.StringIO()):
+    with progress_line('check') as show, redirect_stdout(io.StringIO()):
+        show('loading torch and BasicSR')
         from mg_basicsr.host.check import check
+        from mg_basicsr.host.timing.comparison import Parts
 
-        report = check(file, arguments.world_size, lambda doing: status.update(doing))
+        parts = Parts(not arguments.no_stock, not arguments.no_others, arguments.compile)
+        report = check(file, arguments.world_size, show, parts)
     print_advice(file, report.settings)
     if arguments.json:
         print(json.dumps(described(report), indent=2))
@@ -49,13 +63,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def described(report: Report) -> dict[str, Any]:
-    """Return the object of `plan --json`, with seconds and memory in each stage and the hours of both runs."""
+    """Return the object of `plan --json`, with seconds and memory in each stage, and hours in each way."""
     plan = report.settings.plan
     facts = describe(plan, report.settings.baseline)
     for stage, told in zip(plan.stages, facts['stages'], strict=True):
         told['seconds_per_iter'] = seconds_per_iter(stage, lambda batch: report.figures[batch].seconds)
         told['peak_memory_mib'] = _peak(_figures(report, stage))
-    return {**facts, 'hours': report.hours}
+    ways = [_described_way(way) for way in report.ways]
+    return {**facts, 'hours': {**report.hours, 'ways': ways, 'advice': report.advice or None}}
+
+
+def _described_way(way: Way) -> dict[str, Any]:
+    hours = None if way.seconds is None else way.seconds / 3600
+    return {'way': way.name, 'change': way.change or None, 'hours': hours, 'bound': way.bound, 'note': way.note or None}
 
 
 def print_table(report: Report, name: str) -> None:
@@ -71,7 +91,7 @@ def print_table(report: Report, name: str) -> None:
     plan, base = report.settings.plan, report.settings.baseline
     console = Console(highlight=False)
     print(f'{name}: every shape works on one rank of {plan.world_size} ({report.device})')
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for column in ('', 'iterations', 'clips', 'frames', 'GT', 'LQ', 'MiB', 'step', 'loading', 's/iter', 'time'):
         table.add_column(column, justify='right', no_wrap=True)
 
@@ -81,7 +101,7 @@ def print_table(report: Report, name: str) -> None:
         table.add_row(
             *(label, f'{iterations:,}', str(shape.clips), str(shape.frames), str(shape.size)),
             *(str(shape.size // base.scale), '-' if peak is None else f'{peak:,.0f}'),
-            *(f'{value:.3g}' for value in (*mean, seconds)),
+            *(seconds_text(value) for value in (*mean, seconds)),
             duration_text(iterations * seconds),
         )
 
@@ -99,6 +119,31 @@ def print_table(report: Report, name: str) -> None:
         'Seconds of a step and of one worker loading for it; validation, saving, and what ranks exchange come on top.',
         markup=False,
     )
+    print_ways(report, console)
+
+
+def print_ways(report: Report, console: Console) -> None:
+    """Print what the run takes in each way, what bounds it, and the change that brings most.
+
+    Args:
+        report: Result of the check.
+        console: Where to print.
+    """
+    from rich.markup import escape
+    from rich.table import Table
+
+    if len(report.ways) < 2:
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ('this run', 'time', 'bound by', ''):
+        table.add_column(column, no_wrap=column != '', overflow='fold')
+    for way in report.ways:
+        time = '-' if way.seconds is None else duration_text(way.seconds)
+        table.add_row(*(escape(text) for text in (way.name, time, BOUNDS[way.bound] if way.bound else '-', way.note)))
+    console.print()
+    console.print(table)
+    if report.advice:
+        console.print(report.advice, markup=False)
 
 
 def print_patches(file: TextIO) -> None:

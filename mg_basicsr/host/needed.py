@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mg_basicsr.data.sources.byte_files import WHERE_FROM
+from mg_basicsr.data.store.format import HEADER
 from mg_basicsr.errors import Problem
 
 # Options of networks that name a file of weights: spynet_path, edvr_path, load_path, pretrained, ...
@@ -23,6 +25,7 @@ SPYNET = (
     'BasicSR there), or correct the path'
 )
 EDVR = 'download the weights of EDVR from the model zoo of BasicSR, or correct the path'
+WITHOUT_FLOW = 'set it to ~ to train without flow'
 VGG_SECONDS = 5.0  # to wait for the server of VGG's weights
 
 
@@ -39,6 +42,7 @@ def needed_problems(options: Mapping[str, Any], auto_resume: bool = False) -> li
         *_network_files(options),
         *_checkpoints(options, auto_resume),
         *_data_paths(options),
+        *store_problems(options),
         *_packages(options),
         *_perceptual_weights(options),
     ]
@@ -119,7 +123,29 @@ def _data_paths(options: Mapping[str, Any]) -> Iterator[Problem]:
             elif not stored:
                 path = value if key == 'dataroot_flow' else os.path.expanduser(value)
                 if not os.path.exists(path):
-                    yield Problem(option, f'{value} does not exist', 'allowed: an existing folder', 'correct it')
+                    what, allowed = f'{value} does not exist', 'allowed: an existing folder or LMDB'
+                    where = WITHOUT_FLOW if key == 'dataroot_flow' else WHERE_FROM
+                    yield Problem(option, what, allowed, f'correct the path; {where}')
+
+
+def store_problems(options: Mapping[str, Any]) -> list[Problem]:
+    """Return a problem if the store that the block names is not there.
+
+    Args:
+        options: Content of the options file.
+    """
+    block = options.get('multigrid')
+    path = block.get('store') if isinstance(block, Mapping) else None
+    if not isinstance(path, str) or not path or '\0' in path or Path(path).expanduser().joinpath(HEADER).exists():
+        return []
+    return [
+        Problem(
+            'multigrid.store',
+            f'{path} is not a store: it has no {HEADER}',
+            'needed: a folder made by `mg-basicsr prepare`',
+            f'make it with `mg-basicsr prepare -opt FILE -o {path}`, or correct the path',
+        )
+    ]
 
 
 def _reads_no_list(section: Mapping[str, Any]) -> bool:

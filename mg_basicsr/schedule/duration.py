@@ -3,12 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal, NamedTuple
 
 from mg_basicsr.schedule.baseline import Baseline
 from mg_basicsr.schedule.plan import Plan, RankBatch, Stage, divisors
 
+SHARED = 1.1  # longer than the slower part by this factor: both wait for cores
 UNITS = (('d', 86400), ('h', 3600), ('min', 60), ('s', 1))
 Seconds = Callable[[RankBatch], float]
+Bound = Literal['loading', 'arithmetic', 'cores']
+
+
+class Work(NamedTuple):
+    """Work of one iteration on one rank.
+
+    Attributes:
+        compute: Seconds of the training step.
+        loading: Seconds that one worker takes to load the rank's clips.
+    """
+
+    compute: float
+    loading: float
+
+
+class Machine(NamedTuple):
+    """Machine on which loading and arithmetic run beside each other.
+
+    Attributes:
+        workers: Worker processes per rank, >= 0.
+        cores: CPU cores of the machine.
+        ranks: Ranks on the machine.
+        threads: Cores that a rank's training step keeps busy; 1 with a GPU.
+    """
+
+    workers: int
+    cores: int
+    ranks: int = 1
+    threads: int = 1
+
+    def seconds(self, work: Work) -> float:
+        """Return the seconds of an iteration; see `predicted_seconds`."""
+        return predicted_seconds(*work, **self._asdict())
+
+    def bound(self, work: Work) -> Bound:
+        """Return what decides how long an iteration takes: the slower of the two, or the cores that both need."""
+        loading = self.seconds(Work(0.0, work.loading))
+        if self.workers and self.seconds(work) > SHARED * max(work.compute, loading):
+            return 'cores'
+        return 'loading' if loading > work.compute else 'arithmetic'
 
 
 def seconds_per_iter(stage: Stage, seconds: Seconds) -> float:
@@ -52,6 +94,19 @@ def duration_text(seconds: float) -> str:
             first, rest = divmod(whole, size)
             return f'{first} {name}' + (f' {rest // part} {smaller}' if smaller and rest else '')
     return '0 s'
+
+
+def seconds_text(seconds: float) -> str:
+    """Return seconds as a number of three digits or more, never with an exponent.
+
+    >>> [seconds_text(seconds) for seconds in (0.00042, 0.0564, 1.23456, 99.96, 1160.4)]
+    ['0.000', '0.056', '1.23', '100', '1,160']
+
+    Args:
+        seconds: The seconds, >= 0.
+    """
+    digits = 3 if seconds < 0.9995 else 2 if seconds < 9.995 else 1 if seconds < 99.95 else 0
+    return f'{seconds:,.{digits}f}'
 
 
 def baseline_batch(base: Baseline, world_size: int, budget: int) -> RankBatch:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,6 +17,8 @@ from mg_basicsr.training.host_model import HostModel
 # mallopt(3) of glibc: the parameters' numbers, and the largest values that it takes.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _MOST_KEPT, _LARGEST_KEPT = 2**31 - 1, 32 * 2**20
+# Where glibc's own limits end up, as they follow the largest piece that was freed (malloc/malloc.c, `free`).
+_USUAL_KEPT, _USUAL_LARGEST = 64 * 2**20, 32 * 2**20
 
 
 class FreedMemory(Extension):
@@ -55,9 +59,33 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether it was done: not with another allocator, nor where environment variables already set glibc's allocator.
     """
+    return _limit(_LARGEST_KEPT, _MOST_KEPT)
+
+
+@contextmanager
+def memory_as_usual() -> Iterator[None]:
+    """Return a context in which freed memory is returned to the system, as without this package; kept again after it.
+
+    For steps of stock BasicSR, which are to be timed in a process that has called `keep_freed_memory`.
+    """
+    changed = _limit(_USUAL_LARGEST, _USUAL_KEPT)
+    try:
+        yield
+    finally:
+        if changed:
+            keep_freed_memory()
+
+
+def _limit(largest: int, kept: int) -> bool:
+    """Set glibc's limits in bytes, and return whether it was done; see `keep_freed_memory`.
+
+    Args:
+        largest: Largest piece that is not mapped by itself.
+        kept: Most free memory at the end of the heap.
+    """
     if any(name.startswith('MALLOC_') for name in os.environ) or 'GLIBC_TUNABLES' in os.environ:
         return False
     mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
     if mallopt is None:
         return False
-    return bool(mallopt(_MMAP_THRESHOLD, _LARGEST_KEPT) and mallopt(_TRIM_THRESHOLD, _MOST_KEPT))
+    return bool(mallopt(_MMAP_THRESHOLD, largest) and mallopt(_TRIM_THRESHOLD, kept))

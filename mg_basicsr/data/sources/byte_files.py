@@ -16,6 +16,8 @@ from mg_basicsr.train_set import BLOCK
 DATA = 'data.mdb'  # file of an LMDB
 MOST_BYTES = 1 << 34  # of a frame, or of a video
 
+WHERE_FROM = 'docs/DatasetPreparation.md of BasicSR says where to get REDS, Vimeo-90K and DIV2K'
+
 
 class ByteFiles(Protocol):
     """Read access to the encoded frames of one root. Names are relative, with /, as `000/00000007`.
@@ -89,7 +91,7 @@ class Folder:
                     option,
                     f'{root} is not a folder',
                     'allowed: an existing folder, relative to the working directory or absolute',
-                    'correct the path, or prepare the data set',
+                    f'correct the path; {WHERE_FROM}',
                 )
             )
 

@@ -12,7 +12,7 @@ from mg_basicsr.data.datasets.clip_dataset import ClipDataset
 from mg_basicsr.errors import ConfigError, DataError, MultigridError, Problem
 from mg_basicsr.host.data.datasets import our_dataset
 from mg_basicsr.host.data.grids import run_grid
-from mg_basicsr.host.needed import needed_problems
+from mg_basicsr.host.needed import needed_problems, store_problems
 from mg_basicsr.host.pair_pool import pool_models
 from mg_basicsr.host.validation_files import validation_problems
 from mg_basicsr.parsing.options_file import OptionsFile
@@ -59,6 +59,8 @@ def resolve_with_data(
         settings = resolve(file, world_size, HostClasses(pool_models()), whole)
     except ConfigError as error:
         raise ConfigError(*_each_once(error.problems, _problems_of_data(file), needed)) from None
+    if store_problems(file.options):  # of the data, nothing else can be checked
+        raise ConfigError(*needed)
     try:
         dataset = our_dataset(settings.train_set, settings.block.store, settings.block.degradation)
         grid = run_grid(settings, dataset)

@@ -120,6 +120,31 @@ def time_steps(step: Step, device: torch.device, seconds: float) -> Timing:
     return Timing(median(times), peak)
 
 
+def compare_steps(first: Step, second: Step, device: torch.device, seconds: float) -> float:
+    """Return the duration of a training step relative to another, timed in turns, so that both meet the same machine.
+
+    Args:
+        first: Makes the step to compare with.
+        second: Makes the step whose relative duration is returned.
+        device: Device of the models.
+        seconds: Time to spend in seconds, about; at least LEAST_STEPS of each are timed, at most MOST_STEPS.
+    """
+    for step in (first, second):
+        step()  # not counted
+    _wait_for(device)
+    ratios: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(ratios) < LEAST_STEPS or (len(ratios) < MOST_STEPS and time.perf_counter() < end):
+        start = time.perf_counter()
+        first()
+        _wait_for(device)
+        middle = time.perf_counter()
+        second()
+        _wait_for(device)
+        ratios.append((time.perf_counter() - middle) / (middle - start))
+    return median(ratios)
+
+
 def _wait_for(device: torch.device) -> None:
     if device.type == 'cuda':
         torch.cuda.synchronize(device)

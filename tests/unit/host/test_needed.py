@@ -31,8 +31,8 @@ def told(options: dict[str, Any], auto_resume: bool = False) -> dict[str, str]:
         ({'network_d': {'pretrained': 'd.pth'}}, 'network_d.pretrained', 'download'),
         ({'path': {'pretrain_network_g': 'g.pth'}}, 'path.pretrain_network_g', 'from scratch'),
         ({'path': {'resume_state': '5.state'}}, 'path.resume_state', 'begin anew'),
-        ({'datasets': {'train': {'dataroot_flow': 'flow'}}}, 'datasets.train.dataroot_flow', 'correct it'),
-        ({'datasets': {'val': {'dataroot_gt': 'nowhere'}}}, 'datasets.val.dataroot_gt', 'correct it'),
+        ({'datasets': {'train': {'dataroot_flow': 'flow'}}}, 'datasets.train.dataroot_flow', 'train without flow'),
+        ({'datasets': {'val': {'dataroot_gt': 'nowhere'}}}, 'datasets.val.dataroot_gt', 'DatasetPreparation.md'),
         ({'datasets': {'val': {'meta_info_file': 'list.txt'}}}, 'datasets.val.meta_info_file', 'meta_info of BasicSR'),
     ],
 )
@@ -68,7 +68,9 @@ def test_what_a_resumed_run_takes_from_its_checkpoint(here: Path) -> None:
     assert list(told(options, auto_resume=True)) == ['path.pretrain_network_g']
 
 
-def test_a_store_needs_no_folders() -> None:
+def test_a_store_needs_no_folders(here: Path) -> None:
+    (here / 's').mkdir()
+    (here / 's/store.json').touch()
     assert told({'datasets': {'train': {'dataroot_lq': 'gone'}}, 'multigrid': {'store': 's'}}) == {}
 
 

@@ -70,6 +70,9 @@ def test_another_depth(options: dict[str, Any], path: str) -> None:
         {'train': {'multigrid_loss': {'type': 'L1Loss', 'loss_weight': 1.0}}},
         {'network_g': {'multigrid': 'sum'}},
         {'network_g': {'multigrid': {'levels': 3}}},
+        {'train': {'multigrid_loss': None, 'multigrid_mode': 'sum', 'multigrid_sizes': []}},
+        {'train': {'multi_grid': [1, 2], 'multigrid': True}},
+        {'description': 'no multigrid: trained as it is', 'note': 'preset: none'},
     ],
 )
 def test_options_of_a_repository(options: dict[str, Any]) -> None:
