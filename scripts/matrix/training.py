@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -26,12 +27,12 @@ def main(folder: Path) -> None:
         folder: An empty folder.
     """
     project = Project(folder, write_set(folder / 'clips'))
-    project.shrink(validation=True, num_worker_per_gpu=1)
+    project.shrink()
     project.write()
-    project.launch(*TRAIN)
+    _train(folder)
     losses, log, whole = project.losses(), project.log(), project.weights()
     _forget_after(project.experiment, MIDDLE)
-    project.launch(*TRAIN, '--auto_resume')
+    _train(folder, '--auto_resume')
     found = {
         'losses': losses,
         'stages': log.count('multigrid stage'),
@@ -39,6 +40,17 @@ def main(folder: Path) -> None:
         'basicsr': next(line.partition('multigrid: ')[2] for line in log.splitlines() if 'multigrid: basicsr' in line),
     }
     print(json.dumps(found))
+
+
+def _train(folder: Path, *arguments: str) -> None:
+    """Train, however long it takes.
+
+    Raises:
+        SystemExit: it fails; with the end of its output.
+    """
+    done = subprocess.run([sys.executable, *TRAIN, *arguments], cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr[-2000:])
 
 
 def _forget_after(experiment: Path, iteration: int) -> None:
