@@ -54,6 +54,23 @@ WINDOWED: Mapping[str, DatasetType] = {
     'MultigridVimeo90KDataset': VIMEO_WINDOWS,
 }
 
+OUR_PREFIX = 'Multigrid'  # of the registered names of this package's
+
+# BasicSR's own types: their classes read dataroot_gt, dataroot_lq and meta_info_file as paths, each of one place.
+STOCK_TYPES = frozenset(
+    {
+        *(name for name in TYPES if not name.startswith(OUR_PREFIX)),
+        'FFHQDataset',
+        'RealESRGANDataset',
+        'RealESRGANPairedDataset',
+        'SingleImageDataset',
+        'VideoRecurrentTestDataset',
+        'VideoTestDataset',
+        'VideoTestDUFDataset',
+        'VideoTestVimeo90KDataset',
+    }
+)
+
 # Registered name of the adapter around the dataset type that `base_type` names.
 ADAPTER = 'MultigridDataset'
 

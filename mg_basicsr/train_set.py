@@ -7,11 +7,11 @@ that BasicSR accepts without any conversion: a crop of 256.0 pixels fails there.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mg_basicsr.dataset_types import ADAPTER, TYPES, WINDOWED, DatasetType, converts
+from mg_basicsr.dataset_types import ADAPTER, OUR_PREFIX, SEPTUPLET, TYPES, WINDOWED, DatasetType, converts
 from mg_basicsr.errors import Problem
 from mg_basicsr.parsing.problems import Problems
 from mg_basicsr.parsing.section import Section
@@ -30,6 +30,7 @@ from mg_basicsr.parsing.values import (
 )
 
 BLOCK = 'datasets.train'
+PATHS = ('dataroot_gt', 'dataroot_lq', 'meta_info_file')
 PARTITIONS = ('REDS4', 'official')
 BACKENDS = ('disk', 'lmdb', 'store')
 PREFETCH_MODES = ('cpu', 'cuda')
@@ -148,23 +149,33 @@ def train_set_of(options: Mapping[str, Any]) -> TrainSet:
     return train_set
 
 
-def read_train_set(file: Section) -> TrainSet:
+def read_train_set(file: Section, own_classes: Collection[str] = (), sample_frames: int | None = None) -> TrainSet:
     """Read `datasets.train` and `scale`; every problem is added to those of `file`, the whole options file.
 
     For a type that only the host knows, only the options that a plan needs are read: such a type is treated as
     recurrent if it has a `num_frame`, and as an image set otherwise. The adapter checks its samples.
+
+    Args:
+        file: The whole options file.
+        own_classes: Types of the table that are classes of the repository's own. One whose options are not those of
+            BasicSR's class is a type that only the host knows.
+        sample_frames: Frames of a sample of a type that only the host knows, if the block says so.
     """
     scale = file.read('scale', COUNT, 1, default=1)
     section = file.section('datasets').section('train')
-    name = section.read('type', text, '')
+    # a set without a type is made by the repository's own code, unless options of BasicSR's classes are beside it
+    needs_type = any((section.values or {}).get(key) is not None for key in PATHS)
+    name = section.read('type', text if needs_type else optional(text), None) or ''
     adapted = name == ADAPTER
     kind = _kind(section, section.read('base_type', text, '') if adapted else name)
+    options = None
     if kind and not adapted and not (kind.layout == 'images' and converts(section.values or {})):
-        options = _own_options(section, kind, scale)
+        options = _options_by_name(section, name, kind, scale, name in own_classes)
+    if options and kind:
         size, num_frame, mirrored = options.gt_size, options.num_frame, options.flip_sequence and kind.can_mirror
     else:
-        options = None
-        size, num_frame = _gt_size(section, scale), _num_frame(section, kind)
+        size = _gt_size(section, scale)
+        num_frame = sample_frames or _num_frame(section, None if name in own_classes else kind, name)
         mirrored = kind is not None and kind.can_mirror and section.read('flip_sequence', boolean, False, default=False)
     frames = num_frame or (kind and kind.frames) or 1
     return TrainSet(
@@ -252,6 +263,32 @@ def _kind(section: Section, name: str) -> DatasetType | None:
     return TYPES.get(name)
 
 
+def _options_by_name(
+    section: Section, name: str, kind: DatasetType, scale: int, is_own: bool
+) -> TrainSetOptions | None:
+    """Return the options for a type of the table; None if they are those of another class under its name.
+
+    Problems are added to those of the section, unless it is known that the class is another.
+    """
+    alone = Section(section.path, section.values, Problems())
+    options = _own_options(alone, kind, scale)
+    found = alone.problems.found
+    if found and is_own:
+        return None
+    if not name.startswith(OUR_PREFIX):
+        found = [_unless_own(problem, name) for problem in found]
+    section.problems.found.extend(found)
+    return options
+
+
+def _unless_own(problem: Problem, name: str) -> Problem:
+    """Return a problem of an option that a class of the repository's own, under a name of BasicSR's, may not have."""
+    if problem.option.rpartition('.')[2] in ('gt_size', 'num_frame'):  # a plan needs them, whatever the class
+        return problem
+    own = f'`run` and `check --script` know if {name} is a class of your repository, whose options are not checked'
+    return problem._replace(remedy=f'{problem.remedy}; {own}')
+
+
 def _own_options(section: Section, kind: DatasetType | None, scale: int) -> TrainSetOptions:
     """Read the options of one of this package's data sets; without a kind, only those that all need are required."""
     with_list = kind is not None and kind.layout != 'images'  # images can be found by listing their folder
@@ -297,10 +334,12 @@ def _check_for_kind(section: Section, kind: DatasetType, options: TrainSetOption
         section.problems.found.extend(wrong)
 
 
-def _num_frame(section: Section, kind: DatasetType | None) -> int | None:
+def _num_frame(section: Section, kind: DatasetType | None, name: str = '') -> int | None:
     """Read `num_frame`; None for whole sequences, and for sets without it."""
     if kind is None:
-        return section.read('num_frame', optional(COUNT), None)
+        # all frames of a sequence: of a septuplet, if the type is named so, which is checked when it is there
+        whole = 'vimeo' in name.lower() and (section.values or {}).get('num_frame') == -1
+        return SEPTUPLET if whole else section.read('num_frame', optional(_sample_frames), None)
     if kind.layout == 'images':
         return None
     if kind.frames is None:
@@ -310,6 +349,17 @@ def _num_frame(section: Section, kind: DatasetType | None) -> int | None:
     # BasicSR's class takes the whole sequence, however many frames the option asks for
     frames = section.read('num_frame', or_whole(COUNT), None)
     return None if frames is None or frames > kind.frames else frames
+
+
+def _sample_frames(value: Any) -> int:
+    """Parse the frames of a sample of a type that only the host knows.
+
+    Raises:
+        ValueError: the value is no number, or -1: how many frames these are, only the class knows.
+    """
+    if type(value) is int and value == -1:
+        raise ValueError('the frames of a sample, here or as multigrid.adapter: {frames: N}; what -1 is, is not known')
+    return COUNT(value)
 
 
 def _gt_size(section: Section, scale: int) -> int:

@@ -15,12 +15,12 @@ class HostClasses:
 
     Attributes:
         pool_models: Names of models that are refused for their pool of degraded pairs.
-        own_train_set: Whether the type of `datasets.train` is one of BasicSR's names, but a class of the repository's
-            own: which options it takes, and which files it reads, is not known.
+        own_datasets: Names of BasicSR's data sets under which the repository has registered other classes: which
+            options such a class takes, and which files it reads, is not known.
     """
 
     pool_models: Collection[str] = POOL_MODELS
-    own_train_set: bool = False
+    own_datasets: Collection[str] = ()
 
 
 BY_NAME = HostClasses()

@@ -6,9 +6,10 @@ hours later. A plan needs none of them, so an excerpt of a file, which can be pl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from mg_basicsr.dataset_types import STOCK_TYPES
 from mg_basicsr.errors import Problem
 from mg_basicsr.parsing.problems import Problems, shown
 from mg_basicsr.parsing.values import (
@@ -118,7 +119,9 @@ KEYS = (
     Key('datasets.*.type', text),
     Key('datasets.*.dataroot_gt', path, NULLABLE),
     Key('datasets.*.dataroot_lq', path, NULLABLE),
+    Key('datasets.*.meta_info_file', path, NULLABLE),
     Key('datasets.*.filename_tmpl', text),
+    Key('datasets.*.cache_data', flag, NULLABLE),
     Key('datasets.*.pin_memory', flag, NULLABLE),
     Key('datasets.*.persistent_workers', flag, NULLABLE),
     Key('datasets.train.num_worker_per_gpu', strict_integer(0), NEEDED, '4'),
@@ -169,7 +172,32 @@ KEYS = (
 )
 
 
-def check_host_options(options: Mapping[str, Any], problems: Problems, whole: bool = False) -> None:
+# Options that the host's own classes read, and other classes may read otherwise.
+OF_DATASETS = ('dataroot_gt', 'dataroot_lq', 'filename_tmpl')
+OF_MODELS = ('ema_decay', 'flow_lr_mul', 'dcn_lr_mul', 'net_d_iters', 'net_d_init_iters')
+MODELS = frozenset(
+    {
+        'EDVRModel',
+        'ESRGANModel',
+        'HiFaceGANModel',
+        'RealESRGANModel',
+        'RealESRNetModel',
+        'SRGANModel',
+        'SRModel',
+        'StyleGAN2Model',
+        'SwinIRModel',
+        'VideoBaseModel',
+        'VideoGANModel',
+        'VideoRecurrentGANModel',
+        'VideoRecurrentModel',
+    }
+)
+MADE_PATHS = ('experiments_root', 'models', 'training_states', 'log', 'visualization')  # whatever the file says
+
+
+def check_host_options(
+    options: Mapping[str, Any], problems: Problems, whole: bool = False, own_datasets: Collection[str] = ()
+) -> None:
     """Add a problem for every option that the host's train loop, loggers or validation cannot use.
 
     Options that are among the problems already are left out.
@@ -178,17 +206,32 @@ def check_host_options(options: Mapping[str, Any], problems: Problems, whole: bo
         options: Content of the options file.
         problems: Collection to which problems are added.
         whole: Whether missing keys are problems although the file looks like an excerpt.
+        own_datasets: Names of BasicSR's data sets that stand for other classes.
     """
     whole = whole or sum(isinstance(options.get(name), Mapping) for name in SECTIONS) == len(SECTIONS)
     known = {problem.option for problem in problems.found}
     for key in KEYS:
         for found in _problems_of(key, options, whole):
+            if not _is_hosts(found.option, options, own_datasets):
+                continue
             if found.option not in known and not _below(found.option, known):
                 known.add(found.option)
                 problems.found.append(found)
     for found in _relations(options):
         if found.option not in known:
             problems.found.append(found)
+
+
+def _is_hosts(option: str, options: Mapping[str, Any], own_datasets: Collection[str]) -> bool:
+    """Return whether an option is read by the host itself, or by a class of the host's own."""
+    section, _, key = option.rpartition('.')
+    if key in OF_DATASETS and section.startswith('datasets.'):
+        name = options['datasets'][section.partition('.')[2]].get('type')
+        return isinstance(name, str) and name in STOCK_TYPES and name not in own_datasets
+    if key in OF_MODELS and section == 'train':
+        model = options.get('base_model') or options.get('model_type')
+        return isinstance(model, str) and model in MODELS
+    return True
 
 
 def _below(option: str, known: set[str]) -> bool:
@@ -277,7 +320,7 @@ def _other_paths(section: Any) -> Iterator[Problem]:
     """Yield a problem for keys of `path` that BasicSR would make a folder of, and which are no path."""
     for key, value in section.items() if isinstance(section, Mapping) else ():
         known = ('pretrain_network', 'strict_load', 'param_key', 'resume')
-        if not isinstance(value, str) and not any(name in str(key) for name in known):
+        if not isinstance(value, str) and key not in MADE_PATHS and not any(name in str(key) for name in known):
             yield Problem(
                 f'path.{_named(key)}',
                 f'{shown(value)} is not allowed: BasicSR makes a folder of every other key of this section',

@@ -117,14 +117,15 @@ def resolve(
     block = read_block(options['multigrid'], problems, partial=True)
     check_supported(options, problems, classes.pool_models)
     root = Section('', options, problems)
-    train_set, train = read_train_set(root), root.section('train')
+    train_set = read_train_set(root, classes.own_datasets, block.adapter.frames if block and block.adapter else None)
+    train = root.section('train')
     per_rank = read_batch_size(root)
     clips = (block and block.base_batch_size) or per_rank * world_size
     base = parse_baseline(train_set, train, clips, per_rank)
     own_warmup = train.read('warmup_iter', integer(-1), -1, default=-1)
     frozen = {name: train.read(name, phase_end, 0, default=0) for name in FROZEN_PHASES}
     seed = root.read('manual_seed', host_integer(0, 2**32 - 1), 0, default=0)
-    check_host_options(options, problems, whole)
+    check_host_options(options, problems, whole, classes.own_datasets)
 
     # Values with a problem are replaced by others. A relation is checked if all of its parts are good.
     related = Related(problems, block)

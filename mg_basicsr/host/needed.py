@@ -15,6 +15,7 @@ from typing import Any
 
 from mg_basicsr.data.sources.byte_files import WHERE_FROM
 from mg_basicsr.data.store.format import HEADER
+from mg_basicsr.dataset_types import STOCK_TYPES, TYPES
 from mg_basicsr.errors import Problem
 
 # Options of networks that name a file of weights: spynet_path, edvr_path, load_path, pretrained, ...
@@ -106,9 +107,10 @@ def _checkpoints(options: Mapping[str, Any], auto_resume: bool) -> Iterator[Prob
 
 
 def _data_paths(options: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield a problem for paths of data sets that do not exist, unless another class than the host's reads them."""
     datasets = options.get('datasets')
     for name, section in datasets.items() if isinstance(datasets, Mapping) else ():
-        if not isinstance(section, Mapping):
+        if not isinstance(section, Mapping) or not _is_hosts(section.get('type')):
             continue
         stored = name == 'train' and _has_store(options, section)
         for key in ('dataroot_gt', 'dataroot_lq', 'dataroot_flow', 'meta_info_file', 'meta_info'):
@@ -146,6 +148,10 @@ def store_problems(options: Mapping[str, Any]) -> list[Problem]:
             f'make it with `mg-basicsr prepare -opt FILE -o {path}`, or correct the path',
         )
     ]
+
+
+def _is_hosts(name: Any) -> bool:
+    return not isinstance(name, str) or name in STOCK_TYPES | TYPES.keys()
 
 
 def _reads_no_list(section: Mapping[str, Any]) -> bool:

@@ -67,7 +67,7 @@ def validation_problems(options: Mapping[str, Any], whole: bool = False) -> list
     for name, section in datasets.items() if isinstance(datasets, Mapping) else ():
         if str(name).startswith('val') and isinstance(section, Mapping) and _readable(section):
             scale = options.get('scale', 1)
-            factor = scale if type(scale) is int and scale > 0 else 1
+            factor = scale if type(scale) is int and scale > 0 else None  # another value is a problem itself
             found += _of_set(f'datasets.{name}', section, factor, whole or section.get('cache_data') is True)
     return found
 
@@ -106,7 +106,7 @@ def _readable(section: Mapping[str, Any]) -> bool:
     return on_disk and exist and (not isinstance(lists, str) or ('\0' not in lists and os.path.isfile(lists)))
 
 
-def _of_set(option: str, section: Mapping[str, Any], scale: int, whole: bool) -> list[Problem]:
+def _of_set(option: str, section: Mapping[str, Any], scale: int | None, whole: bool) -> list[Problem]:
     problems: list[Problem] = []
     pairs = list(pairs_of(section, problems, option))
     exact = str(section.get('type')) in EXACT
@@ -124,7 +124,9 @@ def _of_set(option: str, section: Mapping[str, Any], scale: int, whole: bool) ->
 Size = tuple[int, int] | str  # height and width, or what is wrong
 
 
-def _of_pair(option: str, pair: Pair, gt: list[Size], lq: list[Size], scale: int, exact: bool) -> Iterator[Problem]:
+def _of_pair(
+    option: str, pair: Pair, gt: list[Size], lq: list[Size], scale: int | None, exact: bool
+) -> Iterator[Problem]:
     clip = f' (clip {pair.name})' if pair.name else ''
     for label, paths, sizes in (('GT', pair.gt, gt), ('LQ', pair.lq, lq)):
         for path, size in zip(paths, sizes, strict=True):
@@ -136,7 +138,7 @@ def _of_pair(option: str, pair: Pair, gt: list[Size], lq: list[Size], scale: int
                     'restore it from its source, or remove the whole clip',
                 )
     good = [size for size in (*gt, *lq) if not isinstance(size, str)]
-    if len(good) < len(gt) + len(lq):
+    if len(good) < len(gt) + len(lq) or scale is None:
         return
     for n, (path, size) in enumerate(zip(pair.gt, gt, strict=True)):
         small = lq[n if len(lq) == len(gt) else 0]

@@ -25,7 +25,9 @@ EDVR = {
     'with_predeblur': False, 'with_tsa': False,
 }  # fmt: skip
 IMAGE_NETWORK = {'type': 'MSRResNet', 'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 8, 'num_block': 1, 'upscale': 4}
-RECIPES = ('recurrent_reds', 'recurrent_vimeo', 'edvr', 'image')
+DISCRIMINATOR = {'type': 'UNetDiscriminatorSN', 'num_in_ch': 3, 'num_feat': 8, 'skip_connection': True}
+GAN_LOSS = {'type': 'GANLoss', 'gan_type': 'vanilla', 'real_label_val': 1.0, 'fake_label_val': 0.0, 'loss_weight': 5e-3}
+RECIPES = ('recurrent_reds', 'recurrent_vimeo', 'edvr', 'image', 'gan')
 
 Place = tuple[str, ...]
 
@@ -98,6 +100,15 @@ def recipe(kind: str, clips: Path) -> dict[str, Any]:
         },
         'val': {**roots, 'name': 'Set5', 'type': 'PairedImageDataset', 'io_backend': {'type': 'disk'}},
     }
+    if kind == 'gan':
+        options |= {'model_type': 'SRGANModel', 'network_d': dict(DISCRIMINATOR)}
+        options['path'] |= {'pretrain_network_d': None, 'strict_load_d': True}
+        options['train'] |= {
+            'optim_d': copy.deepcopy(options['train']['optim_g']),
+            'gan_opt': dict(GAN_LOSS),
+            'net_d_iters': 1,
+            'net_d_init_iters': 0,
+        }
     return options
 
 

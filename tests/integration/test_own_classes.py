@@ -43,3 +43,48 @@ def test_a_scheduler(trainer: Trainer, project: Project, curve: str, part: str, 
     told = f'the plan takes its {part} from here, but __main__.CosineAnnealingRestartLR is not what the options say: '
     assert told + figures in output and 'Traceback' not in output
     assert not list(project.experiment.glob('models/*'))
+
+
+SCRIPT = """
+import os
+import torch
+import basicsr.data
+from basicsr.utils.registry import DATASET_REGISTRY
+
+class REDSRecurrentDataset(torch.utils.data.Dataset):
+    def __init__(self, opt):
+        self.opt, self.flips, self.root = opt, opt['use_flip'], opt['io_backend']['root']
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        size, scale = self.opt['gt_size'], self.opt['scale']
+        gt = torch.rand(self.opt['num_frame'], 3, size, size)
+        return {'lq': gt[..., ::scale, ::scale].contiguous(), 'gt': gt, 'key': str(index)}
+
+DATASET_REGISTRY._obj_map['REDSRecurrentDataset'] = REDSRecurrentDataset
+if __name__ == '__main__':
+    from basicsr.train import train_pipeline
+    train_pipeline(os.getcwd())
+"""
+
+
+@pytest.fixture
+def own_options(project: Project) -> Project:
+    """A project whose script registers its own class under a name of BasicSR's, with options of its own."""
+    train_set = project.options['datasets']['train']
+    train_set |= {'use_flip': train_set.pop('use_hflip'), 'io_backend': {'type': 'archive', 'root': 'clips.tar'}}
+    (project.root / 'train.py').write_text(SCRIPT)
+    project.write()
+    return project
+
+
+def test_options_of_a_repositorys_own_class_are_not_checked(trainer: Trainer, own_options: Project) -> None:
+    trainer.launch(own_options, '-m', 'mg_basicsr', 'run', 'train.py', '-opt', 'train.yml')
+    log = own_options.log()
+    assert 'iter:      12' in log and 'stage: 2/' in log
+    done = trainer.train(own_options, check=False)  # BasicSR's class has no such options
+    assert done.returncode == EXIT_CODE and 'Traceback' not in done.stderr
+    assert 'datasets.train.use_hflip: missing' in done.stderr
+    assert '`run` and `check --script`' in done.stderr

@@ -2,34 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
-import pytest
 import torch
 
 from tests.helpers.networks import NARROW_FLOW
 from tests.helpers.project import BLOCK, Project
 from tests.helpers.ranks import torchrun
-
-# notes each rank's mini-batch as it is fed: the keys and the shape
-SPY = (
-    NARROW_FLOW
-    + """
-import json, os
-import mg_basicsr
-from mg_basicsr.host.data import loader
-make = loader.PlannedLoader._batch
-def spy(self, iteration):
-    batch = make(self, iteration)
-    with open(f'fed_{self.run.rank}.txt', 'a') as file:
-        file.write(json.dumps([iteration, list(batch['lq'].shape), batch['key']]) + '\\n')
-    return batch
-loader.PlannedLoader._batch = spy
-from basicsr.train import train_pipeline
-if __name__ == '__main__':
-    train_pipeline(os.getcwd())
-"""
-)
 
 
 def fed(project: Project, rank: int) -> list:
@@ -38,42 +15,54 @@ def fed(project: Project, rank: int) -> list:
     return [json.loads(line) for line in (project.root / f'fed_{rank}.txt').read_text().splitlines()]
 
 
-@pytest.fixture
-def ranks_project(project) -> Project:
-    """Its flow network is frozen at first, and nothing in the file tells DDP so."""
-    project.options['datasets']['train'] |= {'batch_size_per_gpu': 1, 'num_worker_per_gpu': 1}
+def test_module_under_torchrun_runs_a_script_with_spawned_workers(trainer, project):
+    """`torchrun -m mg_basicsr run train.py`: BasicSR's launcher spawns the workers, which import the script anew."""
+    project.shrink(batch_size_per_gpu=1, num_worker_per_gpu=1)
     project.write({**BLOCK, 'base_batch_size': 2})
-    (project.root / 'script.py').write_text(SPY)
-    return project
+    (project.root / 'plain.py').write_text(
+        'import os\nfrom basicsr.train import train_pipeline\n'
+        'if __name__ == "__main__":\n    train_pipeline(os.getcwd())\n'
+    )
+    torchrun(trainer, project, 2, '-m', 'mg_basicsr', 'run', 'plain.py')
+    assert 'iter:      12, ' in project.log()
 
 
-def test_two_ranks_share_the_global_batch(trainer, ranks_project, new_project):
-    torchrun(trainer, ranks_project, 2, 'script.py')
-    first, second = fed(ranks_project, 0), fed(ranks_project, 1)
+# at the top of a train.py: the ranks, and each rank's mini-batches noted as they are fed: the shape and the keys
+SPY = """
+import json
+from tests.helpers.ranks import fork_ranks
+fork_ranks({world_size})
+import mg_basicsr
+from mg_basicsr.host.data import loader
+make = loader.PlannedLoader._batch
+def spy(self, iteration):
+    batch = make(self, iteration)
+    with open(f'fed_{{self.run.rank}}.txt', 'a') as file:
+        file.write(json.dumps([iteration, list(batch['lq'].shape), batch['key']]) + '\\n')
+    return batch
+loader.PlannedLoader._batch = spy
+"""
+
+
+def test_two_ranks_share_the_global_batch(trainer, new_project):
+    """The flow network is frozen at first, and nothing in the file tells DDP so."""
+    notes = {}
+    for ranks in (1, 2):
+        project = new_project()
+        project.options['datasets']['train'] |= {'batch_size_per_gpu': 1, 'num_worker_per_gpu': 0}
+        del project.options['val'], project.options['datasets']['val']
+        project.write({**BLOCK, 'base_batch_size': 2})
+        launcher = ('--launcher', 'pytorch') if ranks > 1 else ()
+        trainer(project, *launcher, before=SPY.format(world_size=ranks) + NARROW_FLOW)
+        notes[ranks] = [fed(project, rank) for rank in range(ranks)]
+        assert 'iter:      12, ' in project.log() and 'iter:      13' not in project.log()
+    first, second = notes[2]
     assert [entry[0] for entry in first] == [entry[0] for entry in second] == list(range(12))
     assert [entry[1] for entry in first] == [entry[1] for entry in second]
     assert first[0][1] == [1, 3, 3, 8, 8] and first[-1][1] == [1, 6, 3, 16, 16]
     assert all(mine[2] != other[2] for mine, other in zip(first, second, strict=True))
-    assert re.search(r'iter:      12, ', ranks_project.log())
-    assert 'iter:      13' not in ranks_project.log()
-
-    single = new_project()
-    single.write({**BLOCK, 'base_batch_size': 2})
-    (single.root / 'script.py').write_text(SPY)
-    trainer.launch(single, 'script.py', '-opt', 'train.yml')
     together = [mine[2] + other[2] for mine, other in zip(first, second, strict=True)]
-    assert together == [entry[2] for entry in fed(single, 0)]
-
-
-def test_module_under_torchrun_runs_a_script_with_spawned_workers(trainer, ranks_project):
-    """`torchrun -m mg_basicsr run train.py`: BasicSR's launcher spawns the workers, which import the script anew."""
-    (ranks_project.root / 'plain.py').write_text(
-        'import os\nfrom basicsr.train import train_pipeline\n'
-        + NARROW_FLOW
-        + 'if __name__ == "__main__":\n    train_pipeline(os.getcwd())\n'
-    )
-    torchrun(trainer, ranks_project, 2, '-m', 'mg_basicsr', 'run', 'plain.py')
-    assert 'iter:      12, ' in ranks_project.log()
+    assert together == [entry[2] for entry in notes[1][0]]
 
 
 # at the top of a train.py: the ranks, numbers in float64, and each rank's mini-batches noted as they are fed

@@ -11,12 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mg_basicsr.config.host_classes import HostClasses
 from mg_basicsr.config.resolve import resolve
 from mg_basicsr.errors import ConfigError, Problem, TrainingError
 from mg_basicsr.host.checkpoints.edits import changes_since
 from mg_basicsr.host.entry import experiment
-from mg_basicsr.host.pair_pool import pool_models
+from mg_basicsr.host.known_classes import known_classes
 from mg_basicsr.host.run import Run, Specification
 from mg_basicsr.host.trial.rehearsal import rehearse_once
 from mg_basicsr.schedule.record import plan_changes, plan_record
@@ -144,7 +143,7 @@ def _keep_global_batch(run: Run, clips: int) -> tuple[Specification, list[str]]:
     block = {**options['multigrid'], 'base_batch_size': clips}
     file = replace(run.file, options={**options, 'multigrid': block})
     try:
-        settings = resolve(file, run.plan.world_size, HostClasses(pool_models()))
+        settings = resolve(file, run.plan.world_size, known_classes())
     except ConfigError as error:
         problem = error.problems[0]
         raise ConfigError(

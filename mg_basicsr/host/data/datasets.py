@@ -15,6 +15,7 @@ from mg_basicsr.host.data.adapter import AdaptedDataset
 from mg_basicsr.host.data.grids import known_degradation
 from mg_basicsr.host.data.proof import difference
 from mg_basicsr.host.data.repeatable import check_repeatable
+from mg_basicsr.host.data.whole_samples import check_frames
 from mg_basicsr.host.log import logger
 from mg_basicsr.parsing.problems import shown
 from mg_basicsr.train_set import TrainSet, train_set_of
@@ -84,6 +85,7 @@ def planned_dataset(
         logger().warning(f"multigrid: {name} of {module} is not BasicSR's, and goes through the adapter: {reason}")
     base = host_dataset.base if isinstance(host_dataset, AdaptedDataset) else host_dataset
     adapted = AdaptedDataset(base, settings.baseline.scale, rules, settings.baseline.mirrored)
+    check_frames(adapted, settings.baseline.frames)
     check_repeatable(adapted, settings.baseline.frames, settings.baseline.size)
     return adapted
 

@@ -36,6 +36,25 @@ _BOILERPLATE_3_13 = ('__firstlineno__', '__static_attributes__')
 _LOGGING = ('get_root_logger',)
 
 
+def own_datasets() -> frozenset[str]:
+    """Return the names of BasicSR's datasets under which this process has registered other classes.
+
+    Empty before basicsr has been imported; a name that stands for a released class is not among them.
+    """
+    return frozenset(name for name in RELEASED if (cls := _registered(name)) is not None and not is_released(cls))
+
+
+def _registered(name: str) -> type | None:
+    """Return the dataset class of a name: of the registry or, up to BasicSR 1.2, of the modules of basicsr.data."""
+    registry = getattr(sys.modules.get('basicsr.utils.registry'), 'DATASET_REGISTRY', None)
+    if registry is not None:
+        found = next((registry.get(key) for key in (name, f'{name}_basicsr') if key in registry), None)
+    else:
+        modules = getattr(sys.modules.get('basicsr.data'), '_dataset_modules', ())
+        found = next((getattr(module, name) for module in modules if hasattr(module, name)), None)
+    return found if isinstance(found, type) else None
+
+
 def is_released(cls: type) -> bool:
     """Return whether a class, under the name of one of BasicSR's datasets, is that of a released version.
 

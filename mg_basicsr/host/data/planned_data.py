@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from mg_basicsr.config.host_classes import HostClasses
 from mg_basicsr.config.resolve import Settings, resolve
 from mg_basicsr.data.datasets.clip_dataset import ClipDataset
 from mg_basicsr.errors import ConfigError, DataError, MultigridError, Problem
 from mg_basicsr.host.data.datasets import our_dataset
 from mg_basicsr.host.data.grids import run_grid
+from mg_basicsr.host.known_classes import known_classes
+from mg_basicsr.host.log import log_at_start
 from mg_basicsr.host.needed import needed_problems, store_problems
-from mg_basicsr.host.pair_pool import pool_models
 from mg_basicsr.host.validation_files import validation_problems
 from mg_basicsr.parsing.options_file import OptionsFile
 from mg_basicsr.schedule.grid import Grid
@@ -52,25 +52,56 @@ def resolve_with_data(
         ConfigError: the options cannot be used, or a file is missing; it holds all problems, the data's too.
         DataError: the data is missing, damaged, or does not fit the shapes.
     """
-    needed = needed_problems(file.options, auto_resume)
+    classes = known_classes()
+    own = classes.own_datasets
+    known = _without_own_sets(file.options, own)
+    needed = needed_problems(known, auto_resume)
     if rank == 0:
-        needed += validation_problems(file.options)
+        needed += validation_problems(known)
     try:
-        settings = resolve(file, world_size, HostClasses(pool_models()), whole)
+        settings = resolve(file, world_size, classes, whole)
     except ConfigError as error:
-        raise ConfigError(*_each_once(error.problems, _problems_of_data(file), needed)) from None
+        raise ConfigError(*_each_once(error.problems, _problems_of_data(file, own), needed)) from None
     if store_problems(file.options):  # of the data, nothing else can be checked
         raise ConfigError(*needed)
     try:
-        dataset = our_dataset(settings.train_set, settings.block.store, settings.block.degradation)
-        grid = run_grid(settings, dataset)
-        if dataset is not None:
-            check_data(dataset, settings)
+        dataset, grid = _dataset_and_grid(settings)
     except MultigridError as error:
-        raise type(error)(*_each_once(error.problems, needed)) from None
+        name, block = settings.train_set.name, settings.block
+        if name not in own or block.store or block.temporal_stride or block.spatial_stride:
+            raise type(error)(*_each_once(error.problems, needed)) from None
+        dataset, grid = None, run_grid(settings, None)
+        log_at_start(f"multigrid: {name} is the repository's own class, whose files are not known: {error.problems[0]}")
     if needed:
         raise ConfigError(*needed)
     return PlannedData(settings, dataset, grid)
+
+
+def _without_own_sets(options: Mapping[str, Any], own_classes: Collection[str]) -> Mapping[str, Any]:
+    """Return options without the data sets of other classes than BasicSR's, whose files are not known."""
+    datasets = options.get('datasets')
+    if not own_classes or not isinstance(datasets, Mapping):
+        return options
+    known = {
+        name: section
+        for name, section in datasets.items()
+        if not isinstance(section, Mapping) or str(section.get('type')) not in own_classes
+    }
+    return {**options, 'datasets': known}
+
+
+def _dataset_and_grid(settings: Settings) -> tuple[ClipDataset | None, Grid]:
+    """Return this package's dataset, or None if the host's own is adapted, and the sampling grid.
+
+    Raises:
+        ConfigError: a path does not exist, or what the options ask for does not fit.
+        DataError: the data is missing, damaged, or does not fit the shapes.
+    """
+    dataset = our_dataset(settings.train_set, settings.block.store, settings.block.degradation)
+    grid = run_grid(settings, dataset)
+    if dataset is not None:
+        check_data(dataset, settings)
+    return dataset, grid
 
 
 def _each_once(*groups: Iterable[Problem]) -> Iterator[Problem]:
@@ -109,11 +140,18 @@ def check_data(dataset: ClipDataset, settings: Settings, sequences: int = CHECKE
         raise kind(*(problem for error in reversed(found) for problem in error.problems))
 
 
-def _problems_of_data(file: OptionsFile) -> tuple[Problem, ...]:
-    """Return the problems of the data of a file that has other problems, if its training set can be made anyway."""
+def _problems_of_data(file: OptionsFile, own_classes: Collection[str]) -> tuple[Problem, ...]:
+    """Return the problems of the data of a file that has other problems, if its training set can be made anyway.
+
+    Args:
+        file: The options file.
+        own_classes: Names of data sets that stand for other classes, whose files are not known.
+    """
     try:
         train_set = train_set_of(file.options)
     except ConfigError:  # reported among the other problems
+        return ()
+    if train_set.name in own_classes:
         return ()
     try:
         our_dataset(train_set)

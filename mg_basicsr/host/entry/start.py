@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from mg_basicsr.config.host_classes import POOL_MODELS
 from mg_basicsr.config.resolve import default_world_size, running_world_size
 from mg_basicsr.config.stray_block import refuse_stray_block
-from mg_basicsr.errors import ConfigError, Problem
+from mg_basicsr.errors import ConfigError, DataError, MultigridError, Problem
 from mg_basicsr.host.end_of_process import end_in_order_at_exit
 from mg_basicsr.host.entry.command_line import CommandLine
 from mg_basicsr.host.entry.launcher import check_environment, check_one_process, rank_of
@@ -13,6 +17,42 @@ from mg_basicsr.host.log import log_at_start
 from mg_basicsr.host.run import Run, Specification, activate
 from mg_basicsr.parsing.options_file import OptionsFile, load_options
 from mg_basicsr.patching import refuse_missing
+
+
+def start_before_imports(command: CommandLine) -> MultigridError | None:
+    """Plan the run of a script that has imported nothing yet, as far as that goes by the names in its options file.
+
+    Args:
+        command: The command line.
+
+    Returns:
+        None if the run is planned; otherwise its error, where the script may register other classes under these names.
+        The run is then planned when the script reads the file.
+
+    Raises:
+        ConfigError: see `start_run`; it has nothing to do with the repository's classes.
+        DataError: likewise.
+    """
+    try:
+        start_run(command)
+    except (ConfigError, DataError) as error:
+        if command.opt is None or not _goes_by_names(error, load_options(command.opt, command.force_yml).options):
+            raise
+        return error
+    return None
+
+
+def _goes_by_names(error: MultigridError, options: Mapping[str, Any]) -> bool:
+    """Return whether an error may be wrong about a class of the repository's own under a name of BasicSR's."""
+    from mg_basicsr.host.data.origin import RELEASED
+
+    datasets = options.get('datasets')
+    sections = datasets.values() if isinstance(datasets, Mapping) else ()
+    types = {str(section.get('type')) for section in sections if isinstance(section, Mapping)}
+    of_sets = isinstance(error, DataError) or any(each.option.startswith('datasets.') for each in error.problems)
+    of_model = any(each.option in ('model_type', 'base_model') for each in error.problems)
+    model = options.get('base_model') or options.get('model_type')
+    return (of_sets and bool(types & RELEASED.keys())) or (of_model and model in (*POOL_MODELS,))
 
 
 def start_run(command: CommandLine, whole: bool = False) -> Run | None:

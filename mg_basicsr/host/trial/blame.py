@@ -7,11 +7,13 @@ import linecache
 import re
 import traceback
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from mg_basicsr.config.host_options import KEYS
 from mg_basicsr.errors import MultigridError, Problem
 from mg_basicsr.parsing.problems import shown
 
@@ -36,7 +38,9 @@ def problems_of(error: BaseException, options: Mapping[str, Any], option: str, d
     if isinstance(cause, MultigridError):
         return list(cause.problems)
     place = option
-    if not _lacks(_at(options, option), error):
+    if absent := _absent(error, options):
+        place = absent.rpartition('.')[0]
+    elif not _lacks(_at(options, option), error):
         place = _named_in_source(error, options, option) or _named_by_class(error, options, option) or option
     found, what = part_of(error, place, _at(options, place))
     allowed = 'allowed: what this class of BasicSR, or of your repository, takes'
@@ -70,9 +74,9 @@ def part_of(error: BaseException, place: str, value: Any) -> tuple[str, str]:
         names = QUOTED.findall(match[1])
         return f'{place}.{names[0]}' if names else place, 'missing; '
     if _lacks(value, error):
-        return f'{place}.{error.args[0]}', 'missing; '
+        return '.'.join(filter(None, (place, error.args[0]))), 'missing; '
     if isinstance(value, Mapping):
-        for wrong in (list(_of_another_type(error, value)), list(_named_in_message(text, value))):
+        for wrong in _candidates(error, text, value):
             if len(wrong) == 1:
                 return f'{place}.{wrong[0]}', f'{shown(value[wrong[0]])}; '
         return place, f'{shown(dict(value))}; ' if 'type' in value else ''
@@ -85,6 +89,30 @@ def _lacks(section: Any, error: BaseException) -> bool:
     return isinstance(section, Mapping) and isinstance(key, str) and key.isidentifier() and key not in section
 
 
+def _absent(error: BaseException, options: Mapping[str, Any]) -> str | None:
+    """Return the option that an exception is about if BasicSR has its key at one place alone, where it is missing."""
+    for place in (key.place for key in KEYS):
+        above, _, pattern = place.rpartition('.')
+        section = _at(options, above)
+        if '*' not in above and pattern != '*' and _lacks(section, error) and fnmatchcase(error.args[0], pattern):
+            return f'{above}.{error.args[0]}' if above else str(error.args[0])
+    return None
+
+
+def _candidates(error: BaseException, text: str, section: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Yield keys that an exception may be about, the surest first. Where there is more than one, none is certain."""
+    if 'type' in section and not isinstance(section['type'], str):
+        yield ['type']
+    yield [key for key in section if '_' in key and re.search(rf'\b{re.escape(key)}\b', text)]
+    yield list(_of_another_type(error, section))
+    yield list(_named_in_message(text, section))
+    types = {key: type(value) for key, value in section.items() if key != 'type'}
+    told = [key for key, kind in types.items() if re.search(rf"'(\w+\.)*{kind.__name__}'", text)]
+    yield [key for key in told if types[key] not in (int, float)]
+    yield [key for key in told if types[key] is float]
+    yield [key for key, value in section.items() if isinstance(value, (str, list, Mapping)) and not value]
+
+
 def _of_another_type(error: BaseException, section: Mapping[str, Any]) -> Iterator[str]:
     """Yield the keys whose value is of another type than the default of the parameter that it is given to."""
     for frame, _ in traceback.walk_tb(error.__traceback__):
@@ -93,17 +121,24 @@ def _of_another_type(error: BaseException, section: Mapping[str, Any]) -> Iterat
             continue
         for name, parameter in inspect.signature(type(made).__init__).parameters.items():
             default = parameter.default
-            if name in section and default is not parameter.empty and default is not None:
-                number = isinstance(default, (int, float)) and isinstance(section[name], (int, float))
-                if not number and not isinstance(section[name], type(default)):
-                    yield name
+            given = name in section and default is not parameter.empty and default is not None
+            if given and _kind(section[name]) is not _kind(default):
+                yield name
         return
 
 
+def _kind(value: Any) -> type:
+    """Return the type of a value, one for numbers and one for lists and tuples."""
+    kinds = {int: float, tuple: list}
+    return kinds.get(type(value), type(value))
+
+
 def _named_in_message(text: str, section: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the keys whose value is a text that stands in a message."""
+    """Yield the keys whose value stands in a message. Numbers do that by chance, unless they are negative or broken."""
     for key, value in section.items():
-        if isinstance(value, str) and value and re.search(rf'(?<!\w){re.escape(value)}(?!\w)', text):
+        told = str(value)
+        common = type(value) is int and value >= 0
+        if told and not common and re.search(rf'(?<!\w){re.escape(told)}(?!\w)', text):
             yield key
 
 
@@ -129,11 +164,10 @@ def _named_in_source(error: BaseException, options: Mapping[str, Any], within: s
 
 def _named_by_class(error: BaseException, options: Mapping[str, Any], within: str) -> str | None:
     """Return the section whose class has failed, or has called what failed."""
-    types = {
-        _at(options, place): place.removesuffix('.type')
-        for place in _places(options, 'type')
-        if isinstance(_at(options, place), str) and not _in_another_set(place, within)
-    }
+    types: dict[str, str] = {}
+    for place in (f'{within}.type', *_places(options, 'type')):  # of several of one class, the one in question
+        if isinstance(_at(options, place), str) and not _in_another_set(place, within):
+            types.setdefault(_at(options, place), place.removesuffix('.type'))
     for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
         name = type(frame.f_locals.get('self')).__name__
         if name in types:

@@ -13,7 +13,7 @@ from torch import nn
 
 from mg_basicsr.errors import Problem
 from mg_basicsr.host.run import instead_of_active
-from mg_basicsr.host.trial.blame import HOST_ERRORS, problems_of
+from mg_basicsr.host.trial.blame import HOST_ERRORS, described, problems_of
 from mg_basicsr.host.trial.train_loop import builder
 
 
@@ -32,10 +32,10 @@ def try_building(options: Mapping[str, Any]) -> tuple[Any, list[Problem]]:
     try:
         return build_model(copy.deepcopy(options)), []
     except HOST_ERRORS as error:  # of any kind: it is the host's own code
-        whole = problems_of(error, options, 'model_type', 'build the model')
+        whole, same = problems_of(error, options, 'model_type', 'build the model'), described(error)
     parts = [problem for option, build in _parts(options) for problem in _try(option, build, options)]
     told = ' '.join(problem.what for problem in parts)
-    return None, [*parts, *(problem for problem in whole if problem.what.partition('build ')[2][-40:] not in told)]
+    return None, parts if same in told else [*parts, *whole]
 
 
 def _try(option: str, build: Callable[[], object], options: Mapping[str, Any]) -> list[Problem]:

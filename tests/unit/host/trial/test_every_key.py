@@ -64,6 +64,46 @@ def test_the_recipes_themselves_start(kind: str, data: Path, tmp_path: Path) -> 
     assert problems_at_start(recipe(kind, data), tmp_path) == ()
 
 
+@pytest.mark.parametrize(
+    ('place', 'value'),
+    [
+        ('model_type', ABSENT),
+        ('scale', ABSENT),
+        ('network_d', ABSENT),
+        ('network_d.num_in_ch', None),
+        ('network_d.num_feat', -3),
+        ('network_g.num_block', 2.5),
+        ('train.optim_d', ABSENT),
+        ('train.optim_g.weight_decay', -3),
+        ('train.optim_g.weight_decay', None),
+        ('train.optim_d.weight_decay', 'nonsense'),
+        ('train.optim_g.betas', []),
+        ('train.optim_d.betas', 2.5),
+        ('train.gan_opt.type', None),
+        ('train.gan_opt.gan_type', 2.5),
+        ('val.metrics.psnr.crop_border', 'nonsense'),
+    ],
+)
+def test_the_option_itself_is_named(data: Path, tmp_path: Path, place: str, value: Any) -> None:
+    """Also where another section has the same class, as the optimisers of a GAN do."""
+    problems = problems_at_start(changed(recipe('gan', data), tuple(place.split('.')), value), tmp_path)
+    assert [problem.option for problem in problems] == [place], problems
+
+
+@pytest.mark.parametrize(
+    ('place', 'value'),
+    [
+        ('scale', 'nonsense'),
+        ('scale', 2.5),
+        ('datasets.val.cache_data', 'nonsense'),
+        ('datasets.val.meta_info_file', 0),
+    ],
+)
+def test_what_follows_from_a_mistake_is_not_told(data: Path, tmp_path: Path, place: str, value: Any) -> None:
+    problems = problems_at_start(changed(recipe('edvr', data), tuple(place.split('.')), value), tmp_path)
+    assert [problem.option for problem in problems] == [place], problems
+
+
 def test_a_sample_of_all_cases(data: Path, tmp_path: Path) -> None:
     every = [(kind, *case) for kind in RECIPES for case in cases(kind, data)]
     counts = Counter(
