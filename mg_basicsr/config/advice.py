@@ -166,19 +166,47 @@ def _gain(settings: Settings) -> Iterator[Problem]:
 
 def _batch(file: OptionsFile, settings: Settings) -> Iterator[Problem]:
     """Yield a warning if the file was made for another number of GPUs than the ranks, and the block does not say so."""
-    block, base, ranks = settings.block, settings.baseline, settings.plan.world_size
-    if block.base_batch_size is not None:
-        return
+    ranks = settings.plan.world_size
+    yield from _other_gpus(file, settings, ranks, f'{ranks} rank{"s make" if ranks > 1 else " makes"}')
+
+
+def fewer_gpus(file: OptionsFile, settings: Settings, gpus: int) -> list[Problem]:
+    """Return a warning if a machine has fewer GPUs than the file's rate was made for, and than the plan has ranks.
+
+    Args:
+        file: The options file.
+        settings: The file, resolved.
+        gpus: GPUs of the machine; 0 for a CPU, of which nothing is said.
+    """
+    if not 0 < gpus < settings.plan.world_size:
+        return []
+    make = 'the 1 GPU of this machine makes' if gpus == 1 else f'the {gpus} GPUs of this machine make'
+    return [*_other_gpus(file, settings, gpus, make)]
+
+
+def _other_gpus(file: OptionsFile, settings: Settings, gpus: int, make: str) -> Iterator[Problem]:
+    """Yield a warning if the file was made for another number of GPUs, and the block does not say so.
+
+    Args:
+        file: The options file.
+        settings: The file, resolved.
+        gpus: Number of GPUs that train.
+        make: The GPUs and the verb of the message.
+    """
+    per_gpu = settings.baseline.clips_per_rank
     official = official_gpus(file)
-    if official is not None and official.gpus != ranks:
-        clips = official.gpus * base.clips_per_rank
-        yield Problem(
-            'multigrid.base_batch_size',
-            f'missing, and {ranks} rank{"s" * (ranks > 1)} make {base.clips} clips per iteration, while the rate and '
-            f'the iterations of the file were made for {official.gpus} GPUs ({official.where}), {clips} clips',
-            'allowed: the clips of all GPUs together that the file was made for',
-            f'set multigrid.base_batch_size: {clips}',
-        )
+    if settings.block.base_batch_size is not None or official is None or official.gpus == gpus:
+        return
+    clips, now = official.gpus * per_gpu, gpus * per_gpu
+    effect = ': with so few clips at that rate PSNR first rises, then falls' if now < clips else ''
+    yield Problem(
+        'multigrid.base_batch_size',
+        f'missing, and {make} {now} clips per iteration, while the rate and the iterations of the file were made for '
+        f'{official.gpus} GPUs ({official.where}), {clips} clips{effect}',
+        'allowed: the clips of all GPUs together that the file was made for',
+        f'set multigrid.base_batch_size: {clips}, for the same mini-batch in more passes; with multigrid.batch_size: '
+        f'{now} as well, the rate and the iterations are scaled to it instead',
+    )
 
 
 def _has_small_shapes(settings: Settings) -> bool:

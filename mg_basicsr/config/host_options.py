@@ -156,6 +156,8 @@ KEYS = (
     Key('val.metrics.*', section, NEEDED),
     Key('val.metrics.*.type', text, NEEDED, 'calculate_psnr'),
     Key('val.metrics.*.better', choice('higher', 'lower')),
+    Key('val.metrics.*.crop_border', strict_integer(0)),
+    Key('val.metrics.*.test_y_channel', flag, NULLABLE),
     Key('val.flip_seq', flag, NULLABLE),
     Key('val.center_frame_only', flag, NULLABLE),
     Key('val.pbar', flag, NULLABLE),

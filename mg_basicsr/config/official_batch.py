@@ -9,6 +9,7 @@ from mg_basicsr.parsing.options_file import OptionsFile
 from mg_basicsr.parsing.plain_files import read_plain_file
 
 COMMENT = re.compile(r'official\w*\s*:?\s*(\d+)\s*(?:x\s*)?(?:\w+\s+)?GPUs?\b', re.IGNORECASE)  # `# official: 8 GPUs`
+IN_NAME = re.compile(r'(?:^|[_-])(\d+)x?gpus?(?:[_-]|$)', re.IGNORECASE)  # `..._8gpus`
 NAMED = re.compile(r'(?:^|[_-])B(\d+)G(\d+)(?:[_-]|$)')  # `..._B4G8_...`: 4 clips on each of 8 GPUs, or 4 in all
 MOST_GPUS = 4096
 
@@ -28,9 +29,9 @@ class OfficialGpus(NamedTuple):
 def official_gpus(file: OptionsFile) -> OfficialGpus | None:
     """Return the number of GPUs that a file's rate and iterations were made for; None if it does not say.
 
-    In this order: a comment such as `# official: 8 GPUs`, an integer `num_gpu`, and the part `B4G8` of the name, which
-    in BasicSR's experiments is the clips of each GPU and the number of GPUs. Comments that contradict each other are
-    ignored.
+    In this order: a comment such as `# official: 8 GPUs`, an integer `num_gpu`, and the part `8gpus` or `B4G8` of the
+    name, which in BasicSR's experiments is the clips of each GPU and the number of GPUs. Comments that contradict each
+    other are ignored.
     """
     return _from_comments(file) or _from_num_gpu(file) or _from_name(file)
 
@@ -57,8 +58,10 @@ def _from_num_gpu(file: OptionsFile) -> OfficialGpus | None:
 
 
 def _from_name(file: OptionsFile) -> OfficialGpus | None:
-    """Read `B4G8`, if 4 is the file's batch size per GPU, or that of all GPUs together."""
+    """Read `8gpus`; or `B4G8`, if 4 is the file's batch size per GPU, or that of all GPUs together."""
     name, datasets = file.options.get('name'), file.options.get('datasets')
+    if isinstance(name, str) and (named := IN_NAME.search(name)) and 0 < int(named[1]) <= MOST_GPUS:
+        return OfficialGpus(int(named[1]), f'{named[0].strip("_-")} in name')
     train_set = datasets.get('train') if isinstance(datasets, dict) else None
     per_gpu = train_set.get('batch_size_per_gpu') if isinstance(train_set, dict) else None
     match = NAMED.search(name) if isinstance(name, str) else None

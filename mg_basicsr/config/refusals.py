@@ -78,7 +78,8 @@ def check_supported(options: Mapping[str, Any], problems: Problems, pool_models:
         )
     key = 'base_model' if options.get('model_type') == 'MultigridModel' else 'model_type'
     model = options.get(key)
-    if isinstance(model, str) and model in pool_models:
+    # without their own degradations these models take pairs, as any other
+    if isinstance(model, str) and model in pool_models and options.get('high_order_degradation', True):
         problems.add(*pool_problem(key, model))
     if key == 'base_model' and not isinstance(model, str):
         problems.add(

@@ -13,6 +13,7 @@ from mg_basicsr.config.data_needs import check_data_needs
 from mg_basicsr.config.grid import check_grid
 from mg_basicsr.config.host_classes import BY_NAME, HostClasses
 from mg_basicsr.config.host_options import check_host_options
+from mg_basicsr.config.presets.cycles import CycleBlock, planned_clips
 from mg_basicsr.config.presets.table import preset_of
 from mg_basicsr.config.read_block import read_block
 from mg_basicsr.config.refusals import (
@@ -26,7 +27,7 @@ from mg_basicsr.config.refusals import (
     check_unused_parameters,
     phase_end,
 )
-from mg_basicsr.config.related import DATA_NEEDS, FROZEN, GRID, STAGES, UNUSED_PARAMETERS, Related
+from mg_basicsr.config.related import BATCH, DATA_NEEDS, FROZEN, GRID, SHAPES, STAGES, UNUSED_PARAMETERS, Related
 from mg_basicsr.parsing.options_file import OptionsFile
 from mg_basicsr.parsing.problems import Problems
 from mg_basicsr.parsing.section import Section
@@ -137,11 +138,14 @@ def resolve(
             check_grid(block, base, found)
         with related.checking(*DATA_NEEDS) as found:
             check_data_needs(block, train_set, found)
+        if isinstance(block, CycleBlock):
+            with related.checking(*BATCH) as found:
+                planned_clips(block, base, found)
         with related.checking(*STAGES) as found:
             specs = preset_of(block).specs(block, base, found)
             if not found.found:
                 check_lengths(specs, base, found)
-    if block is not None and related.good(*STAGES):
+    if block is not None and specs and related.good(*SHAPES):
         total = sum(spec.iters for spec in specs)
         with related.checking('multigrid', *FROZEN) as found:
             check_frozen_phases(frozen, total, found)

@@ -11,12 +11,14 @@ from typing import Any
 
 import torch
 
+from mg_basicsr.config.advice import fewer_gpus
 from mg_basicsr.config.resolve import Settings, default_world_size
 from mg_basicsr.errors import ConfigError, MultigridError, Problem, TrainingError
 from mg_basicsr.host.data.datasets import planned_dataset
 from mg_basicsr.host.data.planned_data import check_data, resolve_with_data
 from mg_basicsr.host.entry.which_basicsr import NOT_INSTALLED
 from mg_basicsr.host.install import install
+from mg_basicsr.host.log import logger
 from mg_basicsr.host.run import Run, Specification, activate
 from mg_basicsr.host.timing.comparison import ALL, Comparison, Measured, Parts
 from mg_basicsr.host.timing.loading import Dataset, clip_seconds
@@ -56,7 +58,6 @@ class Report:
         device: Name of the device.
         figures: Time and memory by shape.
         baseline: Time and memory of an iteration of the file without the block: of stock BasicSR, if that was timed.
-        gpus: GPUs of this machine.
         now: The run as the file has it.
         ways: All ways of making the run that were looked at: stock BasicSR, the file, and others.
     """
@@ -65,7 +66,6 @@ class Report:
     device: str
     figures: Mapping[RankBatch, Figures]
     baseline: Figures
-    gpus: int
     now: Way
     ways: tuple[Way, ...]
 
@@ -103,6 +103,7 @@ def check(file: OptionsFile, world_size: int | None, show: Show, parts: Parts = 
         DataError: data is missing, damaged, or does not fit the shapes.
         TrainingError: the model cannot be built, or cannot train a shape.
     """
+    by_default = world_size is None
     world_size = default_world_size(file.options) if world_size is None else world_size
     show('options and files')
     settings, dataset, grid = resolve_with_data(file, world_size, whole=True)
@@ -111,6 +112,8 @@ def check(file: OptionsFile, world_size: int | None, show: Show, parts: Parts = 
     run = Run(Specification(file, settings, dataset, grid=grid, in_loop=False))
     activate(run)  # before the model is built: the hooks on BaseModel look for an active run
     options = _host_options(run)
+    for warning in fewer_gpus(file, settings, torch.cuda.device_count()) if by_default else ():
+        logger().warning(f'multigrid: {warning}')
     show('validation, loggers, saving and loading')
     if problems := rehearse(run.specification, options):
         raise ConfigError(*problems)
@@ -135,8 +138,7 @@ def check(file: OptionsFile, world_size: int | None, show: Show, parts: Parts = 
         ways.insert(0, way)
         if times is not None:
             baseline = _figures(times.work, times.peak_mib, measured.machine)
-    gpus = torch.cuda.device_count()
-    return Report(settings, device, figures, baseline, gpus, comparison.now, tuple(ways))
+    return Report(settings, device, figures, baseline, comparison.now, tuple(ways))
 
 
 def _figures(work: Work, peak_mib: float | None, machine: Machine) -> Figures:

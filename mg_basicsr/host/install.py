@@ -17,6 +17,7 @@ PATCHES = (
     ('yaml', 'mg_basicsr.host.patches.planned_options:patch_yaml'),
     ('torch', SHIMS),
     ('torch', 'mg_basicsr.host.patches.hooks:patch_torch'),
+    ('torch.utils.data.dataloader', 'mg_basicsr.host.patches.hooks:patch_loader'),
     ('basicsr.utils', 'mg_basicsr.host.entry.which_basicsr:on_import'),
     ('basicsr.utils.registry', 'mg_basicsr.host.patches.hooks:register'),
     ('basicsr.utils.dist_util', SHIMS),

@@ -7,19 +7,16 @@ from typing import Any
 
 from torch import nn
 
-from mg_basicsr.data.sampling.permutation import mix
-from mg_basicsr.host.announcing import announce_plan, stage_line
+from mg_basicsr.host.announcing import announce_plan
 from mg_basicsr.host.extensions import extensions_of
 from mg_basicsr.host.log import logger
 from mg_basicsr.host.pair_pool import refuse_pool
 from mg_basicsr.host.progress.monitor import Monitor
 from mg_basicsr.host.run import Run
 from mg_basicsr.host.schedulers import check_schedulers
+from mg_basicsr.host.stopping import note_saves
 from mg_basicsr.training.extension import extend
 from mg_basicsr.training.host_model import HostModel
-from mg_basicsr.training.seeding import seed_everything
-
-_TRAINING = 3  # stream of random numbers of a training step; the sampler has streams 1 and 2
 
 
 def adopt(run: Run, model: HostModel) -> None:
@@ -38,6 +35,8 @@ def adopt(run: Run, model: HostModel) -> None:
     extensions = extensions_of(run)
     extend(model, extensions, lambda line: logger().info(f'multigrid: {line}'))
     run.adopt(model, extensions)
+    if run.specification.in_loop:
+        note_saves(run, model)
 
 
 def watch(run: Run, model: HostModel) -> None:
@@ -62,30 +61,6 @@ def arrange(run: Run, network: nn.Module) -> None:
         extension.arrange(network)
 
 
-def begin_iteration(run: Run, current_iter: int) -> None:
-    """Set clock, seeds and rates of an iteration, all functions of its number. Called before the batch is fed.
-
-    Args:
-        run: The run.
-        current_iter: Iteration, 1-based as in BasicSR.
-
-    Raises:
-        TrainingError: the train loop has made no prefetcher, so that its mini-batches are not the plan's.
-    """
-    _ = run.loader  # raises where there is none: then the batches would have the host's shapes, and no step may be made
-    if current_iter == 1:
-        announce_plan(run, current_iter)
-    run.clock.iteration = current_iter
-    step = run.plan(current_iter - 1)
-    run.watch.begin(step)
-    if step.iteration == step.stage.start:
-        logger().info(stage_line(run, step.stage))
-    # By iteration and rank: a resumed run draws the same numbers, and ranks draw different ones.
-    seed_everything(mix(run.settings.seed, _TRAINING, step.iteration, run.rank))
-    for extension in run.extensions:
-        extension.before_step(step)
-
-
 def resume(run: Run, model: HostModel, state: Mapping[str, Any]) -> None:
     """Set the clock of a resumed run, and adapt its extensions to the loaded states.
 
@@ -96,7 +71,8 @@ def resume(run: Run, model: HostModel, state: Mapping[str, Any]) -> None:
     """
     for extension in run.extensions:
         extension.resumed(model)
-    run.clock.iteration, run.clock.epoch = int(state['iter']), int(state.get('epoch', 0))
+    run.clock.iteration = run.clock.trained = int(state['iter'])
+    run.clock.epoch = int(state.get('epoch', 0))
     if run.iteration < run.plan.total_iter:
         announce_plan(run, run.iteration + 1)
     else:

@@ -29,10 +29,12 @@ class Delivery(Protocol):
     Attributes:
         dataset: What it reads.
         delivered: The 0-based iteration whose mini-batch the train loop has got last; None before the first.
+        batch: That mini-batch.
     """
 
     dataset: Any
     delivered: int | None
+    batch: Any
 
     def end(self) -> None:
         """End the workers."""
@@ -67,10 +69,12 @@ class Clock:
 
     Attributes:
         iteration: Iterations begun.
+        trained: Iterations whose training step has been made.
         epoch: Epoch of the host; the plan is one endless epoch.
     """
 
     iteration: int = 0
+    trained: int = 0
     epoch: int = 0
 
 
@@ -83,12 +87,14 @@ class Checkpoints:
         resume_point: Checkpoint that the host resumes from; None before it has loaded one.
         notes: Lines about it, to be logged once the log file is open.
         data: Record of the training set, see `identity.data_record`; empty before there is a loader.
+        save_call: Arguments of the train loop's last call of the model's `save`, by name; None before one.
     """
 
     writer: CheckpointWriter = field(default_factory=CheckpointWriter)
     resume_point: ResumePoint | None = None
     notes: list[str] = field(default_factory=list)
     data: dict[str, Any] = field(default_factory=dict)
+    save_call: dict[str, Any] | None = None
 
 
 class Run:
@@ -196,6 +202,11 @@ class Run:
                 )
             )
         return self._loader
+
+    @property
+    def has_loader(self) -> bool:
+        """Whether there is a loader of planned mini-batches."""
+        return self._loader is not None
 
     def deliver_with(self, loader: Delivery) -> None:
         """Set the loader that a prefetcher iterates over."""

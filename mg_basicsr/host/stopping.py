@@ -6,18 +6,22 @@ Handlers are installed from the first step to the last; signals that were ignore
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
+from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from mg_basicsr.host.log import logger
 from mg_basicsr.host.run import Run
+from mg_basicsr.patching import replace
 from mg_basicsr.training.host_model import HostModel
 from mg_basicsr.training.stop_signals import InterruptedValidationError
 
+ITERATION = object()  # in the place of an argument that is the iteration
 EXIT_CODE = os.EX_TEMPFAIL  # 75, in sysexits.h "try again later": schedulers can be set to queue such a job again
 
 
@@ -111,12 +115,57 @@ def finish(run: Run, model: HostModel, when: str = '') -> NoReturn:
     raise SystemExit(EXIT_CODE)
 
 
+def note_saves(run: Run, model: HostModel) -> None:
+    """Note how the train loop calls the model's `save`, which may take more than BasicSR's.
+
+    Args:
+        run: The run.
+        model: BasicSR's model.
+    """
+    save, signature = model.save, inspect.signature(model.save)
+
+    @functools.wraps(save)
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        with suppress(TypeError):  # which the call itself raises
+            given = signature.bind(*args, **kwargs).arguments
+            numbers = {name for name, value in given.items() if type(value) is int and value == run.clock.trained}
+            if numbers - {'epoch'}:  # not the call at the end, whose iteration is -1
+                run.checkpoints.save_call = {
+                    name: ITERATION if name in numbers - {'epoch'} else value for name, value in given.items()
+                }
+        return save(*args, **kwargs)
+
+    replace(model, 'save', noted, 'how the train loop saves, for a signal')
+    if not _takes(signature, run.clock.epoch, run.iteration):
+        logger().warning(
+            f"multigrid: {type(model).__name__}.save{signature} takes other arguments than BasicSR's: at a signal "
+            "nothing is saved before the train loop's own first checkpoint"
+        )
+
+
+def _takes(signature: inspect.Signature, *args: Any) -> bool:
+    try:
+        signature.bind(*args)
+    except TypeError:
+        return False
+    return True
+
+
 def _save(run: Run, model: HostModel) -> bool:
     """Save the current iteration, and return whether its training state exists: BasicSR only warns of a failure."""
-    try:
-        inspect.signature(model.save).bind(run.clock.epoch, run.iteration)
-    except TypeError:  # a repository's own method, with further arguments
+    signature, call = inspect.signature(model.save), run.checkpoints.save_call
+    if call is not None:
+        named = {name: run.iteration if value is ITERATION else value for name, value in call.items()}
+        bound = inspect.BoundArguments(signature, OrderedDict(named))
+        args, kwargs = bound.args, bound.kwargs
+    elif _takes(signature, run.clock.epoch, run.iteration):
+        args, kwargs = (run.clock.epoch, run.iteration), {}
+    else:
         return False
-    model.save(run.clock.epoch, run.iteration)
+    try:
+        model.save(*args, **kwargs)
+    except Exception as error:  # of a repository's own method, which may want more than it says
+        logger().error(f'multigrid: {type(model).__name__}.save: {type(error).__name__}: {error}')
+        return False
     folder = model.opt['path'].get('training_states', '')
     return run.rank > 0 or (Path(folder) / f'{run.iteration}.state').is_file()

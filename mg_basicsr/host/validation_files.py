@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import cv2
 
 from mg_basicsr.data.sources.image_files import HEADER_BYTES, ORIENTATION, PNG_START, png_size
+from mg_basicsr.dataset_types import SEPTUPLET
 from mg_basicsr.errors import Problem
 from mg_basicsr.parsing.plain_files import open_plain_file
 
@@ -87,7 +88,11 @@ def pairs_of(section: Mapping[str, Any], problems: list[Problem], option: str = 
         yield from _clips(gt, lq, lines, problems, option)
     elif layout == SEPTUPLETS:
         frames = section.get('num_frame')
-        count = frames if type(frames) is int else 7
+        count = frames if type(frames) is int else SEPTUPLET
+        if not 1 <= count <= SEPTUPLET:
+            allowed = f'allowed: an integer from 1 to {SEPTUPLET}'
+            problems.append(Problem(f'{option}.num_frame', f'{count} frames', allowed, 'correct it'))
+            return
         for line in lines or ():
             name = line.split(' ')[0]
             window = [f'{lq}/{name}/im{n + (9 - count) // 2}.png' for n in range(count)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -44,6 +45,18 @@ class HostModel(Protocol):
             epoch: Epoch, 0-based; BasicSR only stores it.
             current_iter: Iterations trained; -1 for the end of training.
         """
+
+
+def feeding_methods(model: HostModel) -> dict[str, Callable[..., Any]]:
+    """Return the methods that take a mini-batch, by name: `feed_data`, and others of that kind (`feed_train_data`)."""
+    found = {name: getattr(model, name, None) for name in dir(model) if name.startswith('feed_')}
+    return {name: method for name, method in found.items() if inspect.isroutine(method)}
+
+
+def feed_for_training(model: HostModel) -> Callable[..., Any]:
+    """Return the method that the train loop hands a mini-batch to; `feed_data` may be for validation alone."""
+    feed: Callable[..., Any] = getattr(model, 'feed_train_data', model.feed_data)
+    return feed
 
 
 def trained_networks(model: HostModel) -> dict[str, nn.Module]:

@@ -12,7 +12,7 @@ Where sub-batch norm divides each pass into whole sub-batches, the gradient is e
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -21,10 +21,12 @@ from torch import nn
 
 from mg_basicsr.errors import Problem, TrainingError
 from mg_basicsr.patching import replace, replaced
+from mg_basicsr.schedule.plan import Step
 from mg_basicsr.training.batch_parts import split_batch
 from mg_basicsr.training.extension import Extension, TrainStep
 from mg_basicsr.training.gradient_handling import gradient_handling
-from mg_basicsr.training.host_model import HostModel, trained_networks, wrapped_networks
+from mg_basicsr.training.host_model import HostModel, feeding_methods, trained_networks, wrapped_networks
+from mg_basicsr.training.step_arguments import Batch, batch_among, with_batch
 
 # BasicSR's own classes, by their origin: what no sum over passes gives, and a measurement (training/trial/passes.py)
 # does not see, as it is made with layers that normalise over the batch set aside. A class of a repository's own under
@@ -35,8 +37,6 @@ NOT_DECOMPOSABLE = {
 }
 REMEDY = 'raise multigrid.max_clips to what a rank takes per step, use more ranks, or a smaller batch_size'
 
-Batch = Mapping[str, Any]
-
 
 class MicroBatches(Extension):
     """Take mini-batches that come in several parts (`data.parts`, see PlannedBatch) in as many passes."""
@@ -44,7 +44,7 @@ class MicroBatches(Extension):
     name = 'micro_batches'
 
     def attach(self, model: HostModel) -> list[str]:
-        """Replace `feed_data`.
+        """Wrap the methods that take a mini-batch.
 
         Raises:
             TrainingError: the model's step cannot be divided exactly; its class and the reason are named.
@@ -58,36 +58,64 @@ class MicroBatches(Extension):
             for network in trained_networks(model).values()
             for module in network.modules()
         ]
-        self.feed = model.feed_data
-        self._parts: list[dict[str, Any]] = []
-        replace(model, 'feed_data', self.feed_data, 'mini-batches in several passes')
+        self._parts: list[Batch] = []
+        self._due, self._fed, self._stepping = 1, False, False
+        for name, method in feeding_methods(model).items():
+            replace(model, name, functools.partial(self._take, method), 'mini-batches in several passes')
         return [f'{", ".join(trained_networks(model))}: gradients of several passes per step']
 
-    def feed_data(self, data: Mapping[str, Any]) -> None:
+    def before_step(self, step: Step) -> None:
+        """Note the passes of the step, for a train loop that feeds its mini-batch in another mapping."""
+        self._due = step.accumulate
+
+    def feed(self, part: Batch) -> None:
+        """Feed a part by the method that the train loop has called, with the loop's further arguments."""
+        self._feed(part)
+
+    def _take(self, method: Callable[..., Any], data: Batch, *args: Any, **kwargs: Any) -> None:
         """Feed a batch that comes in one part; keep one that comes in several, and feed the first."""
-        parts = getattr(data, 'parts', 1)
-        self._parts = split_batch(data, parts) if parts > 1 else []
-        self.feed(self._parts[0] if self._parts else data)
+        if self._stepping:  # a step that feeds what it is handed
+            method(data, *args, **kwargs)
+            return
+        self._fed = True
+        self._feed: Callable[[Batch], Any] = lambda part: method(part, *args, **kwargs)
+        self._divide(data)
+        self.feed(self._parts[0])
+
+    def _divide(self, data: Batch) -> None:
+        parts = getattr(data, 'parts', self._due)
+        self._due = 1  # what is fed besides is of a validation
+        self._parts = list(split_batch(data, parts)) if parts > 1 else [data]
 
     def around(self, call: TrainStep) -> TrainStep:
         """Make the training step once per part."""
 
         @functools.wraps(call)
         def step(*args: Any, **kwargs: Any) -> Any:
-            if not self._parts:
-                return call(*args, **kwargs)
-            logs = []
-            for n, part in enumerate(self._parts):
-                if n:
-                    self.feed(part)
-                with self._pass(first=n == 0, last=n == len(self._parts) - 1):
-                    result = call(*args, **kwargs)
-                logs.append(dict(self.model.log_dict))
-            self.model.log_dict = self._joined(logs)
-            return result
+            given = batch_among(args, kwargs)
+            if given is not None and not self._fed:  # a step that is handed its mini-batch, without feed_data
+                self._feed = _nothing
+                self._divide(given)
+            self._fed, self._stepping = False, True
+            try:
+                return self._in_passes(call, args, kwargs) if len(self._parts) > 1 else call(*args, **kwargs)
+            finally:
+                self._stepping = False
 
         self.step = step
         return step
+
+    def _in_passes(self, call: TrainStep, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        logs: list[dict[str, Any]] = []
+        for n, part in enumerate(self._parts):
+            if n:
+                self.feed(part)
+            args, kwargs = with_batch(args, kwargs, part)
+            with self._pass(first=n == 0, last=n == len(self._parts) - 1):
+                result = call(*args, **kwargs)
+            logs.append(dict(self.model.log_dict))
+        self.model.log_dict = self._joined(logs)
+        return result
 
     @contextmanager
     def _pass(self, first: bool, last: bool) -> Iterator[None]:

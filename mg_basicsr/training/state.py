@@ -75,8 +75,10 @@ def held_by(value: Any) -> Iterable[Any]:
         return [*(value.__closure__ or ()), value.__defaults__, value.__kwdefaults__, vars(value)]
     if isinstance(value, type):
         return () if _is_library(value.__module__) else [*data_of_class(value).values(), *value.__bases__]
-    module = type(value).__module__
+    module: object = type(value).__module__
     if module == 'queue' and is_used_by_a_thread(value):
+        return ()
+    if not isinstance(module, str):
         return ()
     if module in sys.stdlib_module_names or module.partition('.')[0] in sys.stdlib_module_names:
         return (vars(value),) if module in _PLAIN and hasattr(value, '__dict__') else ()
@@ -160,7 +162,9 @@ def _is_filled(cell: CellType) -> bool:
     return True
 
 
-def _is_library(module: str) -> bool:
+def _is_library(module: object) -> bool:
+    if not isinstance(module, str):  # a class of a proxy, whose module is a descriptor for that of what it stands for
+        return True
     top = module.partition('.')[0]
     return top in _LIBRARIES or top in sys.stdlib_module_names
 

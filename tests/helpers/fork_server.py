@@ -1,9 +1,10 @@
 """Server that runs Python command lines in forks of itself, in which torch, BasicSR and the package are imported.
 
-Run as a script. Each line of its input is a job, in JSON; its answer is one line with the exit code. A fork behaves as
-`python arguments...` started for the job would: working directory, environment, sys.argv, sys.path[0], the standard
-streams and the handling of signals are those of a process of its own. Only the modules are not torn down where it
-succeeds: that would take longer than many a training, since it copies every page of the server.
+Run as a script, with the names of modules to import in place of those. Each line of its input is a job, in JSON; its
+answer is one line with the exit code. A fork behaves as `python arguments...` started for the job would: working
+directory, environment, sys.argv, sys.path[0], the standard streams and the handling of signals are those of a process
+of its own. Only the modules are not torn down where it succeeds: that would take longer than many a training, since it
+copies every page of the server.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ def become(job: dict[str, Any]) -> None:
     os.chdir(job['folder'])
     os.environ.clear()
     os.environ.update(job['environment'])
+    places = os.environ.get('PYTHONPATH', '').split(os.pathsep)
+    sys.path[1:1] = [place for place in places if place and place not in sys.path]
     # Python starts without this handler where SIGINT is ignored, as in a background job of a shell.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     streams = [os.open(os.devnull, os.O_RDONLY)]
@@ -76,7 +79,7 @@ def serve() -> list[str]:
 
 
 if __name__ == '__main__':
-    for name in IMPORTED:
+    for name in sys.argv[1:] or IMPORTED:
         importlib.import_module(name)
     # Frozen objects are not visited by the collector of a fork, which at its end would copy every page that holds some.
     gc.collect()

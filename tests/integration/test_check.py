@@ -205,8 +205,18 @@ def test_a_memory_limit(trainer: Trainer, small: NewProject) -> None:
     assert not project.experiment.exists()
 
 
-@pytest.mark.parametrize('block', [{}, {'base_batch_size': 4, 'batch_size': 8, 'max_clips': 2}], ids=['', 'accumulate'])
-@pytest.mark.parametrize('kind', ['Remembering', 'RememberingBasicVSR'])
+ACCUMULATE = {'base_batch_size': 4, 'batch_size': 8, 'max_clips': 2}
+
+
+@pytest.mark.parametrize(
+    ('kind', 'block'),
+    [
+        pytest.param('Remembering', {}, id='one pass'),
+        pytest.param('Remembering', ACCUMULATE, id='accumulate'),
+        pytest.param('RememberingBasicVSR', {}, id='frozen'),
+        pytest.param('RememberingBasicVSR', ACCUMULATE, id='frozen and accumulate', marks=pytest.mark.slow),
+    ],
+)
 def test_a_check_leaves_no_trace(trainer: Trainer, small: NewProject, kind: str, block: dict[str, Any]) -> None:
     """Weights, statistics, moving average and optimiser: as without it, to the bit; also with a part that is frozen."""
     runs = []

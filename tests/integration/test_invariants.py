@@ -52,7 +52,7 @@ def project(tmp_path: Path, clips: Path) -> Project:
     ('prefetcher', 'told'),
     [
         ('', 'the train loop has made no prefetcher of BasicSR'),
-        ('CPUPrefetcher(loader)', 'the step of iteration 1 with no mini-batch of the plan'),
+        ('CPUPrefetcher(loader)', 'calls update_learning_rate(1) with no mini-batch of the plan'),
     ],
     ids=['none', 'unused'],
 )

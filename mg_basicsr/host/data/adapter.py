@@ -60,7 +60,7 @@ class AdaptedDataset(Dataset[Any]):
         """
         if not isinstance(request, SampleRequest):
             return dict(self.base[request])
-        sample = self._read(request)
+        sample = self.whole(request)
         name = type(self.base).__name__
         return fit(sample, request, self.rules, scale=self.scale, name=name, mirrored=self.mirrored)
 
@@ -74,7 +74,8 @@ class AdaptedDataset(Dataset[Any]):
         except Exception:  # such as of an open file, a lock, a generator
             return lambda: self
 
-    def _read(self, request: SampleRequest) -> Any:
+    def whole(self, request: SampleRequest) -> Any:
+        """Return the sample as the dataset delivers it for a request, which it may be larger than."""
         if self._own is None:
             self._own = OwnGenerators(self.base)
         while True:

@@ -13,6 +13,7 @@ from mg_basicsr.dataset_types import DatasetType
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.host.data.adapter import AdaptedDataset
 from mg_basicsr.host.data.grids import known_degradation
+from mg_basicsr.host.data.pairs import check_pairs
 from mg_basicsr.host.data.proof import difference
 from mg_basicsr.host.data.repeatable import check_repeatable
 from mg_basicsr.host.data.whole_samples import check_frames
@@ -85,6 +86,7 @@ def planned_dataset(
         logger().warning(f"multigrid: {name} of {module} is not BasicSR's, and goes through the adapter: {reason}")
     base = host_dataset.base if isinstance(host_dataset, AdaptedDataset) else host_dataset
     adapted = AdaptedDataset(base, settings.baseline.scale, rules, settings.baseline.mirrored)
+    check_pairs(adapted, settings.baseline.frames, settings.baseline.size)
     check_frames(adapted, settings.baseline.frames)
     check_repeatable(adapted, settings.baseline.frames, settings.baseline.size)
     return adapted

@@ -66,6 +66,7 @@ class PlannedLoader:
 
     Attributes:
         delivered: 0-based iteration of the batch that the train loop has; None before the first.
+        batch: That batch.
         dataset: Dataset of the run.
         sampler: Sampler of the run.
         ring: Shared memory in which workers write their batches; None if they are sent otherwise.
@@ -77,6 +78,7 @@ class PlannedLoader:
         self.run = run
         run.deliver_with(self)
         self.delivered: int | None = None
+        self.batch: Any = None
         self.dataset = planned_dataset(loader.dataset, run.specification.dataset, run.settings)
         if run.rank == 0:
             _identify(run, self.dataset)
@@ -112,6 +114,11 @@ class PlannedLoader:
         """Device of the model; the CPU before it is built, which a train loop may do after its prefetcher."""
         return torch.device(self.run.model.device if self.run.has_model else 'cpu')
 
+    @property
+    def ended(self) -> bool:
+        """Whether the train loop has come to the end of the batches."""
+        return self._ended
+
     def __len__(self) -> int:
         return self.run.plan.total_iter
 
@@ -129,9 +136,10 @@ class PlannedLoader:
         """Record that the train loop has a batch, and let the device wait for its copy before the next computation."""
         if batch == {}:
             self.end()
+        if not batch:  # None follows the empty mapping, once its loop goes on to another epoch
             return
         # A prefetcher that copies the batch to another mapping drops its iteration; then the expected one is assumed.
-        self.delivered = getattr(batch, 'iteration', self.run.iteration)
+        self.delivered, self.batch = getattr(batch, 'iteration', self.run.iteration), batch
         if self.side and getattr(batch, 'copied', None):
             self.side.hand_over(batch, batch.copied)
 

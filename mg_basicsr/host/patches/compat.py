@@ -281,13 +281,15 @@ def newest_state(folder: Path) -> Path | None:
 
 
 def networks_of_model(base_model: ModuleType) -> None:
-    """Apply `fix_network_classes` to the classes of every network that a model moves to its device.
+    """Apply `fix_network_classes` to the classes of every network that a model moves to its device, or trains.
 
-    2026-11. Repositories copy SPyNet and BasicVSR++ into files of any name. Can be removed with `fix_network_classes`.
+    2026-11. Repositories copy SPyNet and BasicVSR++ into files of any name, and override `model_to_device`; none
+    overrides `setup_schedulers`. Can be removed with `fix_network_classes`.
     """
     reason = 'copies of SPyNet and BasicVSR++ in other files get their shims'
     lost = 'copies of SPyNet and BasicVSR++ in other files than those of BasicSR get no shims'
     wrap(base_model, 'BaseModel.model_to_device', _fix_network, reason, lost=lost)
+    wrap(base_model, 'BaseModel.setup_schedulers', _fix_networks, reason, lost=lost)
 
 
 def _fix_network(original: Function) -> Function:
@@ -296,6 +298,16 @@ def _fix_network(original: Function) -> Function:
         return original(self, net)
 
     return model_to_device
+
+
+def _fix_networks(original: Function) -> Function:
+    def setup_schedulers(self: Any) -> Any:
+        from mg_basicsr.training.host_model import held_modules
+
+        fix_network_classes({type(module) for network in held_modules(self) for module in network.modules()})
+        return original(self)
+
+    return setup_schedulers
 
 
 def networks_of_module(arch: ModuleType) -> None:

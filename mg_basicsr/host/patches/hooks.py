@@ -16,11 +16,13 @@
     model.resume_training(state)               # <- resume_training: sets the clock, restores what the host leaves out
     prefetcher = CPUPrefetcher(train_loader)   # <- init: the plan's loader replaces the host's
     for epoch in ...:
+      for train_data in train_loader: ...      # <- iterate: in loops that make no prefetcher
       prefetcher.reset()                       # <- reset: errors while the first batch is read end cleanly
       train_data = prefetcher.next()           # <- fetch
       while train_data is not None:
         model.update_learning_rate(i)          # <- update_learning_rate: ends the run if a signal came (i-1 is saved
-                                               #    first); sets clock, seeds and rates; no scheduler is stepped
+                                               #    first); sets clock, seeds and rates; no scheduler is stepped.
+                                               #    Loops that call it after the step, or never: at feed_data
         model.feed_data(train_data)
         model.optimize_parameters(i)           #    as setup_schedulers has wrapped it, whatever its signature
         log(model.get_current_log())           # <- get_current_log: stage and shape
@@ -104,7 +106,7 @@ def around(module: ModuleType, name: str, reason: str, *, lost: str = '') -> Cal
 
 def patch_models(module: ModuleType) -> None:
     """Attach the hooks of BaseModel (basicsr.models.base_model)."""
-    from mg_basicsr.host import announcing
+    from mg_basicsr.host import announcing, iteration
     from mg_basicsr.host import model as ours
     from mg_basicsr.host import stopping as signals
     from mg_basicsr.host.checkpoints import resuming, saving
@@ -133,8 +135,7 @@ def patch_models(module: ModuleType) -> None:
     @around(module, 'BaseModel.update_learning_rate', 'clock, seeds and rates of an iteration; signals')
     def update_learning_rate(run: Run, original: Function, self: Any, current_iter: int, warmup_iter: int = -1) -> None:
         _check_adopted(run, self)
-        signals.between_steps(run, self)
-        ours.begin_iteration(run, current_iter)
+        iteration.rates_updated(run, self, current_iter)
 
     @around(module, 'BaseModel.resume_training', 'sets the clock, and restores what the host leaves out')
     def resume_training(run: Run, original: Function, self: Any, resume_state: Any) -> None:
@@ -204,7 +205,7 @@ def patch_torch(torch: ModuleType) -> None:
 
 def patch_prefetchers(module: ModuleType) -> None:
     """Attach the hooks of the prefetchers (basicsr.data.prefetch_dataloader): every train loop makes one of them."""
-    from mg_basicsr.host import stopping as signals
+    from mg_basicsr.host.data import own_loop
     from mg_basicsr.host.data.loader import PlannedLoader
 
     # A repository may have one of the two. If it has none, the first is recorded as missing.
@@ -232,18 +233,21 @@ def patch_prefetchers(module: ModuleType) -> None:
         def fetch(run: Run, original: Function, self: Any) -> Any:
             start = time.perf_counter()
             batch = original(self)
-            if not hasattr(self, 'planned_loader'):
-                return batch
-            run.watch.fetched(time.perf_counter() - start)
-            self.planned_loader.hand_over(batch)
-            if batch == {}:
-                run.watch.end()
-            if batch == {} and run.stop.watching:  # the end: a signal that came during the last step is still handled
-                signals.between_steps(run, run.model)
-                run.stop.put_back()
+            if hasattr(self, 'planned_loader'):
+                own_loop.handed_over(run, self.planned_loader, batch, time.perf_counter() - start)
             return batch
 
     _check_required()
+
+
+def patch_loader(module: ModuleType) -> None:
+    """Attach the hook of torch's loader (torch.utils.data.dataloader), for train loops that make no prefetcher."""
+
+    @around(module, 'DataLoader.__iter__', "a train loop without a prefetcher takes the plan's batches from its loader")
+    def iterate(run: Run, original: Function, self: Any) -> Any:
+        from mg_basicsr.host.data import own_loop
+
+        return own_loop.batches(run, self) if own_loop.trains(run, self) else original(self)
 
 
 def _tensorboard(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

@@ -13,6 +13,7 @@ from mg_basicsr.host.trial.agreement import agree
 from mg_basicsr.host.trial.trials import Arguments, Trials, arguments_as_called, in_trial, warn_of_traces
 from mg_basicsr.training.extension import Extension, TrainStep
 from mg_basicsr.training.micro_batches import REMEDY, MicroBatches, known_reduction, losses_of
+from mg_basicsr.training.step_arguments import Batch, with_batch
 from mg_basicsr.training.trial.loss_reduction import unlike_reduction
 from mg_basicsr.training.trial.passes import Measured, measure_passes
 from mg_basicsr.training.trial.snapshot import on_trial
@@ -75,16 +76,22 @@ def check_passes(run: Run, dataset: Any, arguments: Arguments, *kept: Any) -> No
     clips = 2 * min(2, *(batch.clips_per_rank for batch in batches if batch.accumulate > 1))
     with on_trial(run.model, run.parts, *kept) as trial, in_trial(run):
         trials = Trials(run, dataset, arguments, micro.step)
+        fed: Batch = {}
+
+        def as_fed(batch: Batch, parts: int) -> Batch:
+            nonlocal fed
+            fed = PlannedBatch(dict(batch), parts)
+            return fed
 
         def step_at(iteration: int) -> Any:
-            args, kwargs = arguments(iteration)
+            args, kwargs = with_batch(*arguments(iteration), fed)
             return functools.partial(micro.step, *args, **kwargs)
 
         found = measure_passes(
             run.model,
             micro,
             [to_device(clip, 'cpu') for clip in trials.clips(clips, shape.frames, shape.size)],
-            PlannedBatch,
+            as_fed,
             step_at,
             run.plan.total_iter,
         )

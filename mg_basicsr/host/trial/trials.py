@@ -15,6 +15,7 @@ from mg_basicsr.data.datasets.clip_dataset import ClipDataset
 from mg_basicsr.data.sampling.sampler import request_at
 from mg_basicsr.errors import Problem, TrainingError
 from mg_basicsr.host.data.adapter import AdaptedDataset
+from mg_basicsr.host.data.delivery import ITERATION
 from mg_basicsr.host.data.loader import PlannedBatch, to_device
 from mg_basicsr.host.log import logger
 from mg_basicsr.host.run import Run
@@ -22,9 +23,13 @@ from mg_basicsr.host.trial.diagnosis import Diagnosis
 from mg_basicsr.schedule.plan import Plan, RankBatch, Stage
 from mg_basicsr.schedule.shape import BatchShape
 from mg_basicsr.training.extension import TrainStep
-from mg_basicsr.training.host_model import HostModel
+from mg_basicsr.training.host_model import HostModel, feed_for_training
+from mg_basicsr.training.step_arguments import with_batch
 from mg_basicsr.training.trial.snapshot import Snapshot
 from mg_basicsr.training.trial.steps import Failure, Step, attempt
+
+LOGGERS = ('tb_logger', 'logger', 'writer')  # names of parameters of optimize_parameters
+BATCHES = ('train_data', 'data', 'batch')
 
 # 1-based iteration -> arguments of optimize_parameters
 Arguments = Callable[[int], tuple[tuple[Any, ...], dict[str, Any]]]
@@ -100,8 +105,9 @@ class Trials:
             fed = PlannedBatch(to_device(clips, self.device), passes)
             rest = (batch.accumulate - passes) * batch.clips_per_rank
             aside = [tensor.new_empty(rest, *tensor.shape[1:]) for tensor in fed.values() if torch.is_tensor(tensor)]
-            model.feed_data(fed)
-            self._call(*args, **kwargs)
+            feed_for_training(model)(fed)
+            on_it, by_name = with_batch(args, kwargs, fed)
+            self._call(*on_it, **by_name)
             del aside
 
         return step
@@ -161,25 +167,29 @@ def arguments_as_called(current: int, args: tuple[Any, ...], kwargs: dict[str, A
 
 
 def arguments_by_name(model: HostModel) -> Arguments:
-    """Return arguments by the names of parameters, without a train loop: the iteration, and a gradient scaler.
+    """Return arguments by the names of parameters, without a train loop.
+
+    Known are the iteration, a gradient scaler, a logger (None), and the mini-batch (that of the step on trial).
 
     Raises:
         TrainingError: the model's step has another parameter.
     """
     _, *parameters = inspect.signature(type(model).optimize_parameters).parameters.values()
     needed = [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
-    unknown = [name for name in needed if name not in ('current_iter', 'iteration', 'step', 'scaler')]
+    given: dict[str, Any] = dict.fromkeys(LOGGERS) | {name: {'lq': torch.empty(0)} for name in BATCHES}
+    if 'scaler' in needed:
+        given['scaler'] = _scaler(model)
+    unknown = [name for name in needed if name not in given and name not in ITERATION]
     if unknown:
         raise TrainingError(
             Problem(
                 'model_type',
                 f'optimize_parameters of {type(model).__name__} wants {", ".join(unknown)}',
-                'known here: current_iter, scaler',
+                'known here: current_iter, scaler, tb_logger, train_data',
                 'train it: every shape is tried at the start of training too',
             )
         )
-    scaler = _scaler(model) if 'scaler' in needed else None
-    return lambda iteration: (tuple(scaler if name == 'scaler' else iteration for name in needed), {})
+    return lambda iteration: (tuple(given.get(name, iteration) for name in needed), {})
 
 
 def _scaler(model: HostModel) -> Any:

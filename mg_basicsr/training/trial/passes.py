@@ -28,10 +28,11 @@ from torch.utils.data import default_collate
 
 from mg_basicsr.patching import replaced
 from mg_basicsr.training.gradient_handling import counts_iterations
-from mg_basicsr.training.host_model import HostModel, held_modules
-from mg_basicsr.training.micro_batches import Batch, MicroBatches
+from mg_basicsr.training.host_model import HostModel, feed_for_training, held_modules
+from mg_basicsr.training.micro_batches import MicroBatches
 from mg_basicsr.training.precision.reduced import converted
 from mg_basicsr.training.seeding import OwnGenerators, seed_everything
+from mg_basicsr.training.step_arguments import Batch
 from mg_basicsr.training.trial.gradient_watch import GradientWatch
 from mg_basicsr.training.trial.snapshot import Snapshot
 from mg_basicsr.training.trial.steps import attempt
@@ -216,7 +217,7 @@ def _gradients(model: HostModel, batch: Batch, step: Callable[[], Any], watch: G
         for optimizer, steps in zip(model.optimizers, noted, strict=True):
             stack.enter_context(replaced(optimizer, 'step', _noting(optimizer, steps, watch)))
         stack.enter_context(watch)
-        model.feed_data(batch)
+        feed_for_training(model)(batch)
         step()
     return noted
 

@@ -55,8 +55,9 @@ def run(**block: Any) -> Any:
               'fused_optimizer': False, 'check': False, **block}  # fmt: skip
     settings = SimpleNamespace(block=SimpleNamespace(**values), sub_batch_norm=block.get('sub_batch_norm', 0), seed=0)
     found = SimpleNamespace(
-        specification=SimpleNamespace(in_loop=True), settings=settings, plan=plan(), iteration=1, loader=Loader()
-    )
+        specification=SimpleNamespace(in_loop=True), settings=settings, plan=plan(), iteration=1, loader=Loader(),
+        clock=SimpleNamespace(trained=0), has_loader=False,
+    )  # fmt: skip
     found.loader.run = found
     return found
 
@@ -91,12 +92,21 @@ def patches_undone() -> Iterator[None]:
 
 
 def made(names: tuple[str, ...]) -> list[Extension]:
-    return [MAKE[name]() for name in names]
+    return with_clock([MAKE[name]() for name in names])
 
 
 def without_trials(extensions: list[Extension]) -> list[Extension]:
     """Without those that read clips of the run's data set."""
-    return [extension for extension in extensions if not isinstance(extension, PassesAtStart)]
+    return with_clock([extension for extension in extensions if not isinstance(extension, PassesAtStart)])
+
+
+def with_clock(extensions: list[Extension]) -> list[Extension]:
+    """Let the clock of the run of DeliveredBatches follow the steps, as a train loop does."""
+    for extension in extensions:
+        if isinstance(extension, DeliveredBatches):
+            one = extension.run
+            extension.before_step = lambda step, one=one: setattr(one, 'iteration', step.iteration + 1)  # type: ignore[method-assign]
+    return extensions
 
 
 def test_every_extension_of_the_package_is_tried_here() -> None:
@@ -153,7 +163,7 @@ def test_a_trial_leaves_no_trace(names: tuple[str, ...]) -> None:
             stack.enter_context(extension.trial())
         for _ in range(2):
             model.feed_data({'lq': torch.rand(4, 3, 8, 8) * torch.inf, 'gt': torch.rand(4, 3, 8, 8)})
-            model.optimize_parameters(5)
+            model.optimize_parameters(2)
         assert first_difference(everything(model, extensions), before) is not None  # it can fail
     assert first_difference(everything(model, extensions), before) is None
     train(model, extensions, 2, TOTAL, passes)
@@ -190,7 +200,7 @@ def test_a_step_on_another_mini_batch_is_refused() -> None:
     model = extended(DeliveredBatches(one))
     model.feed_data({'lq': torch.rand(2, 3, 8, 8), 'gt': torch.rand(2, 3, 8, 8)})
     model.optimize_parameters(1)
-    for delivered, told in ((None, 'no mini-batch of the plan'), (1, 'the mini-batch of iteration 2')):
+    for delivered, told in ((None, 'no mini-batch of the plan'), (2, 'the mini-batch of iteration 3')):
         one.loader = SimpleNamespace(delivered=delivered)
         with pytest.raises(TrainingError, match=f'the step of iteration 1 with {told}'):
             model.optimize_parameters(1)

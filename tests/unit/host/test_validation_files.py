@@ -76,6 +76,13 @@ def test_undamaged_sets(data: Path, kind: str) -> None:
     assert validation_problems(recipe(kind, data), whole=True) == []
 
 
+@pytest.mark.parametrize('frames', [-3, -1, 0, 8])
+def test_windows_that_septuplets_do_not_have(data: Path, frames: int) -> None:
+    options = recipe('recurrent_vimeo', data)
+    options['datasets']['val']['num_frame'] = frames
+    assert [problem.option for problem in validation_problems(options)] == ['datasets.val.num_frame']
+
+
 def test_images_larger_than_a_multiple_are_cropped_by_the_host(data: Path) -> None:
     resize(data / 'images/GT/002.png', 98, 131)
     assert validation_problems(recipe('image', data)) == []

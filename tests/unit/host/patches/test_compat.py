@@ -308,3 +308,32 @@ def test_mirror_flag_is_decided_by_each_clip() -> None:
         net.check_if_mirror_extended(clip)
         flags.append(net.is_mirror_extended)
     assert flags == [True, False, True]
+
+
+@pytest.mark.parametrize('overridden', [True, False])
+def test_networks_of_a_model_that_overrides_model_to_device(overridden: bool) -> None:
+    """Their classes are found when the model is complete."""
+
+    class BaseModel:
+        def model_to_device(self, net: Any) -> Any:
+            return net
+
+        def setup_schedulers(self) -> None: ...
+
+    class Flow(torch.nn.Module):
+        is_mirror_extended = True
+
+        def check_if_mirror_extended(self, lqs: Any) -> bool:
+            return self.is_mirror_extended
+
+    class Model(BaseModel):
+        def __init__(self) -> None:
+            self.network = self.model_to_device(torch.nn.Sequential(Flow()))
+            self.setup_schedulers()
+
+    if overridden:
+        Model.model_to_device = lambda self, net: net  # type: ignore[method-assign]
+    module = ModuleType('basicsr.models.base_model')
+    module.BaseModel = BaseModel  # type: ignore[attr-defined]
+    compat.networks_of_model(module)
+    assert not Model().network[0].check_if_mirror_extended(None)

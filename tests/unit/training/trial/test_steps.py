@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 import torch
 
 from mg_basicsr.errors import DataError, Problem
-from mg_basicsr.training.trial.steps import LEAST_STEPS, MOST_STEPS, attempt, describe, time_steps
+from mg_basicsr.training.trial.steps import LEAST_STEPS, MOST_STEPS, attempt, compare_steps, describe, time_steps
 
 CPU = torch.device('cpu')
 
@@ -67,3 +68,14 @@ def test_bounds(seconds: float, steps: int) -> None:
     made: list[int] = []
     time_steps(lambda: made.append(1), CPU, seconds)
     assert len(made) == steps + 1
+
+
+def test_two_steps_in_turns() -> None:
+    made: list[str] = []
+
+    def step(name: str, seconds: float) -> Callable[[], None]:
+        return lambda: made.append(name) or time.sleep(seconds)  # type: ignore[func-returns-value]
+
+    ratio = compare_steps(step('a', 0.01), step('b', 0.05), CPU, seconds=0)
+    assert made == ['a', 'b'] * (1 + LEAST_STEPS)
+    assert 2 < ratio < 10
