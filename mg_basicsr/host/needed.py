@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from mg_basicsr.data.sources.byte_files import WHERE_FROM
-from mg_basicsr.data.store.format import HEADER
+from mg_basicsr.data.store.format import HEADER, in_place_of_a_store
 from mg_basicsr.dataset_types import STOCK_TYPES, TYPES
 from mg_basicsr.errors import Problem
+from mg_basicsr.parsing.places import hint
 
 # Options of networks that name a file of weights: spynet_path, edvr_path, load_path, pretrained, ...
 WEIGHTS = re.compile(r'(^|_)(path|pretrained|checkpoint|ckpt|weights)$|^pretrain')
@@ -82,10 +83,10 @@ def _file(option: str, value: str, remedy: str = '', expands: bool = False) -> I
     if not expands and value.startswith('~') and os.path.isfile(os.path.expanduser(value)):
         what, remedy = f'{value}: BasicSR does not expand ~ here', f'write {os.path.expanduser(value)}'
     else:
-        what = f'{value} cannot be read: {os.strerror(errno.EISDIR if os.path.isdir(path) else errno.ENOENT)}'
-    yield Problem(
-        option, what, 'needed: a file, its path relative to the working directory or absolute', remedy or FROM_AUTHORS
-    )
+        found = hint(path, expands)
+        reason = os.strerror(errno.EISDIR if os.path.isdir(path) else errno.ENOENT)
+        what, remedy = found.why(f'{value} cannot be read: {reason}'), found.advice(remedy or FROM_AUTHORS)
+    yield Problem(option, what, 'needed: a file, its path relative to the working directory or absolute', remedy)
 
 
 def _checkpoints(options: Mapping[str, Any], auto_resume: bool) -> Iterator[Problem]:
@@ -125,9 +126,10 @@ def _data_paths(options: Mapping[str, Any]) -> Iterator[Problem]:
             elif not stored:
                 path = value if key == 'dataroot_flow' else os.path.expanduser(value)
                 if not os.path.exists(path):
-                    what, allowed = f'{value} does not exist', 'allowed: an existing folder or LMDB'
+                    found = hint(path, key != 'dataroot_flow')
+                    what, allowed = found.why(f'{value} does not exist'), 'allowed: an existing folder or LMDB'
                     where = WITHOUT_FLOW if key == 'dataroot_flow' else WHERE_FROM
-                    yield Problem(option, what, allowed, f'correct the path; {where}')
+                    yield Problem(option, what, allowed, found.advice(f'correct the path; {where}'))
 
 
 def store_problems(options: Mapping[str, Any]) -> list[Problem]:
@@ -140,12 +142,13 @@ def store_problems(options: Mapping[str, Any]) -> list[Problem]:
     path = block.get('store') if isinstance(block, Mapping) else None
     if not isinstance(path, str) or not path or '\0' in path or Path(path).expanduser().joinpath(HEADER).exists():
         return []
+    found = in_place_of_a_store(Path(path).expanduser())
     return [
         Problem(
             'multigrid.store',
-            f'{path} is not a store: it has no {HEADER}',
+            f'{path} is not a store: {found.there or f"it has no {HEADER}"}',
             'needed: a folder made by `mg-basicsr prepare`',
-            f'make it with `mg-basicsr prepare -opt FILE -o {path}`, or correct the path',
+            found.advice(f'make it with `mg-basicsr prepare -opt FILE -o {path}`, or correct the path'),
         )
     ]
 

@@ -65,6 +65,7 @@ def images(root: Path, scale: int = 4, size: int = 144) -> None:
     for number in range(6):
         write_pair(root, f'{number:04d}.png', texture(number, size, size), scale)
     (root / 'meta.txt').write_text(''.join(f'{number:04d}.png ({size},{size},3)\n' for number in range(6)))
+    (root / 'names.txt').write_text(''.join(f'{number:04d}.png\n' for number in range(6)))
 
 
 def images_x1(root: Path) -> None:

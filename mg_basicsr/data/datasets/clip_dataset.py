@@ -22,7 +22,7 @@ from mg_basicsr.data.datasets.resampled_crops import draw_span, read_span
 from mg_basicsr.data.datasets.shape_check import ClipShape, misfit
 from mg_basicsr.data.listing.sequences import FrameSequence, first_of
 from mg_basicsr.data.sampling.request import SampleRequest
-from mg_basicsr.data.sources.frame_source import FrameSource, Needed
+from mg_basicsr.data.sources.frame_source import EncodedFrames, FrameSource, Needed
 from mg_basicsr.errors import ConfigError, DataError, Problem
 from mg_basicsr.train_set import TrainSetOptions, gt_size_problem, unknown_degradation
 
@@ -256,6 +256,16 @@ class ClipDataset(Dataset[dict[str, Any]], ABC):
     def needed(self, sequence: FrameSequence) -> Needed | None:
         """Return the frames of a sequence that samples may show; None for all."""
         return None
+
+    def check_sizes(self) -> None:
+        """Check that the first sequence's frames have the sizes that they must have; a store's have.
+
+        Raises:
+            DataError: GT and LQ are exchanged, or have another scale, or their list has another size.
+        """
+        sequence = self.keys.sequences[0]
+        if isinstance(self.source, EncodedFrames):
+            _raise(self.source.size_problems(sequence, self.needed(sequence)))
 
     def _read_span(self, draw: Draw, flips: Flips, into: Mapping[str, Pixels]) -> None:
         """Read a span that is larger than the crop, resampled to it."""

@@ -11,6 +11,7 @@ from mg_basicsr.data.listing.frame_names import ImageKeys, ImageNames
 from mg_basicsr.data.listing.meta_files import read_image_names, read_lmdb_keys
 from mg_basicsr.data.listing.sequences import FrameSequence, first_of
 from mg_basicsr.errors import ConfigError, DataError, Problem
+from mg_basicsr.parsing.places import hint, visible
 from mg_basicsr.train_set import BLOCK, TrainSetOptions, lmdb_problem
 
 Size = tuple[int, int]
@@ -74,7 +75,17 @@ def list_images(options: TrainSetOptions) -> tuple[ImageList, ImageNames | Image
         images = _from_folders(options, names)
     if not images:
         listed = options.meta_info_file or options.dataroot_gt
-        raise DataError(Problem(listed, 'lists no image', 'allowed: at least one'))
+        found, usual = hint(listed), f'check {BLOCK}.dataroot_gt and {BLOCK}.meta_info_file'
+        if visible(listed):
+            usual = f'{usual}: {BLOCK}.type is for images, which are in the folder itself'
+        raise DataError(
+            Problem(
+                listed,
+                found.why('lists no image') if os.path.isdir(listed) else 'lists no image',
+                'allowed: at least one',
+                found.advice(usual),
+            )
+        )
     return ImageList(images), ImageKeys() if options.backend == 'lmdb' else names
 
 

@@ -16,6 +16,7 @@ from os.path import splitext
 from mg_basicsr.data.listing.sequences import FrameSequence, first_of
 from mg_basicsr.dataset_types import SEPTUPLET
 from mg_basicsr.errors import ConfigError, DataError, Problem
+from mg_basicsr.parsing.places import hint
 from mg_basicsr.parsing.plain_files import read_plain_file
 from mg_basicsr.train_set import BLOCK
 
@@ -129,16 +130,19 @@ def read_lines(path: str | None, option: str = f'{BLOCK}.meta_info_file') -> Ite
     try:
         text = _text(path)
     except FileNotFoundError:
+        found = hint(path, expands=False)
         raise ConfigError(
             Problem(
                 option,
-                f'{path} does not exist',
+                found.why(f'{path} does not exist'),
                 'allowed: a list of frames, its path relative to the working directory or absolute',
-                'correct the path (the lists for REDS and Vimeo-90K are in basicsr/data/meta_info of BasicSR)',
+                found.advice(
+                    'correct the path (lists for REDS and Vimeo-90K are in basicsr/data/meta_info of BasicSR)'
+                ),
             )
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror or error if isinstance(error, OSError) else error
+        reason = error.strerror or error if isinstance(error, OSError) else f'{hint(path).there}; {error}'
         problem = Problem(path, f'cannot be read: {reason}', 'allowed: a text file in UTF-8', f'check {option}')
         raise DataError(problem) from error
     for number, line in enumerate(io.StringIO(text), 1):

@@ -10,10 +10,12 @@ from typing import Any, NamedTuple, Protocol
 
 from mg_basicsr.data.sources.nearby import Nearby, nearby
 from mg_basicsr.errors import ConfigError, Problem
+from mg_basicsr.parsing.places import hint, visible
 from mg_basicsr.parsing.plain_files import read_plain_file
 from mg_basicsr.train_set import BLOCK
 
 DATA = 'data.mdb'  # file of an LMDB
+AS_KEYS = f'name the clips in {BLOCK}.meta_info_file as the keys do, or make the LMDB again'
 MOST_BYTES = 1 << 34  # of a frame, or of a video
 
 WHERE_FROM = 'docs/DatasetPreparation.md of BasicSR says where to get REDS, Vimeo-90K and DIV2K'
@@ -86,12 +88,13 @@ class Folder:
         self.root = root
         self._suffix = suffix
         if not os.path.isdir(root):
+            found = hint(root)
             raise ConfigError(
                 Problem(
                     option,
-                    f'{root} is not a folder',
+                    found.why(f'{root} is not a folder'),
                     'allowed: an existing folder, relative to the working directory or absolute',
-                    f'correct the path; {WHERE_FROM}',
+                    found.advice(f'correct the path; {WHERE_FROM}'),
                 )
             )
 
@@ -142,12 +145,15 @@ class LmdbFolder:
         self.option = option
         self.root = root
         if not os.path.isfile(os.path.join(root, DATA)):
+            found = hint(root)
+            inside = [name for name in visible(root) if os.path.isfile(os.path.join(root, name, DATA))]
+            usual = f'correct the path, or set {BLOCK}.io_backend.type: disk for a folder of image files'
             raise ConfigError(
                 Problem(
                     option,
-                    f'{root} is not an LMDB folder',
+                    found.why(f'{root} is not an LMDB folder'),
                     'allowed: an existing folder with a data.mdb in it',
-                    f'correct the path, or set {BLOCK}.io_backend.type: disk for a folder of image files',
+                    f'write {os.path.join(root, inside[0])}' if inside else found.advice(usual),
                 )
             )
 
@@ -173,8 +179,13 @@ class LmdbFolder:
             return int(transaction.stat()['entries'])
 
     def instead(self, name: str, frames: int) -> Nearby:
-        """Return nothing: the message of a missing key names the LMDB; see `ByteFiles.instead`."""
-        return Nearby()
+        """Return a key of the LMDB, if it has none of the clip; see `ByteFiles.instead`."""
+        clip = name.rpartition('/')[0].encode()
+        with _transaction(self.root) as transaction, transaction.cursor() as cursor:
+            if clip and cursor.set_range(clip + b'/') and bytes(cursor.key()).startswith(clip + b'/'):
+                return Nearby()
+            first = bytes(cursor.key()).decode(errors='replace') if cursor.first() else ''
+        return Nearby(f'its keys are such as {first}' if first else 'it is empty', AS_KEYS)
 
     def place(self, name: str) -> str:
         """Return the LMDB and key of a frame; see `ByteFiles.place`."""

@@ -14,6 +14,7 @@ from mg_basicsr.data.listing.frame_names import FrameNames
 from mg_basicsr.data.listing.sequences import FrameSequence
 from mg_basicsr.data.sources.flow_files import FlowFiles, read_flow
 from mg_basicsr.data.sources.image_files import EncodedSide, Expected, lq_size, open_side
+from mg_basicsr.data.sources.sizes import Sizes, misfit
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.train_set import TrainSetOptions
 
@@ -196,6 +197,25 @@ class EncodedFrames:
         found = self._lq.missing(sequence, [self._names.lq(sequence.name, frame) for frame in lq])
         found += self._gt.missing(sequence, [self._names.gt(sequence.name, frame) for frame in gt])
         return found + (self._flows.problems(sequence, flow_offsets) if self._flows else [])
+
+    def size_problems(self, sequence: FrameSequence, needed: Needed | None = None) -> list[Problem]:
+        """Return a problem if the sizes of an LQ and a GT frame do not fit each other, or not the list; see `misfit`.
+
+        Args:
+            sequence: The sequence, its frames complete.
+            needed: Frames that are needed; all by default.
+
+        Raises:
+            DataError: one of the two cannot be read.
+        """
+        lq, gt = needed or Needed(*[range(sequence.frames)] * 2)
+        sizes = Sizes(
+            self._gt.shape(sequence, self._names.gt(sequence.name, gt[0])),
+            self._lq.shape(sequence, self._names.lq(sequence.name, lq[0])),
+            (sequence.height, sequence.width) if sequence.height else None,
+        )
+        found = misfit(sizes, self._scale, sequence.name)
+        return [found] if found else []
 
 
 def open_frames(options: TrainSetOptions, names: FrameNames, suffix: str = '.png') -> EncodedFrames:

@@ -10,6 +10,7 @@ All are plain data, JSON and bytes; nothing in them is executed. Values that wer
 from __future__ import annotations
 
 import json
+import os
 import re
 import zlib
 from dataclasses import asdict, dataclass, field
@@ -23,6 +24,7 @@ from mg_basicsr.data.store.clip_file import read_file
 from mg_basicsr.data.store.layout import Geometry
 from mg_basicsr.dataset_types import DEGRADATIONS
 from mg_basicsr.errors import DataError, Problem
+from mg_basicsr.parsing.places import Hint, hint, listed, visible
 
 FORMAT = 'mg-basicsr store'
 VERSION = 2
@@ -127,12 +129,13 @@ def read_header(root: Path) -> Header:
     except ValueError as error:
         _fail(path, str(error), 'a regular file')
     except OSError as error:
+        found = in_place_of_a_store(root)
         raise DataError(
             Problem(
                 '',
-                f'{root} is not a store: {path} cannot be read ({error.strerror})',
+                f'{root} is not a store: {found.there or f"{path} cannot be read ({error.strerror})"}',
                 'allowed: a folder made by `mg-basicsr prepare`',
-                'correct the path, or prepare the store',
+                found.advice('correct the path, or prepare the store'),
             )
         ) from None
     values = _object(text) if len(text) <= MOST_HEADER_BYTES else None
@@ -149,6 +152,20 @@ def read_header(root: Path) -> Header:
             )
         )
     return _header(path, values)
+
+
+def in_place_of_a_store(root: Path) -> Hint:
+    """Describe what is at the path of a store, for messages."""
+    if os.path.lexists(root / HEADER):
+        return Hint()
+    inside = [name for name in visible(str(root)) if (root / name / HEADER).is_file()]
+    if inside:
+        return Hint(f'it holds stores: {listed(inside)}', f'write {root / inside[0]}')
+    if root.name == HEADER or (root.parent / HEADER).is_file():
+        return Hint('it is a part of one', f'write {root.parent}')
+    if (root / 'data.mdb').is_file():
+        return Hint('it is an LMDB', 'make a store of it: `mg-basicsr prepare`, or leave multigrid.store out')
+    return hint(str(root))
 
 
 def _header(path: Path, values: dict[str, Any]) -> Header:

@@ -14,6 +14,7 @@ from typing import Any
 from mg_basicsr.config.resolve import resolve
 from mg_basicsr.errors import ConfigError, Problem, TrainingError
 from mg_basicsr.host.checkpoints.edits import changes_since
+from mg_basicsr.host.checkpoints.weights import is_pretrained
 from mg_basicsr.host.entry import experiment
 from mg_basicsr.host.known_classes import known_classes
 from mg_basicsr.host.run import Run, Specification
@@ -38,7 +39,7 @@ def load(run: Run, read: Callable[..., Any], file: Any, map_location: Any) -> An
     Raises:
         TrainingError: the file would run code, is damaged, or does not belong to the plan.
     """
-    if isinstance(file, (str, os.PathLike)) and Path(file).suffix == STATE:
+    if isinstance(file, (str, os.PathLike)) and _is_state(run, Path(file)):
         return load_state(run, read, Path(file))
     try:
         content = load_safely(file, lambda: read(file, map_location))
@@ -117,6 +118,11 @@ def load_state(run: Run, read: Callable[..., Any], path: Path) -> dict[str, Any]
         )
     run.resume_from(point, specification, notes)
     return point.state
+
+
+def _is_state(run: Run, path: Path) -> bool:
+    """Return whether a file is loaded as a training state: by its name or by the option that names it."""
+    return (path.suffix == STATE or _named_by_user(run, path)) and not is_pretrained(option_of(run, path))
 
 
 def _named_by_user(run: Run, path: Path) -> bool:

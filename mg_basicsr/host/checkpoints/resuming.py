@@ -12,13 +12,20 @@ from mg_basicsr.errors import MultigridError, Problem, TrainingError
 from mg_basicsr.host.checkpoints.edits import as_a_reason, edited_numbers, follow_edits, options_of
 from mg_basicsr.host.checkpoints.loading import option_of
 from mg_basicsr.host.checkpoints.saving import FOLDERS, reason_of
+from mg_basicsr.host.checkpoints.weights import (
+    RAW,
+    USUAL,
+    contents_of,
+    not_finite,
+    nothing_loaded,
+    params_of,
+    wrong_averages,
+)
 from mg_basicsr.host.log import logger
 from mg_basicsr.host.run import Run
 from mg_basicsr.training.checkpoints import networks
 from mg_basicsr.training.checkpoints.resume_point import KEY, ResumePoint
 from mg_basicsr.training.host_model import trained_networks
-
-RAW = 'weights without a key'  # a state_dict as PyTorch users save it; BasicSR puts it under `params`
 
 
 def load_network(
@@ -46,39 +53,43 @@ def load_network(
     try:
         original(model, net, path, *args, **kwargs)
     except (AttributeError, LookupError, RuntimeError, TypeError) as error:
-        contents = _contents_of(path)
-        if isinstance(error, LookupError):
+        contents, remedy = contents_of(path)
+        if contents.startswith('no ') or (contents.startswith(RAW) and isinstance(error, AttributeError)):
+            reason = contents
+        elif isinstance(error, LookupError):
             reason = f'no {error} in it, which has {contents}'
         elif 'Error(s) in loading state_dict' in str(error):
             reason = ' '.join(str(error).split())[:300] + as_a_reason(run)
-        elif contents.startswith('no '):
-            reason = contents
         else:
             raise
         key = option_of(run, path).replace('.pretrain_network_', '.param_key_')
-        raise TrainingError(
-            Problem(
-                str(path),
-                f'does not fit the network: {reason}',
-                'needed: weights of the network that the options describe, under the key that path.param_key_... names',
-                f'set {key if ".param_key_" in key else "path.param_key_g"}: ~, for weights without a key'
-                if contents.startswith(RAW)
-                else 'put the options of the network back, name another file, or set path.strict_load_...: false',
-            )
-        ) from None
+        if contents.startswith(RAW):
+            remedy = f'set {key if ".param_key_" in key else "path.param_key_g"}: ~, for weights without a key'
+        raise TrainingError(_misfit(path, reason, remedy or USUAL)) from None
+    _check_loaded(run, model, net, path, dict(zip(('strict', 'param_key'), args, strict=False)) | kwargs)
 
 
-def _contents_of(path: Any) -> str:
-    """Return in a few words what a file of weights has."""
-    import torch
+def _check_loaded(run: Run, model: Any, net: Any, path: Any, options: Mapping[str, Any]) -> None:
+    """Check that weights were loaded, and that they are numbers to train from.
 
-    saved = torch.load(path, map_location='cpu', weights_only=True)
-    if not isinstance(saved, Mapping) or not saved:
-        return f'no weights, but {"nothing" if saved in ({}, None) else f"an object of type {type(saved).__name__}"}'
-    names = ', '.join(map(str, list(saved)[:3])) + (', ...' if len(saved) > 3 else '')
-    if all(isinstance(value, torch.Tensor) for value in saved.values()):
-        return f'{RAW} ({names})'
-    return names
+    Raises:
+        TrainingError: Nothing was loaded, or something is not finite.
+    """
+    network = model.get_bare_model(net) if hasattr(model, 'get_bare_model') else net
+    if options.get('strict', True) is False:
+        reason = nothing_loaded(network, params_of(path, options.get('param_key', 'params')))
+        if reason:
+            raise TrainingError(_misfit(path, reason, 'rename them, or name another file: nothing was loaded'))
+    name = '' if run.checkpoints.resume_point else not_finite(network)
+    if name:
+        reason = f'{name} has values that are not finite'
+        remedy = 'name a checkpoint from before: nothing can be trained from this one'
+        raise TrainingError(_misfit(path, reason, remedy))
+
+
+def _misfit(path: Any, reason: str, remedy: str) -> Problem:
+    needed = 'needed: weights of the network that the options describe, under the key that path.param_key_... names'
+    return Problem(str(path), f'does not fit the network: {reason}', needed, remedy)
 
 
 def network_path(run: Run, model: Any, path: Any) -> Any:
@@ -118,11 +129,15 @@ def resume_training(run: Run, original: Callable[..., Any], model: Any, state: M
     except MultigridError:
         raise
     except (AssertionError, LookupError, ValueError) as error:
+        reason = reason_of(error)
+    else:
+        reason = wrong_averages(model)
+    if reason:
         where = run.checkpoints.resume_point.path if run.checkpoints.resume_point else 'the training state'
         raise TrainingError(
             Problem(
                 str(where),
-                f'does not fit the model: {reason_of(error)}{as_a_reason(run)}',
+                f'does not fit the model: {reason}{as_a_reason(run)}',
                 'needed: the networks and optimisers that the run began with',
                 'put the options file back, or begin a new run from the weights (path.pretrain_network_g)',
             )

@@ -127,7 +127,8 @@ def check_data(dataset: ClipDataset, settings: Settings, sequences: int = CHECKE
     """
     shapes = {(shape.frames, shape.size) for shape in settings.plan.shapes}
     checks = [partial(dataset.check, frames, size) for frames, size in sorted(shapes, reverse=True)]
-    checks += [partial(dataset.check_files, sequences, tolerant=settings.block.on_bad_frame == 'skip_clip')]
+    tolerant = settings.block.on_bad_frame == 'skip_clip'
+    checks += [partial(_check_files, dataset, sequences, tolerant)]
     found: list[MultigridError] = []
     for look in checks:
         try:
@@ -138,6 +139,12 @@ def check_data(dataset: ClipDataset, settings: Settings, sequences: int = CHECKE
     if found:  # names that are wrong are often why clips seem too short as well
         kind = ConfigError if any(isinstance(error, ConfigError) for error in found) else DataError
         raise kind(*(problem for error in reversed(found) for problem in error.problems))
+
+
+def _check_files(dataset: ClipDataset, sequences: int, tolerant: bool) -> None:
+    dataset.check_files(sequences, tolerant=tolerant)
+    if not tolerant:  # the one clip that is compared may be a bad one
+        dataset.check_sizes()
 
 
 def _problems_of_data(file: OptionsFile, own_classes: Collection[str]) -> tuple[Problem, ...]:

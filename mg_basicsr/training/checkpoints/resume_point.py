@@ -111,7 +111,8 @@ def open_pair(path: Path, read: Callable[[Path], Any]) -> tuple[dict[str, Any], 
     unsealed = check_archive(path)
     state = load_safely(path, lambda: read(path))
     if not isinstance(state, dict) or not {'epoch', 'iter', 'optimizers', 'schedulers'} <= state.keys():
-        raise DamagedError('it is not a training state')
+        raise DamagedError(f'it is not a training state{_but(state)}')
+    _check_fields(state)
     record = state.get(KEY)
     if record is not None:
         if unsealed:  # every state with a record was written with its own hash
@@ -132,6 +133,20 @@ def open_pair(path: Path, read: Callable[[Path], Any]) -> tuple[dict[str, Any], 
         for file in networks.values():
             _check_network(file)
     return state, networks
+
+
+def _but(content: Any) -> str:
+    """Return what a file is that is no training state, to follow that."""
+    return ', but has the weights of a network' if isinstance(content, dict) and 'params' in content else ''
+
+
+def _check_fields(state: dict[str, Any]) -> None:
+    for key in ('epoch', 'iter'):
+        if type(state[key]) is not int or state[key] < 0:
+            raise DamagedError(f'it is not a training state of BasicSR: its {key} is {str(state[key])[:20]!r}')
+    for key in ('optimizers', 'schedulers'):
+        if not isinstance(state[key], list) or not all(isinstance(item, dict) for item in state[key]):
+            raise DamagedError(f'it is not a training state of BasicSR: its {key} are no list of states')
 
 
 def _check_network(file: Path) -> None:

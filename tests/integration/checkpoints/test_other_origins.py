@@ -124,3 +124,25 @@ def test_a_script_that_asks_for_unsafe_loading_gets_safe_loading(trainer: Traine
     what, _, _ = refused(trainer(killed, before=UNSAFE, code=2))
     assert 'x.pth' in what and 'mkdir' in what
     assert not (killed.root / 'executed').exists()
+
+
+@pytest.mark.parametrize('name', ['9.state.pth', 'last.pt'])
+def test_a_state_of_another_name_is_resumed_as_a_state(trainer: Trainer, killed: Project, name: str) -> None:
+    path = shutil.copy(killed.experiment / 'training_states/9.state', killed.experiment / 'training_states' / name)
+    killed.options['path']['resume_state'] = str(path)
+    killed.options['train']['ema_decay'] = 0.5
+    killed.write()
+    trainer(killed)
+    assert f'multigrid: resumed from {path}' in killed.log() and 'train.ema_decay 0.9 -> 0.5' in killed.log()
+
+
+def test_weights_and_states_in_each_others_place(trainer: Trainer, killed: Project) -> None:
+    states, models = killed.experiment / 'training_states', killed.experiment / 'models'
+    for option, path, told in (
+        ('resume_state', models / 'net_g_9.pth', 'it is not a training state, but has the weights of a network'),
+        ('pretrain_network_g', shutil.copy(states / '9.state', killed.root), 'no weights, but a training state'),
+    ):
+        killed.options['path'] |= {'resume_state': None, 'pretrain_network_g': None, option: str(path)}
+        killed.write()
+        what, _, _ = refused(trainer(killed, code=2))
+        assert told in what

@@ -103,6 +103,48 @@ def an_lmdb(root: Path) -> None:
     shutil.move(root / 'database/GT.lmdb', root / 'GT')
 
 
+def one_level_too_high(root: Path) -> None:
+    shutil.move(root / 'GT', root / 'inner')
+    (root / 'GT').mkdir()
+    shutil.move(root / 'inner', root / 'GT/train')
+
+
+def two_levels_too_high(root: Path) -> None:
+    one_level_too_high(root)
+    one_level_too_high(root)
+
+
+def archives(root: Path) -> None:
+    shutil.make_archive(str(root / 'GT/001'), 'zip', root / 'GT/001')
+    shutil.rmtree(root / 'GT/001')
+
+
+def a_store(root: Path) -> None:
+    shutil.rmtree(root / 'GT')
+    (root / 'GT').mkdir()
+    (root / 'GT/store.json').write_text('{}')
+
+
+def named_folder(name: str) -> Callable[[Path], None]:
+    return lambda root: (root / 'GT/001').rename(root / 'GT' / name) and None
+
+
+def a_video_in_the_folder(root: Path) -> None:
+    shutil.rmtree(root / 'GT/001')
+    (root / 'GT/001').mkdir()
+    (root / 'GT/001/film.mp4').write_bytes(b'x')
+
+
+def another_format(root: Path) -> None:
+    for path in list((root / 'GT/001').iterdir()):
+        path.rename(path.with_suffix('.exr'))
+
+
+def an_empty_folder(root: Path) -> None:
+    shutil.rmtree(root / 'GT/001')
+    (root / 'GT/001').mkdir()
+
+
 NAMES = {
     'jpeg': (jpegs, '00000000.jpg', 'prepare --gt'),
     'upper case': (named('{:08d}.PNG'), '00000000.PNG', 'prepare --gt'),
@@ -112,6 +154,15 @@ NAMES = {
     'one clip': (one_clip, 'has images and no folder of that clip', 'datasets.train.dataroot_gt to the folder'),
     'videos': (videos, 'film.avi', 'make a store of them: `mg-basicsr prepare --gt'),
     'lmdb': (an_lmdb, 'is an LMDB', 'io_backend.type: lmdb'),
+    'one level too high': (one_level_too_high, '001 is in ', '/GT/train'),
+    'two levels too high': (two_levels_too_high, '001 is in ', '/GT/train/train'),
+    'archives': (archives, 'has archives: 001.zip', 'unpack them'),
+    'store': (a_store, 'is a crop store', 'set multigrid.store'),
+    'other padding': (named_folder('1'), 'GT has 1', 'meta_info_file as the folders are: 1'),
+    'prefix': (named_folder('clip_001'), 'GT has clip_001', 'meta_info_file as the folders are: clip_001'),
+    'video in the folder': (a_video_in_the_folder, '001 has no images, but film.mp4', 'a folder of its frames'),
+    'another format': (another_format, 'has no images, but 00000000.exr', ''),
+    'empty': (an_empty_folder, '001 is empty', ''),
 }
 
 
@@ -125,6 +176,22 @@ def test_what_is_there_in_place_of_frames(tmp_path: Path, name: str) -> None:
     assert '00000000.png' in problem.what
     assert there in problem.what
     assert remedy in problem.remedy
+
+
+def test_names_of_a_list_that_begin_with_a_folder_above(tmp_path: Path) -> None:
+    source = open_frames(TrainSetOptions.parse(block(write_reds(tmp_path, {'001': 3})), SCALE), REDS_FRAMES)
+    found = source.problems(CLIP._replace(name='train/001'))
+    assert [problem.remedy.rpartition(': ')[2] for problem in found] == ['001', '001']
+
+
+@pytest.mark.parametrize(('clip', 'told'), [('001', ''), ('002', ': its keys are such as 001/00000000')])
+def test_keys_of_an_lmdb(tmp_path: Path, clip: str, told: str) -> None:
+    """Those of a clip that is there are not shown: a frame of it is lost."""
+    root = to_lmdb(write_reds(tmp_path / 'set', {'001': 3}), tmp_path)
+    options = block(root, io_backend={'type': 'lmdb'}, dataroot_gt=f'{root}/GT.lmdb', dataroot_lq=f'{root}/LQ.lmdb')
+    source = open_frames(TrainSetOptions.parse(options, SCALE), REDS_FRAMES)
+    found = source.problems(CLIP._replace(name=clip, frames=4))
+    assert [problem.what.endswith(f'does not exist{told}') for problem in found] == [True, True]
 
 
 @pytest.mark.parametrize(

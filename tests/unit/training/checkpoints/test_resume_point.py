@@ -228,3 +228,34 @@ def test_a_state_that_runs_code_is_refused_and_not_passed_over(experiment: Path,
         find(experiment)
     assert str(path) in str(caught.value) and 'mkdir' in str(caught.value)
     assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ('change', 'told'),
+    [
+        ({'iter': 'x'}, "its iter is 'x'"),
+        ({'iter': None}, "its iter is 'None'"),
+        ({'iter': -3}, "its iter is '-3'"),
+        ({'iter': 15.0}, "its iter is '15.0'"),
+        ({'iter': float('nan')}, "its iter is 'nan'"),
+        ({'iter': torch.tensor(15)}, "its iter is 'tensor(15)'"),
+        ({'epoch': 'x'}, "its epoch is 'x'"),
+        ({'optimizers': None}, 'its optimizers are no list of states'),
+        ({'optimizers': [3]}, 'its optimizers are no list of states'),
+        ({'schedulers': 5}, 'its schedulers are no list of states'),
+        ({'schedulers': [7]}, 'its schedulers are no list of states'),
+    ],
+    ids=str,
+)
+def test_states_of_others_whose_fields_are_wrong(experiment: Path, change: dict[str, Any], told: str) -> None:
+    path = experiment / 'training_states/15.state'
+    state = read(path)
+    del state[KEY]
+    torch.save({**state, **change}, path)
+    with pytest.raises(TrainingError, match=re.escape(told)):
+        find(experiment, fall_back=False)
+
+
+def test_weights_in_place_of_a_state(experiment: Path) -> None:
+    with pytest.raises(TrainingError, match='it is not a training state, but has the weights of a network'):
+        find_resume_point(experiment / 'models/net_g_15.pth', read, fall_back=False)
