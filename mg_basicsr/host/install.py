@@ -18,6 +18,7 @@ PATCHES = (
     ('torch', SHIMS),
     ('torch', 'mg_basicsr.host.patches.hooks:patch_torch'),
     ('torch.utils.data.dataloader', 'mg_basicsr.host.patches.hooks:patch_loader'),
+    ('wandb.util', SHIMS),
     ('basicsr.utils', 'mg_basicsr.host.entry.which_basicsr:on_import'),
     ('basicsr.utils.registry', 'mg_basicsr.host.patches.hooks:register'),
     ('basicsr.utils.dist_util', SHIMS),

@@ -23,6 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from mg_basicsr.host.patches import loggers
 from mg_basicsr.patching import Function, wrap
 
 Shim = Callable[[ModuleType], None]
@@ -364,6 +365,7 @@ def _all(*shims: Shim) -> Shim:
 
 SHIMS: dict[str, Shim] = {
     'torch': _all(current_device, load_to_cpu, ddp_without_device),
+    'wandb.util': loggers.wandb_id,
     'basicsr.train': resume_where_saved,
     'basicsr.utils.dist_util': gloo_without_gpu,
     'basicsr.utils.options': local_rank,
