@@ -320,13 +320,18 @@ def networks_of_module(arch: ModuleType) -> None:
 
 
 def fix_network_classes(classes: Iterable[type]) -> None:
-    """Fix two faults of SPyNet and BasicVSR++ that appear when shapes change; other classes are not changed.
+    """Fix two faults of SPyNet and BasicVSR++ that appear when shapes change, and networks that wait for the device.
 
     2026-11. SPyNet fails for LQ frames of 32 pixels or less (see `spynet.py`); can be removed when BasicSR's SPyNet
     starts from a zero flow of the coarsest level's size. BasicVSR++ sets `is_mirror_extended` at the first clip that
-    mirrors itself and keeps it set for all later ones; can be removed when it decides for each clip.
+    mirrors itself and keeps it set for all later ones; can be removed when it decides for each clip. Waiting is in
+    `kept_ranges.py` and `late_warnings.py`.
     """
+    from . import kept_ranges, late_warnings
+
     for cls in classes:
+        kept_ranges.keep_ranges(cls)
+        late_warnings.warn_later(cls)
         if hasattr(cls, 'preprocess'):
             wrap(cls, 'process', _process_any_size, 'flow of LQ frames of 32 pixels or less')
         wrap(cls, 'check_if_mirror_extended', _mirror_by_clip, 'decides for each clip')
