@@ -8,10 +8,13 @@ import json
 import sys
 from contextlib import redirect_stdout
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from mg_basicsr.cli.planned_file import add_file_arguments, load_file, print_advice
 from mg_basicsr.cli.progress_line import progress_line
+from mg_basicsr.host.entry.script import import_classes
+from mg_basicsr.host.entry.search_path import put_first
 from mg_basicsr.patching import in_force, missing
 from mg_basicsr.schedule.describe import describe
 from mg_basicsr.schedule.duration import duration_text, seconds_per_iter, seconds_text
@@ -38,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--compile', action='store_true', help='also time multigrid.compile: true, which takes minutes to compile'
     )
+    parser.add_argument(
+        '--script', type=Path, metavar='T.py', help="a repository's training script, whose imports register its classes"
+    )
     add_file_arguments(parser, 'number of ranks, of which one is tried (default: as `plan`)')
 
 
@@ -50,6 +56,9 @@ def run(arguments: argparse.Namespace) -> int:
         from mg_basicsr.host.check import check
         from mg_basicsr.host.timing.comparison import Parts
 
+        if arguments.script:
+            put_first(arguments.script)
+            import_classes(arguments.script)
         parts = Parts(not arguments.no_stock, not arguments.no_others, arguments.compile)
         report = check(file, arguments.world_size, show, parts)
     print_advice(file, report.settings)

@@ -16,12 +16,14 @@ from mg_basicsr.config.resolve import Settings, default_world_size
 from mg_basicsr.errors import ConfigError, MultigridError, Problem, TrainingError
 from mg_basicsr.host.data.datasets import planned_dataset
 from mg_basicsr.host.data.planned_data import check_data, resolve_with_data
+from mg_basicsr.host.entry.which_basicsr import NOT_INSTALLED
 from mg_basicsr.host.install import install
 from mg_basicsr.host.log import logger
 from mg_basicsr.host.run import Run, Specification, activate
 from mg_basicsr.host.timing.comparison import ALL, Comparison, Measured, Parts
 from mg_basicsr.host.timing.loading import Dataset, clip_seconds
 from mg_basicsr.host.timing.steps import device_name, machine_of, time_shapes
+from mg_basicsr.host.trial.blame import REGISTERED, UNREGISTERED, described
 from mg_basicsr.host.trial.rehearsal import rehearse
 from mg_basicsr.parsing.options_file import OptionsFile
 from mg_basicsr.schedule.duration import Machine, Work, baseline_batch, run_hours
@@ -157,8 +159,16 @@ def _host_options(run: Run) -> dict[str, Any]:
     except ModuleNotFoundError as error:
         if error.name != 'basicsr':
             raise
-        what = 'basicsr is not installed in this environment'
-        raise ConfigError(Problem('', what, 'needed: BasicSR', 'pip install --no-build-isolation basicsr')) from None
+        raise ConfigError(NOT_INSTALLED) from None
+    except ImportError:  # up to 1.2, and in copies of it, it is in the training script
+        raise ConfigError(
+            Problem(
+                '',
+                'the basicsr that is imported here reads options in its training script, which `check` does not run',
+                'needed: basicsr.utils.options.parse_options, which BasicSR has since 1.3',
+                'start the training: `mg-basicsr run path/to/train.py -opt ...` tries everything before it trains',
+            )
+        ) from None
     arguments = sys.argv  # parse_options reads the command line of the process
     sys.argv = ['check', '-opt', str(run.file.path)]
     try:
@@ -199,6 +209,8 @@ def _built(option: str, build: Callable[[Any], Any], options: Any) -> Any:
     except MultigridError:
         raise
     except Exception as error:
+        if UNREGISTERED.search(str(error)):
+            raise TrainingError(Problem(option, f'BasicSR cannot build it: {described(error)}', *REGISTERED)) from None
         message = ' '.join(f'{type(error).__name__}: {error}'.split())
         raise TrainingError(
             Problem(option, f'BasicSR cannot build it: {message[:300]}', remedy='correct it: training would fail too')

@@ -2,7 +2,8 @@
 
     MG_BASICSR_CLONE=path/to/BasicSR python -m pytest tests/integration/test_convert_tree.py -m slow
 
-For the checks networks and batches are cut down, and the data is generated; the block is the one that was written.
+For the checks networks, batches and some of the largest shapes are cut down, and the data is generated; the block is
+the one that was written.
 """
 
 from __future__ import annotations
@@ -26,19 +27,28 @@ TRAIN = Path(CLONE, 'options/train')
 SHAPE = (264, 264)  # of a GT frame
 PROGRESSIVE = ('--preset', 'progressive')
 
-# file: (changes of its network, further arguments of convert)
-FAMILIES: dict[str, tuple[dict[str, Any], Sequence[str]]] = {
-    'BasicVSR/train_BasicVSR_REDS': ({'num_feat': 4, 'num_block': 1, 'spynet_path': None}, ()),
-    'BasicVSRPP/train_BasicVSRPP_REDS': ({'mid_channels': 16, 'num_blocks': 1, 'spynet_path': None}, ()),
+# file: (changes of its network, further arguments of convert, changes of its training set)
+FAMILIES: dict[str, tuple[dict[str, Any], Sequence[str], dict[str, Any]]] = {
+    'BasicVSR/train_BasicVSR_REDS': (
+        {'num_feat': 4, 'num_block': 1, 'spynet_path': None},
+        (),
+        {'num_frame': 8, 'gt_size': 144},
+    ),
+    'BasicVSRPP/train_BasicVSRPP_REDS': (
+        {'mid_channels': 16, 'num_blocks': 1, 'spynet_path': None},
+        (),
+        {'num_frame': 8},
+    ),
     'EDVR/train_EDVR_M_x4_SR_REDS_woTSA': (
         {'num_feat': 8, 'deformable_groups': 1, 'num_extract_block': 1, 'num_reconstruct_block': 1},
         (),
+        {'gt_size': 144},
     ),
-    'EDSR/train_EDSR_Mx4': ({'num_feat': 8, 'num_block': 1}, ()),
-    'RCAN/train_RCAN_x2': ({'num_feat': 16, 'num_group': 1, 'num_block': 1}, ()),
-    'SwinIR/train_SwinIR_SRx4_scratch': ({'depths': [1], 'num_heads': [2], 'embed_dim': 8}, ()),
-    'SRResNet_SRGAN/train_MSRResNet_x4': ({'num_feat': 8, 'num_block': 1}, PROGRESSIVE),
-    'ESRGAN/train_RRDBNet_PSNR_x4': ({'num_feat': 8, 'num_block': 1, 'num_grow_ch': 4}, PROGRESSIVE),
+    'EDSR/train_EDSR_Mx4': ({'num_feat': 8, 'num_block': 1}, (), {}),
+    'RCAN/train_RCAN_x2': ({'num_feat': 16, 'num_group': 1, 'num_block': 1}, (), {}),
+    'SwinIR/train_SwinIR_SRx4_scratch': ({'depths': [1], 'num_heads': [2], 'embed_dim': 8}, (), {}),
+    'SRResNet_SRGAN/train_MSRResNet_x4': ({'num_feat': 8, 'num_block': 1}, PROGRESSIVE, {}),
+    'ESRGAN/train_RRDBNet_PSNR_x4': ({'num_feat': 8, 'num_block': 1, 'num_grow_ch': 4}, PROGRESSIVE, {}),
 }
 
 
@@ -77,11 +87,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize('name', FAMILIES)
 def test_a_converted_file_passes_the_check(trainer: Trainer, tmp_path: Path, data: Path, name: str) -> None:
-    network, arguments = FAMILIES[name]
+    network, arguments, train_set = FAMILIES[name]
     target = tmp_path / 'converted'
     [outcome] = [o for o in convert_tree((TRAIN / name).parent, target, arguments) if o.source.stem == Path(name).name]
     assert outcome.code == 0, outcome.said
-    (tmp_path / 'train.yml').write_text(yaml.safe_dump(cut_down(outcome.target, network, data), sort_keys=False))
+    (tmp_path / 'train.yml').write_text(
+        yaml.safe_dump(cut_down(outcome.target, network, train_set, data), sort_keys=False)
+    )
     command = ['-m', 'mg_basicsr', 'check', '-opt', 'train.yml', '--json', '--no-stock', '--no-others']
     outputs = [tmp_path / 'out.json', tmp_path / 'err.txt']
     code = trainer.run(command, tmp_path, outputs)
@@ -90,14 +102,14 @@ def test_a_converted_file_passes_the_check(trainer: Trainer, tmp_path: Path, dat
     assert len(stages) > 1 and all(stage['seconds_per_iter'] > 0 for stage in stages)
 
 
-def cut_down(file: Path, network: dict[str, Any], data: Path) -> dict[str, Any]:
+def cut_down(file: Path, network: dict[str, Any], train_set: dict[str, Any], data: Path) -> dict[str, Any]:
     """Return the options of a converted file with a small network, one clip per step, and generated data."""
     options: dict[str, Any] = yaml.safe_load(file.read_text())
     options['network_g'] |= network
     options |= {'num_gpu': 0, 'datasets': {'train': options['datasets']['train']}, 'val': None}
     options['logger'] |= {'use_tb_logger': False}
     train, block = options['datasets']['train'], options['multigrid']
-    train |= {'batch_size_per_gpu': 1, 'num_worker_per_gpu': 0, 'dataset_enlarge_ratio': 1}
+    train |= train_set | {'batch_size_per_gpu': 1, 'num_worker_per_gpu': 0, 'dataset_enlarge_ratio': 1}
     if 'base_batch_size' in block:
         block['base_batch_size'] = 1
     if 'mini_batch_sizes' in block:

@@ -88,3 +88,26 @@ def test_options_of_a_repositorys_own_class_are_not_checked(trainer: Trainer, ow
     assert done.returncode == EXIT_CODE and 'Traceback' not in done.stderr
     assert 'datasets.train.use_hflip: missing' in done.stderr
     assert '`run` and `check --script`' in done.stderr
+
+
+OWN_NETWORK = """
+from mg_basicsr.demo.network import MultigridDemoNet
+from basicsr.utils.registry import ARCH_REGISTRY
+ARCH_REGISTRY._obj_map['TheirNet'] = type('TheirNet', (MultigridDemoNet,), {})
+"""
+
+
+def test_check_with_the_classes_of_a_script(trainer: Trainer, own_options: Project) -> None:
+    own_options.options['network_g']['type'] = 'TheirNet'
+    own_options.write()
+    (own_options.root / 'train.py').write_text(OWN_NETWORK + SCRIPT)
+    check = ('-m', 'mg_basicsr', 'check', '-opt', 'train.yml', '--no-stock', '--no-others')
+    assert 'every shape works' in trainer.launch(own_options, *check, '--script', 'train.py').stdout
+
+    train_set = own_options.options['datasets']['train']  # of BasicSR's class, so that the network alone is unknown
+    train_set |= {'use_hflip': train_set.pop('use_flip'), 'io_backend': {'type': 'disk'}}
+    own_options.write()
+    done = trainer.launch(own_options, *check, check=False)
+    assert done.returncode == EXIT_CODE and 'Traceback' not in done.stderr
+    assert "network_g.type: 'TheirNet' is not registered" in done.stderr
+    assert '--script path/to/train.py' in done.stderr and 'would fail' not in done.stderr

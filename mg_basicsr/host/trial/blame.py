@@ -22,6 +22,10 @@ MESSAGE_LENGTH = 300
 QUOTED = re.compile(r"""['"]([A-Za-z_]\w*)['"]""")
 UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'")
 ABSENT = re.compile(r'missing \d+ required (?:positional|keyword-only) arguments?: (.*)')
+REGISTERED = (
+    "allowed: names that BasicSR registers, and those of your repository's classes, which its training script imports",
+    'correct it, or name that script: `check --script path/to/train.py`, and `run` instead of `train`',
+)
 UNREGISTERED = re.compile(r"No object named '([^']*)' found in '(\w+)' registry")
 
 
@@ -43,10 +47,11 @@ def problems_of(error: BaseException, options: Mapping[str, Any], option: str, d
     elif not _lacks(_at(options, option), error):
         place = _named_in_source(error, options, option) or _named_by_class(error, options, option) or option
     found, what = part_of(error, place, _at(options, place))
+    what = f'{what}BasicSR cannot {doing}: {described(error)}'
+    if UNREGISTERED.search(str(error)):
+        return [Problem(found, what, *REGISTERED)]
     allowed = 'allowed: what this class of BasicSR, or of your repository, takes'
-    return [
-        Problem(found, f'{what}BasicSR cannot {doing}: {described(error)}', allowed, 'correct it: training would fail')
-    ]
+    return [Problem(found, what, allowed, 'correct it: training would fail')]
 
 
 def described(error: BaseException) -> str:
