@@ -14,8 +14,8 @@ from mg_basicsr.host.needed import has_store
 def lmdb_problems(options: Mapping[str, Any]) -> list[Problem]:
     """Return a problem for every LMDB that a data set names and that is damaged.
 
-    The host reads validation sets, and sets of other classes, itself, and checks no size. So every text of a section that
-    is the path of an LMDB counts, whatever its key.
+    The host reads validation sets, and sets of other classes, itself, and checks no size. So every text of a section
+    that is the path of an LMDB counts, whatever its key.
 
     Args:
         options: Content of the options file.
