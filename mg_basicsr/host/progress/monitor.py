@@ -63,7 +63,7 @@ class Monitor(Watch):
         self._batch: RankBatch | None = None
         self._iteration = 0
         self._waiting = 0.0  # since the iteration under way began
-        self._sums = self._at_line = Measures()
+        self._sums = self._at_line = self._at_bar = Measures()
         self._facts = header(plan_record(run.plan, run.settings.baseline, run.settings.seed, run.specification.grid))
         for line in header_lines(self._facts):
             logger().info(f'multigrid: {line}')
@@ -76,12 +76,12 @@ class Monitor(Watch):
         if self._batch is None:
             self._start(step.iteration)
         self._measure(self._timer.begin())
-        self._batch, self._iteration = step.batch, step.iteration + 1
-        self._sums = self._sums.with_clips(step.shape.clips, step.shape.pixels)
         now = time.monotonic()
         if now - self._shown >= BAR_SECONDS:
             self._shown = now
             self._show(step.iteration)
+        self._batch, self._iteration = step.batch, step.iteration + 1
+        self._sums = self._sums.with_clips(step.shape.clips, step.shape.pixels)
 
     def fetched(self, seconds: float) -> None:
         """Add to the time that the iteration waits for data; see `Watch.fetched`."""
@@ -180,7 +180,7 @@ class Monitor(Watch):
         for event in events:
             if event['event'] in self._pauses and 'seconds' in event and event['iter'] <= done:
                 self._estimator.paused(event['event'], event['iter'], float(event['seconds']))
-        self._at_line = Measures(done, self._timer.trained)
+        self._at_line = self._at_bar = Measures(done, self._timer.trained)
         shapes = [[[s.clips, s.frames, s.size] for s in stage.spec.shapes] for stage in self._plan.stages]
         stages = [
             {'start': stage.start, 'iters': stage.iters, 'shapes': each}
@@ -253,14 +253,18 @@ class Monitor(Watch):
             scalars(tensorboard, iteration, {**facts, 'lr': rates[0] if rates else None, 'left_seconds': left})
 
     def _show(self, done: int) -> None:
+        """Show the state between two iterations, with the rate of those that have ended since the last time."""
+        ended = self._sums.at(done, self._timer.trained)
+        rate, self._at_bar = ended.since(self._at_bar).clips_per_second, ended
         left = self._estimator.left(done)
         stage, shape = self._run.step.stage, self._run.step.shape
         share = (done - stage.start) / stage.iters
-        rate = self._since_line().clips_per_second
+        state = [f'{rate:.1f} clips/s'] if rate else []
+        state += [] if left is None else [f'{timedelta(seconds=int(left))} left']
         self._bar.show(
             done,
             f'stage {stage.index + 1}/{len(self._plan.stages)} {share:.0%} {shape.clips}x{shape.frames}x{shape.size}',
-            f'{rate:.1f} clips/s' + ('' if left is None else f', {timedelta(seconds=int(left))} left'),
+            ', '.join(state),
         )
 
     def _write(self, event: str, **values: Any) -> None:
