@@ -17,7 +17,7 @@
 # make clean          remove builds and caches
 #
 # The environment is made in .venv, or in $MG_VENV, by scripts/setup_env.sh, and only when the requirements have changed.
-# PYTHON=/path/to/python3.12 chooses the interpreter. ARGS goes to pytest: make test ARGS='-m slow -k resume'
+# PYTHON=/path/to/python3.14 chooses the interpreter. ARGS goes to pytest: make test ARGS='-m slow -k resume'
 
 MG_VENV ?= .venv
 BIN := $(MG_VENV)/bin

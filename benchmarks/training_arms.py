@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from training_stock import ONE_THREAD, Stock
 
 from mg_basicsr.parsing.yaml_text import parse_yaml
 
 DEMO = Path(__file__).parents[1] / 'mg_basicsr/demo/demo.yml'
-VALIDATIONS = 20  # of a run
+VALIDATIONS = 4  # of a run
 Block = dict[str, Any]
 
 
@@ -22,7 +23,7 @@ class Arm:
     """A way of training the set-up's file.
 
     Attributes:
-        block: The `multigrid:` block for a file of so many iterations; None: BasicSR as it is.
+        block: The `multigrid:` block for a file of so many iterations; None: BasicSR's own loop.
         environment: Variables of the process.
     """
 
@@ -38,7 +39,7 @@ class Setup:
         device: `cpu` or `cuda`.
         network: `network_g`.
         train_set: Changes of `datasets.train`.
-        train: Changes of `train`; its `total_iter` is also the period of the cosine.
+        train: Changes of `train`.
         arms: By name; the first is the reference.
         model_type: BasicSR's.
     """
@@ -51,41 +52,42 @@ class Setup:
     model_type: str = 'VideoRecurrentModel'
 
     def options(
-        self, name: str, arm: Arm, seed: int, short: int | None = None, network: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
+        self, name: str, arm: Arm, seed: int, length: int, *, stock: Stock | None = None, validate: bool = True,
+        network: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
         """The options of a run, with paths relative to the folder of the data.
 
         Args:
             name: Of the experiment.
             arm: Its block.
             seed: `manual_seed`.
-            short: A run of as many iterations, without validation.
+            length: `train.total_iter`, and the period of the cosine.
+            stock: How BasicSR's own loop reads the clips.
+            validate: Whether there are validations.
             network: Another `network_g`.
         """
         options = parse_yaml(DEMO.read_text(encoding='utf-8'))
         del options['multigrid']
-        total = short or self.train['total_iter']
         options.update(name=name, manual_seed=seed, model_type=self.model_type, num_gpu=int(self.device == 'cuda'))
         options['network_g'] = dict(network or self.network)
         for side, section in options['datasets'].items():
             section.update(dataroot_gt=f'{side}/GT', dataroot_lq=f'{side}/LQ')
-        options['datasets']['train'].update(meta_info_file='train/meta_info.txt', **self.train_set)
-        options['train'].update(copy.deepcopy(dict(self.train)), total_iter=total)
-        options['train']['scheduler']['periods'] = [total]
-        block = arm.block(total) if arm.block else None
-        iterations = sum(stage['iters'] for stage in (block or {}).get('stages', [])) or total
-        options['val']['val_freq'] = iterations // VALIDATIONS
-        options['logger'].update(print_freq=max(1, total // 40), save_checkpoint_freq=10**9)
-        if short:
+        train_set = options['datasets']['train']
+        train_set.update(meta_info_file='train/meta_info.txt', **self.train_set, **(stock.train_set if stock else {}))
+        options['train'].update(copy.deepcopy(dict(self.train)), total_iter=length, warmup_iter=length // 20)
+        options['train']['scheduler']['periods'] = [length]
+        options['val']['val_freq'] = length // VALIDATIONS
+        options['logger'].update(print_freq=max(1, length // 40), save_checkpoint_freq=10**9)
+        if not validate:
             del options['val'], options['datasets']['val']
-        if block is not None:
-            options['multigrid'] = block
+        if arm.block is not None:
+            options['multigrid'] = arm.block(length)
         return options
 
-    def write(self, root: Path, name: str, arm: Arm, *arguments: Any) -> Path:
+    def write(self, root: Path, name: str, *arguments: Any, **more: Any) -> Path:
         """The options file of a run in `root`; arguments as those of `options`."""
         path = root / f'{name}.yml'
-        path.write_text(yaml.safe_dump(self.options(name, arm, *arguments), sort_keys=False), encoding='utf-8')
+        path.write_text(yaml.safe_dump(self.options(name, *arguments, **more), sort_keys=False), encoding='utf-8')
         return path
 
 
@@ -99,79 +101,63 @@ def lin2022(**more: Any) -> Callable[[int], Block]:
     return lambda total: {'preset': 'lin2022', **more}
 
 
-def full_shape(lr: float, share: float = 1.0) -> Callable[[int], Block]:
-    """The file's own shape and cosine, read from the store, over a share of the file's iterations, a
-    twentieth of them warm-up.
-    """
+def full_shape(lr: float) -> Callable[[int], Block]:
+    """The file's own shape and cosine, read from the store."""
 
-    def block(total: int) -> Block:
-        iters = round(share * total)
-        stage = {'iters': iters, 'lr': [lr, 1e-7, f'cosine {iters}']}
-        return {'preset': 'stages', **STORE, 'warmup_iter': max(1, iters // 20), 'stages': [stage]}
+    def block(length: int) -> Block:
+        stage = {'iters': length, 'lr': [lr, 1e-7, f'cosine {length}']}
+        return {'preset': 'stages', **STORE, 'warmup_iter': length // 20, 'stages': [stage]}
 
     return block
 
 
-def small_steps(stages: list[tuple[float, int, int]], lr: float, warmup: int) -> Callable[[int], Block]:
-    """Many iterations of small shapes under one straight line down to zero, the last stage at the full shape.
-
-    Args:
-        stages: (iterations as a share of the file's, frames, GT size), the last the file's shape.
-        lr: At the start.
-        warmup: Iterations of warm-up.
-    """
-
-    def block(total: int) -> Block:
-        iters = [max(1, round(share * total)) for share, _, _ in stages]
-        entries, done = [], 0
-        for count, (_, frames, size) in zip(iters, stages, strict=True):
-            first, last = (lr * (1 - at / sum(iters)) for at in (done, done + count))
-            curve = [first, max(last, 1e-7), f'linear {count}']
-            entries.append({'iters': count, 'frames': frames, 'gt_size': size, 'lr': curve})
-            done += count
-        return {'preset': 'stages', 'warmup_iter': warmup, 'stages': entries, **STORE, **STEP}
-
-    return block
+def preset(name: str, **more: Any) -> Callable[[int], Block]:
+    """A preset, the store, and more keys of the block."""
+    return lambda _: {'preset': name, **STORE, **more}
 
 
 ADAM = {'type': 'Adam', 'weight_decay': 0, 'betas': [0.9, 0.99]}
 DEMO_LR = 2e-3
+STOCK = 'stock'
 CPU = Setup(
     device='cpu',
     network={'type': 'MultigridDemoNet', 'num_feat': 32, 'num_block': 1},
     train_set={'num_frame': 8, 'gt_size': 192, 'batch_size_per_gpu': 3, 'num_worker_per_gpu': 1},
-    train={'total_iter': 400, 'warmup_iter': 20, 'optim_g': {**ADAM, 'lr': DEMO_LR}},
+    train={'optim_g': {**ADAM, 'lr': DEMO_LR}},
     arms={
-        'stock': Arm(None),
-        'stock, 1 thread': Arm(None, {'OMP_NUM_THREADS': '1'}),
-        'curriculum': Arm(lin2022(**SMALL)),
-        'store': Arm(full_shape(DEMO_LR)),
-        'store, a quarter of the iterations': Arm(full_shape(DEMO_LR, 0.25)),
-        'curriculum + store': Arm(lin2022(**SMALL, **STORE)),
-        'curriculum + store + step': Arm(lin2022(**SMALL, **STORE, **STEP)),
-        'curriculum + store + large batch': Arm(lin2022(**SMALL, **STORE, base_batch_size=3, batch_size=6)),
-        'all': Arm(small_steps([(2.0, 2, 96), (1.2, 3, 96), (0.01, 8, 192)], DEMO_LR, 20)),
+        STOCK: Arm(None),
+        'store': Arm(full_shape(DEMO_LR), ONE_THREAD),
+        'lin2022': Arm(preset('lin2022', **SMALL), ONE_THREAD),
+        'short_clips': Arm(preset('short_clips'), ONE_THREAD),
     },
 )
 BASICVSR = Setup(
+    device='cpu',
+    network={'type': 'BasicVSR', 'num_feat': 16, 'num_block': 2, 'spynet_path': None},
+    train_set={'num_frame': 6, 'gt_size': 256, 'batch_size_per_gpu': 2, 'num_worker_per_gpu': 1},
+    train={'optim_g': {**ADAM, 'lr': 1e-3}},
+    arms={
+        STOCK: Arm(None),
+        'store': Arm(full_shape(1e-3), ONE_THREAD),
+        'lin2022': Arm(preset('lin2022', min_frames=3), ONE_THREAD),
+        'short_clips': Arm(preset('short_clips'), ONE_THREAD),
+    },
+)
+BASICVSR_GPU = Setup(
     device='cuda',
     network={'type': 'BasicVSR', 'num_feat': 64, 'num_block': 10, 'spynet_path': None},
     train_set={'num_frame': 15, 'gt_size': 256, 'batch_size_per_gpu': 8, 'num_worker_per_gpu': 12},
-    train={'total_iter': 600, 'warmup_iter': 30, 'optim_g': {**ADAM, 'lr': 2e-4}},
+    train={'optim_g': {**ADAM, 'lr': 2e-4}},
     arms={
-        'stock': Arm(None),
-        'curriculum': Arm(lin2022()),
+        STOCK: Arm(None),
         'store': Arm(full_shape(2e-4)),
-        'curriculum + store': Arm(lin2022(**STORE)),
-        'curriculum + store + step': Arm(lin2022(**STORE, **STEP, precision='bfloat16', tf32=True)),
-        'all': Arm(lin2022(**STORE, **STEP, precision='bfloat16', tf32=True, base_batch_size=8, batch_size=16)),
+        'lin2022': Arm(preset('lin2022')),
+        'short_clips': Arm(preset('short_clips')),
+        'short_clips, bfloat16': Arm(preset('short_clips', **STEP, precision='bfloat16', tf32=True)),
     },
 )
-SETUPS = {'cpu': CPU, 'basicvsr': BASICVSR}
-SWEPT = ('stock', 'stock, 1 thread', 'curriculum', 'curriculum + store')  # arms that meet networks of several sizes
+SETUPS = {'cpu': CPU, 'basicvsr_cpu': BASICVSR, 'basicvsr': BASICVSR_GPU}
 SWEEP = {
-    label: {**CPU.network, 'num_feat': features, 'num_block': blocks}
-    for label, features, blocks in (('8 features', 8, 1), ('32 features', 32, 1), ('48 features, 2 blocks', 48, 2))
+    f'{features} features, {blocks} blocks': {**CPU.network, 'num_feat': features, 'num_block': blocks}
+    for features, blocks in ((8, 1), (16, 1), (32, 1), (48, 2), (64, 2))
 }
-PREDICTED = 'curriculum + store'
-SHOWN = ('stock', 'stock, 1 thread', 'store', 'curriculum + store', 'all')  # curves of the figure

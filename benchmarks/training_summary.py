@@ -1,175 +1,118 @@
-"""What the records of training.py say: times to the reference's PSNR, paired differences, parts of an iteration."""
+"""What the records of training.py say: verdicts by length, stock's settings, parts of an iteration, network sizes."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from math import inf, sqrt
-from statistics import mean, median, stdev
+from statistics import median
 from typing import Any
 
-MARGIN = 0.02  # dB below the reference's final PSNR that counts as reached
+from training_protocol import Record, claims, final_psnr, judge
+
 FIRST = 'first iteration'  # of a record: the start of workers and the check of every shape are in it
 PARTS = ('loading', 'copying', 'forward', 'backward', 'optimiser')
-
-Record = Mapping[str, Any]
-Runs = Mapping[str, Mapping[int, Record]]  # by arm and seed
-Curve = Sequence[Sequence[float]]  # (iteration, seconds, PSNR) of each validation
 
 
 def summarise(lines: Sequence[Record], arms: Sequence[str]) -> dict[str, Any]:
     """The summary of all records.
 
     Args:
-        lines: The records, of kinds `run`, `prediction` and `sweep`.
-        arms: Names of the arms, the reference first.
+        lines: The records, of kinds `run`, `stock` (ways of setting BasicSR's loop) and `sweep` (network sizes).
+        arms: Names of the arms, stock first.
     """
-    runs: dict[str, dict[int, Record]] = {arm: {} for arm in arms}
-    for line in lines:
-        if line['kind'] == 'run':
-            runs[line['arm']][line['seed']] = line
-    runs = {arm: by_seed for arm, by_seed in runs.items() if by_seed}
+    runs = [line for line in lines if line['kind'] == 'run']
+    lengths = sorted({line['length'] for line in runs})
     last = lines[-1] if lines else {}
     return {
-        'what': 'time to the same PSNR',
-        'reference': arms[0],
-        'arms': {arm: describe(runs, arm, arms[0]) for arm in runs},
-        'curriculum_without_loading': without_loading(runs, arms[0]),
-        'predictions': predictions(lines, runs),
+        'what': 'time to the PSNR of the best stock',
+        'stock': arms[0],
+        'lengths': {length: of_length([run for run in runs if run['length'] == length], arms) for length in lengths},
+        'ways_of_stock': {line['way']: whole(line) for line in lines if line['kind'] == 'stock'},
         'sweep': sweep(lines),
         'machines': sorted({str(line['machine']) for line in lines}),
         'commits': sorted({line['commit'] for line in lines}),
         'versions': last.get('versions', {}),
-        'load': [line['load'][0] for line in lines],
     }
 
 
-def describe(runs: Runs, arm: str, reference: str) -> dict[str, Any]:
-    """An arm over its seeds, and against the reference of the same seeds."""
-    seeds = sorted(runs[arm])
-    own = [runs[arm][seed] for seed in seeds]
-    pairs = [(runs[reference][seed], runs[arm][seed]) for seed in seeds if seed in runs[reference]]
-    to_target = [seconds_to(run['curve'], target(base)) for base, run in pairs]
-    ratios = [seconds_to(base['curve'], target(base)) / took for (base, _), took in zip(pairs, to_target, strict=True)]
-    differences = [final_psnr(run) - final_psnr(base) for base, run in pairs]
-    return {
-        'seeds': seeds,
-        'iterations': int(min(own[0]['iterations'], own[0]['curve'][-1][0])),
-        'seconds': median(run['seconds'] for run in own),
-        'psnr': mean(map(final_psnr, own)),
-        'to_target': finite(median(to_target)) if pairs else None,
-        'ratio': median(ratios) if pairs else None,
-        'ratio_range': [min(ratios), max(ratios)] if pairs else None,
-        'psnr_difference': mean(differences) if pairs else None,
-        'psnr_standard_error': stdev(differences) / sqrt(len(differences)) if len(differences) > 1 else None,
-        'milliseconds': parts(own),
-        'curves': {seed: runs[arm][seed]['curve'] for seed in seeds},
-    }
-
-
-def final_psnr(record: Record) -> float:
-    """Of the last validation, dB."""
-    return float(record['curve'][-1][2])
-
-
-def target(reference: Record) -> float:
-    """The PSNR in dB that every arm of this seed is timed to."""
-    return final_psnr(reference) - MARGIN
-
-
-def seconds_to(curve: Curve, value: float) -> float:
-    """Seconds of training to the first validation at or above `value`, between two validations by linear interpolation;
-    infinite if there is none.
-    """
-    before: Sequence[float] | None = None
-    for point in curve:
-        if point[2] >= value:
-            if before is None:
-                return float(point[1])
-            share = (value - before[2]) / (point[2] - before[2])
-            return float(before[1] + share * (point[1] - before[1]))
-        before = point
-    return inf
-
-
-def finite(seconds: float) -> float | None:
-    """None for a time that never comes, since JSON has no infinity."""
-    return None if seconds == inf else seconds
-
-
-def parts(records: Sequence[Record]) -> dict[str, float]:
-    """Milliseconds of an iteration by part, the first left out; `other` is what no part has: loss, log, plan."""
-    rows = [row for record in records for shape, row in record['shapes'].items() if shape != FIRST]
-    iterations = sum(row['iterations'] for row in rows)
-    found = {name: 1e3 * sum(row[name] for row in rows) / iterations for name in PARTS}
-    whole = 1e3 * sum(row['seconds'] for row in rows) / iterations
-    return {**found, 'other': whole - sum(found.values()), 'whole': whole}
-
-
-def without_loading(runs: Runs, reference: str) -> dict[str, float] | None:
-    """How much sooner the curriculum alone is through the same number of iterations, waiting for data left out.
-
-    Both arms read the store, so that no worker takes a core from the step.
-    """
-    if 'store' not in runs or 'curriculum + store' not in runs:
-        return None
-    full, curriculum = (parts(list(runs[arm].values())) for arm in ('store', 'curriculum + store'))
-    whole = full['whole'] / curriculum['whole']
-    return {'ratio': (full['whole'] - full['loading']) / (curriculum['whole'] - curriculum['loading']), 'whole': whole}
-
-
-def predictions(lines: Sequence[Record], runs: Runs) -> list[dict[str, Any]]:
-    """Seconds that `check` predicted beside those that the iterations took, start-up left out."""
-    found = []
-    for line in lines:
-        if line['kind'] == 'prediction':
-            for side, arm in (('baseline', 'store'), ('multigrid', line['arm'])):
-                if arm in runs:
-                    took = median(iterating(run) for run in runs[arm].values())
-                    said = line['seconds'][side]
-                    found.append({'arm': arm, 'predicted': said, 'took': took, 'deviation': said / took - 1})
-            found[-1]['ideal_speedup'] = line['ideal_speedup']
+def of_length(runs: Sequence[Record], arms: Sequence[str]) -> dict[str, Any]:
+    """The arms of one length of run: those that have claims."""
+    by_arm: dict[str, list[Record]] = defaultdict(list)
+    for run in claims(runs):
+        by_arm[run['arm']].append(run)
+    stock = by_arm[arms[0]]
+    found: dict[str, Any] = {}
+    for arm in arms if stock else ():
+        if own := by_arm[arm]:
+            found[arm] = {
+                **judge(stock, own)._asdict(),
+                'iterations': int(own[0]['curve'][-1][0]),
+                'scores': {run['seed']: final_psnr(run) for run in own},
+                'milliseconds': parts([run for run in own if run['timed']]),
+                'curve': next((run['curve'] for run in own if run['timed']), None),
+                'plan': own[0]['plan'],
+            }
     return found
 
 
-def iterating(record: Record) -> float:
-    """Seconds of all iterations, had the first taken what its shape's others take."""
-    rows = {shape: row for shape, row in record['shapes'].items() if shape != FIRST}
-    first = next(iter(rows.values()))
-    return float(sum(row['seconds'] for row in rows.values()) + first['seconds'] / first['iterations'])
+def parts(records: Sequence[Record]) -> dict[str, float] | None:
+    """Milliseconds of an iteration by part, the first left out; `other` is what no part has: loss, log, plan."""
+    rows = [row for record in records for shape, row in record['shapes'].items() if shape != FIRST]
+    if not rows:
+        return None
+    iterations = sum(row['iterations'] for row in rows)
+    found = {name: 1e3 * sum(row[name] for row in rows) / iterations for name in PARTS}
+    all_of_it = 1e3 * sum(row['seconds'] for row in rows) / iterations
+    return {**found, 'other': all_of_it - sum(found.values()), 'whole': all_of_it}
+
+
+def whole(record: Record) -> float:
+    """Milliseconds of an iteration."""
+    return (parts([record]) or {})['whole']
 
 
 def sweep(lines: Sequence[Record]) -> list[dict[str, Any]]:
-    """Per network: arithmetic per loaded clip, milliseconds per iteration of each arm."""
-    found: dict[str, dict[str, Any]] = {}
+    """Per network: arithmetic per loaded clip, milliseconds per iteration of each arm, medians of repeated runs."""
+    networks: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    gflop: dict[str, float] = {}
     for line in lines:
         if line['kind'] == 'sweep':
-            row = found.setdefault(line['network'], {'network': line['network'], 'gflop': line['gflop'], 'arms': {}})
-            row['arms'][line['arm']] = parts([line])
-    return sorted(found.values(), key=lambda row: float(row['gflop']))
+            gflop[line['network']] = line['gflop']
+            networks[line['network']][line['arm']].append(whole(line))
+    return [
+        {'network': name, 'gflop': gflop[name], 'arms': {arm: median(values) for arm, values in arms.items()}}
+        for name, arms in sorted(networks.items(), key=lambda item: gflop[item[0]])
+    ]
 
 
 def markdown(summary: Mapping[str, Any]) -> str:
     """The tables of docs/benchmarks.md."""
-    lines = ['| arm | iterations | minutes | PSNR | against stock | minutes to target | times sooner (range) | seeds |']
-    lines.append('|---|---|---|---|---|---|---|---|')
-    for arm, row in summary['arms'].items():
-        reached = 'never' if row['to_target'] is None else f'{row["to_target"] / 60:.2f}'
-        error = '' if row['psnr_standard_error'] is None else f' ± {row["psnr_standard_error"]:.3f}'
-        low, high = row['ratio_range']
-        lines.append(
-            f'| {arm} | {row["iterations"]} | {row["seconds"] / 60:.2f} | {row["psnr"]:.3f} dB '
-            f'| {row["psnr_difference"]:+.3f}{error} | {reached} | {row["ratio"]:.2f} ({low:.2f} to {high:.2f}) '
-            f'| {len(row["seeds"])} |'
-        )
-    lines += ['', f'| ms per iteration | {" | ".join((*PARTS, "other", "whole"))} |', '|---' * (len(PARTS) + 3) + '|']
-    for arm, row in summary['arms'].items():
-        lines.append(f'| {arm} | ' + ' | '.join(f'{value:.0f}' for value in row['milliseconds'].values()) + ' |')
-    if alone := summary['curriculum_without_loading']:
-        lines += ['', f'Curriculum alone, loading left out, same iterations: {alone["ratio"]:.2f}x']
-    for row in summary['predictions']:
-        said, took, off = row['predicted'], row['took'], row['deviation']
-        lines.append(f'Predicted for {row["arm"]}: {said:.1f} s, took {took:.1f} s ({off:+.0%})')
+    lines = ['| length | arm | iterations | PSNR, dB | against stock | p | seeds | minutes | times faster | counts |']
+    lines.append('|---|---|---|---|---|---|---|---|---|---|')
+    for length, arms in summary['lengths'].items():
+        lines += [_row(length, arm, row) for arm, row in arms.items()]
+    lines += [
+        '',
+        f'| length | ms per iteration | {" | ".join((*PARTS, "other", "whole"))} |',
+        '|---' * (len(PARTS) + 4) + '|',
+    ]
+    for length, arms in summary['lengths'].items():
+        for arm, row in arms.items():
+            if row['milliseconds']:
+                cells = ' | '.join(f'{value:.0f}' for value in row['milliseconds'].values())
+                lines.append(f'| {length} | {arm} | {cells} |')
+    lines += ['', '| way of running stock | ms per iteration |', '|---|---|']
+    lines += [f'| {way} | {value:.0f} |' for way, value in summary['ways_of_stock'].items()]
     for row in summary['sweep']:
-        cells = ', '.join(f'{arm} {value["whole"]:.0f} ms' for arm, value in row['arms'].items())
+        cells = ', '.join(f'{arm} {value:.0f} ms' for arm, value in row['arms'].items())
         lines.append(f'{row["network"]}: {row["gflop"]:.1f} GFLOP per clip: {cells}')
     return '\n'.join(lines)
+
+
+def _row(length: int, arm: str, row: Mapping[str, Any]) -> str:
+    p = '' if row['p'] is None else f'{row["p"]:.1e}'
+    minutes = '' if row['seconds'] is None else f'{row["seconds"] / 60:.2f} ({row["timed"]} runs)'
+    ratio = '' if row['ratio'] is None else f'{row["ratio"]:.2f}'
+    counts = '' if row['p'] is None else ('yes' if row['counts'] else 'no')
+    cells = (length, arm, row['iterations'], f'{row["psnr"]:.3f}', f'{row["difference"]:+.3f}', p, row['seeds'])
+    return f'| {" | ".join(map(str, (*cells, minutes, ratio, counts)))} |'

@@ -4,32 +4,33 @@
 #   scripts/setup_env.sh VENV      make or update the environment in the folder VENV
 #   scripts/setup_env.sh --hash    print the hash of everything that is required (a name for a cached environment)
 #
-# PYTHON names the interpreter; by default the first of python3, python3.12, python3.11, python3.10 that fits.
+# PYTHON names the interpreter; by default the first of python3, python3.14, ... python3.10 that fits. MG_BASICSR names
+# another distribution of BasicSR, for example basicsr==1.4.2.
 #
 # torch and torchvision come as a pair, since a build of one loads only with its own build of the other: the pair that
 # PYTHON has already is used (on a machine with a GPU somebody chose it), else the pair below, which works on a CPU too.
 set -euo pipefail
 
 TORCH_PAIR=(torch==2.14.1 torchvision==0.29.1)
-# What basicsr's setup.py imports. Newer setuptools lack what it and the code of its time expect.
+# A wheel with the code of BasicSR's git head, on every Python: nothing is built, and no second torch is downloaded.
+BASICSR=${MG_BASICSR:-new-basicsr==1.0.0}
+# What the setup.py of BasicSR's own releases imports. Newer setuptools lack what it and the code of its time expect.
 BASICSR_BUILD=('setuptools>=77,<81' wheel cython numpy)
-BASICSR=basicsr==1.4.2
 
 REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 say() { printf '==> %s\n' "$*"; }
 fail() { printf '%s\n' "setup_env: $1" "${@:2}" >&2; exit 2; }
 
-fits() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 13))' 2>/dev/null; }
+fits() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 15))' 2>/dev/null; }
 
 find_python() {
     local candidate
-    for candidate in ${PYTHON:-python3 python3.12 python3.11 python3.10}; do
+    for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11 python3.10}; do
         if fits "$candidate"; then echo "$candidate"; return; fi
     done
     fail "no usable Python: ${PYTHON:-python3} is $("${PYTHON:-python3}" --version 2>&1 || true)" \
-        '  Python 3.10, 3.11 or 3.12 is needed: on 3.13 and newer the setup.py of basicsr 1.4.2, its last release, fails' \
-        "  (KeyError: '__version__')." \
+        '  Python 3.10 to 3.14 is needed: torchvision, which BasicSR imports, has no release for others.' \
         '  Install one of them (pyenv install 3.12, conda create -n mg python=3.12, ...) and name it, for example:' \
         '  make test PYTHON=/path/to/python3.12'
 }
@@ -44,6 +45,7 @@ requirements_hash() {
         cat "$REPO/scripts/setup_env.sh"
         sed '/^\[tool\./,$d' "$REPO/pyproject.toml"  # what follows configures linters and tests
         cat "$REPO/setup.py"
+        echo "$BASICSR"
         "$1" -c 'import sys; print(sys.version, sys.base_prefix)'
     } | sha256sum | cut -c1-16
 }
@@ -70,9 +72,14 @@ install_all() {
         say "${TORCH_PAIR[*]} (several GB the first time)"
         "${pip[@]}" "${TORCH_PAIR[@]}"
     fi
-    say "$BASICSR, built without isolation: an isolated build downloads a second torch"
-    "${pip[@]}" --quiet "${BASICSR_BUILD[@]}"
-    "${pip[@]}" --quiet --no-build-isolation "$BASICSR"
+    say "$BASICSR"
+    case $BASICSR in
+    new-basicsr*) "${pip[@]}" --quiet 'setuptools>=77' wheel "$BASICSR" ;;
+    *)  # without isolation: an isolated build downloads a second torch
+        "${pip[@]}" --quiet "${BASICSR_BUILD[@]}"
+        "${pip[@]}" --quiet --no-build-isolation "$BASICSR"
+        ;;
+    esac
     say 'mg-basicsr, with what its demo, tests, linter, type checker and documents need'
     "${pip[@]}" --quiet --no-build-isolation -e "$REPO[dev,demo,docs]"
 }

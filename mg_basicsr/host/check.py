@@ -16,6 +16,7 @@ from mg_basicsr.config.resolve import Settings, default_world_size
 from mg_basicsr.errors import ConfigError, MultigridError, Problem, TrainingError
 from mg_basicsr.host.data.datasets import planned_dataset
 from mg_basicsr.host.data.planned_data import check_data, resolve_with_data
+from mg_basicsr.host.entry.which_basicsr import NOT_INSTALLED
 from mg_basicsr.host.install import install
 from mg_basicsr.host.log import logger
 from mg_basicsr.host.run import Run, Specification, activate
@@ -158,8 +159,7 @@ def _host_options(run: Run) -> dict[str, Any]:
     except ModuleNotFoundError as error:
         if error.name != 'basicsr':
             raise
-        what = 'basicsr is not installed in this environment'
-        raise ConfigError(Problem('', what, 'needed: BasicSR', 'pip install --no-build-isolation basicsr')) from None
+        raise ConfigError(NOT_INSTALLED) from None
     except ImportError:  # up to 1.2, and in copies of it, it is in the training script
         raise ConfigError(
             Problem(

@@ -14,6 +14,7 @@ from mg_basicsr.host.trial.passes import PassesAtStart
 from mg_basicsr.training.acceleration import ChannelsLast, CompiledParts, KernelChoice, OptimizerForm
 from mg_basicsr.training.allocator import FreedMemory
 from mg_basicsr.training.batch_norm.planned import PlannedNorm
+from mg_basicsr.training.deferred_reads import DeferredReads
 from mg_basicsr.training.extension import Extension
 from mg_basicsr.training.micro_batches import MicroBatches
 from mg_basicsr.training.own_state import OwnState
@@ -104,6 +105,8 @@ EXTENSIONS: list[Callable[[Run], Extension | None]] = [
     _passes_at_start,
     # It changes nothing of a step. In a list that others read it is after what has a state of its own.
     _own_state,
+    # Outside of the trial steps: their checks are made at once, and leave no trace.
+    lambda run: DeferredReads(),
     # Outside of the trial steps: memory is kept only after them.
     lambda run: FreedMemory(),
     # Outside of the trial steps too, whose batches are not the plan's. Not optional: it holds for every run.

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import wrapt
 
+from mg_basicsr.host.patches.finders import add_finders
+
 SHIMS = 'mg_basicsr.host.patches.compat:apply'
 
 # (module, 'module:function' to call with it), in order: shims first, so that hooks wrap the repaired functions.
@@ -16,8 +18,8 @@ PATCHES = (
     ('torch', SHIMS),
     ('torch', 'mg_basicsr.host.patches.hooks:patch_torch'),
     ('torch.utils.data.dataloader', 'mg_basicsr.host.patches.hooks:patch_loader'),
-    ('torchvision.transforms', SHIMS),
     ('wandb.util', SHIMS),
+    ('basicsr.utils', 'mg_basicsr.host.entry.which_basicsr:on_import'),
     ('basicsr.utils.registry', 'mg_basicsr.host.patches.hooks:register'),
     ('basicsr.utils.dist_util', SHIMS),
     ('basicsr.utils.options', SHIMS),
@@ -41,6 +43,7 @@ def install() -> None:
     if _installed:
         return
     _installed = True
+    add_finders()
     for module, function in PATCHES:
         wrapt.register_post_import_hook(function, module)
 

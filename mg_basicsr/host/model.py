@@ -61,6 +61,16 @@ def arrange(run: Run, network: nn.Module) -> None:
         extension.arrange(network)
 
 
+def settle(run: Run) -> None:
+    """Do what extensions have put off. Called before a line of the log is written, and after the last step.
+
+    Args:
+        run: The run.
+    """
+    for extension in run.extensions:
+        extension.settle()
+
+
 def resume(run: Run, model: HostModel, state: Mapping[str, Any]) -> None:
     """Set the clock of a resumed run, and adapt its extensions to the loaded states.
 

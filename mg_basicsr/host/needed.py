@@ -113,7 +113,7 @@ def _data_paths(options: Mapping[str, Any]) -> Iterator[Problem]:
     for name, section in datasets.items() if isinstance(datasets, Mapping) else ():
         if not isinstance(section, Mapping) or not _is_hosts(section.get('type')):
             continue
-        stored = name == 'train' and _has_store(options, section)
+        stored = name == 'train' and has_store(options, section)
         for key in ('dataroot_gt', 'dataroot_lq', 'dataroot_flow', 'meta_info_file', 'meta_info'):
             value, option = section.get(key), f'datasets.{name}.{key}'
             if not isinstance(value, str) or '://' in value or '\0' in value:
@@ -164,7 +164,13 @@ def _reads_no_list(section: Mapping[str, Any]) -> bool:
     return lmdb and section.get('type') == 'PairedImageDataset'
 
 
-def _has_store(options: Mapping[str, Any], train_set: Mapping[str, Any]) -> bool:
+def has_store(options: Mapping[str, Any], train_set: Mapping[str, Any]) -> bool:
+    """Return whether a training set is read from a store.
+
+    Args:
+        options: Content of the options file.
+        train_set: Its section `datasets.train`.
+    """
     block, backend = options.get('multigrid'), train_set.get('io_backend')
     by_block = isinstance(block, Mapping) and bool(block.get('store'))
     return by_block or (isinstance(backend, Mapping) and backend.get('type') == 'store')

@@ -53,6 +53,9 @@ class Extension:
         """Return the training step with this extension around `call`. Called once, after `attach`."""
         return call
 
+    def settle(self) -> None:
+        """Do what was put off until a line of the log is written. Called before it, and after the last step."""
+
     def resumed(self, model: HostModel) -> None:
         """Adapt to optimiser states that have been loaded from a checkpoint."""
 

@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
+from mg_basicsr.training.loss_log import LossLog
+
 
 class HostModel(Protocol):
     """Members of BasicSR's BaseModel and its subclasses that are used here.
@@ -138,7 +140,7 @@ def _attributes(model: HostModel) -> Iterator[tuple[str, nn.Module]]:
     for name, value in list(vars(model).items()):
         if isinstance(value, nn.Module):
             yield name, value
-        elif isinstance(value, (list, tuple, Mapping)):
+        elif isinstance(value, (list, tuple, Mapping)) and not isinstance(value, LossLog):  # has none, and is not read
             items = value.items() if isinstance(value, Mapping) else enumerate(value)
             yield from ((f'{name}.{key}', item) for key, item in items if isinstance(item, nn.Module))
 

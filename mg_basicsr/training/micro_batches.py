@@ -26,6 +26,7 @@ from mg_basicsr.training.batch_parts import split_batch
 from mg_basicsr.training.extension import Extension, TrainStep
 from mg_basicsr.training.gradient_handling import gradient_handling
 from mg_basicsr.training.host_model import HostModel, feeding_methods, trained_networks, wrapped_networks
+from mg_basicsr.training.loss_log import LossLog, Unread
 from mg_basicsr.training.step_arguments import Batch, batch_among, with_batch
 
 # BasicSR's own classes, by their origin: what no sum over passes gives, and a measurement (training/trial/passes.py)
@@ -113,7 +114,8 @@ class MicroBatches(Extension):
             args, kwargs = with_batch(args, kwargs, part)
             with self._pass(first=n == 0, last=n == len(self._parts) - 1):
                 result = call(*args, **kwargs)
-            logs.append(dict(self.model.log_dict))
+            log = self.model.log_dict
+            logs.append(log if isinstance(log, LossLog) else dict(log))
         self.model.log_dict = self._joined(logs)
         return result
 
@@ -135,8 +137,14 @@ class MicroBatches(Extension):
 
     def _joined(self, logs: list[dict[str, Any]]) -> dict[str, Any]:
         """Return the log of the large batch: means over the passes, and sums of losses that sum over the batch."""
-        divisor = {key: 1 if not self.mean and key.startswith('l_') else len(logs) for key in logs[0]}
-        return {key: sum(log[key] for log in logs) / divisor[key] for key in logs[0]}
+
+        def value(key: str) -> Any:
+            divisor = 1 if not self.mean and key.startswith('l_') else len(logs)
+            return sum(log[key] for log in logs) / divisor
+
+        if isinstance(logs[0], LossLog):  # which is not read here
+            return LossLog({key: Unread(functools.partial(value, key)) for key in logs[0].names()})
+        return {key: value(key) for key in logs[0]}
 
 
 def refuse_indivisible(model: HostModel) -> None:

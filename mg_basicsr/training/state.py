@@ -20,7 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-_ATOMS = (type(None), bool, int, float, complex, str, bytes, ModuleType, torch.device, torch.dtype)
+from mg_basicsr.training.loss_log import LossLog, Unread
+
+_ATOMS = (type(None), bool, int, float, complex, str, bytes, ModuleType, torch.device, torch.dtype, LossLog, Unread)
 _LIBRARIES = ('torch', 'torchvision', 'numpy', 'mg_basicsr')  # their functions and classes keep no state of a model
 MOST_OBJECTS = 1_000_000  # that a search for generators looks at: about two seconds
 MOST_ENTRIES = 10_000

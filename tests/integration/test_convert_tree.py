@@ -108,6 +108,7 @@ def cut_down(file: Path, network: dict[str, Any], train_set: dict[str, Any], dat
     options['network_g'] |= network
     options |= {'num_gpu': 0, 'datasets': {'train': options['datasets']['train']}, 'val': None}
     options['logger'] |= {'use_tb_logger': False}
+    options['path'] |= {'pretrain_network_g': None}  # EDSR x4 begins from the weights of x2
     train, block = options['datasets']['train'], options['multigrid']
     train |= train_set | {'batch_size_per_gpu': 1, 'num_worker_per_gpu': 0, 'dataset_enlarge_ratio': 1}
     if 'base_batch_size' in block:

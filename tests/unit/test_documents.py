@@ -73,7 +73,7 @@ def record(name: str) -> Any:
 
 
 def test_claims_of_the_readme_are_in_the_records() -> None:
-    arms = record('training_cpu.json')['arms']
+    arms = record('training_first.json')['arms']
     block, stock = arms['curriculum + store'], arms['stock']
     assert f'takes {int(stock["seconds"] / block["seconds"] * 10) / 10} times less time' in README
     assert f'ends {-block["psnr_difference"]:.2f} dB below it' in README

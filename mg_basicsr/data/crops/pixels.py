@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 
-from mg_basicsr.data.crops.crop import Flips
 from mg_basicsr.data.kernels import compiled
 
 
@@ -32,13 +31,14 @@ def to_float(pixels: torch.Tensor) -> torch.Tensor:
 def flipped(pixels: torch.Tensor, flips: torch.Tensor) -> torch.Tensor:
     """Return a new tensor with each clip or image flipped by its own code.
 
+    The operations are the same for any codes, which are not read, and for any number of clips.
+
     Args:
         pixels: (b, ..., s, s).
         flips: (b), integers 0 .. 7: `Flips.code` of each clip.
     """
-    out = torch.empty_like(pixels)
-    for sample, code, place in zip(pixels, flips.tolist(), out, strict=True):
-        flip = Flips.from_code(code)
-        turned = sample.flip([-1] * flip.horizontal + [-2] * flip.vertical)
-        place.copy_(turned.transpose(-2, -1) if flip.transpose else turned)
-    return out
+    codes = flips.to(pixels.device).view(-1, *[1] * (pixels.ndim - 1))
+    horizontal, vertical, transposed = ((codes >> bit) & 1 == 1 for bit in range(3))
+    pixels = torch.where(horizontal, pixels.flip(-1), pixels)
+    pixels = torch.where(vertical, pixels.flip(-2), pixels)
+    return torch.where(transposed, pixels.transpose(-2, -1), pixels).contiguous()

@@ -244,6 +244,30 @@ def _transaction(root: str) -> Iterator[Any]:
         raise OSError(str(error)) from error
 
 
+def lmdb_fault(root: str) -> str:
+    """Return what is wrong with the file of an LMDB that others will read; empty if it is as long as it says.
+
+    It is not kept open: a process can open an LMDB only once, and the others could not.
+
+    Args:
+        root: Folder with the file.
+    """
+    try:
+        import lmdb
+    except ImportError:  # reported by those who want to read it
+        return ''
+    path = os.path.realpath(root)
+    known = path in _environments
+    try:
+        _check_size(root, _environment(lmdb, root).bytes)
+    except (OSError, lmdb.Error) as error:
+        return str(error)
+    finally:
+        if not known and path in _environments:
+            _environments.pop(path).environment.close()
+    return ''
+
+
 def _environment(lmdb: Any, root: str) -> _Open:
     """Return the environment of this process, opened once."""
     path = os.path.realpath(root)

@@ -9,10 +9,12 @@ from mg_basicsr.data.listing.frame_names import REDS_FRAMES
 from mg_basicsr.data.listing.sequences import FrameSequence, first_of
 from mg_basicsr.data.sources.flow_files import FlowFiles
 from mg_basicsr.data.sources.image_files import open_side
-from mg_basicsr.data.store.origins import COMPARED, differences_of_roots
 from mg_basicsr.data.store.reader import StoreFrames
+from mg_basicsr.data.store.root_comparison import differences_of_roots
 from mg_basicsr.errors import ConfigError, Problem
 from mg_basicsr.train_set import TrainSetOptions
+
+COMPARED = 20  # clips, when a store is opened for training
 
 
 def differences(store: StoreFrames, options: TrainSetOptions, sequences: Sequence[FrameSequence]) -> list[Problem]:
@@ -28,7 +30,7 @@ def differences(store: StoreFrames, options: TrainSetOptions, sequences: Sequenc
     """
     step = max(1, -(-len(sequences) // COMPARED))
     names = [sequences[at].name for at in range(0, len(sequences), step)]
-    return first_of(differences_of_roots(store.root, options, names), 'of this kind')
+    return first_of(differences_of_roots(store, options, names), 'of this kind')
 
 
 def open_store(path: str | Path, options: TrainSetOptions, sequences: Iterable[FrameSequence] = ()) -> StoreFrames:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,9 @@ from mg_basicsr.data.sources.byte_files import DATA, ByteFiles, Folder, LmdbFold
 from mg_basicsr.data.sources.origin import Origin, Sampled, changed, head_hash
 from mg_basicsr.data.store.clip_file import read_file
 from mg_basicsr.errors import Problem
-from mg_basicsr.train_set import BLOCK, TrainSetOptions
 
 ORIGINS = 'origins.jsonl'
 MOST_LINE_BYTES = 1 << 16
-COMPARED = 20  # clips, when a store is opened for training
-OPTIONS = {'gt': 'dataroot_gt', 'lq': 'dataroot_lq'}  # by side
 ALLOWED = 'allowed: the frames that the store was made from'
 
 Sides = Mapping[str, Origin]  # by side: gt, lq, or video
@@ -42,31 +39,6 @@ def origin_line(name: str, sides: Sides) -> str:
 def read_origins(root: Path) -> dict[str, Sides]:
     """Return the recorded origins by clip; later lines hold. Damaged lines record nothing."""
     return dict(_lines(root))
-
-
-def differences_of_roots(root: Path, options: TrainSetOptions, names: Sequence[str]) -> list[Problem]:
-    """Compare some clips with the roots that a training set names, as far as these exist.
-
-    Args:
-        root: Folder of the store.
-        options: The set's options.
-        names: Clips to compare.
-
-    Returns:
-        A problem per clip and side whose frames in these roots are others than those that the store was made from.
-    """
-    wanted = set(names)
-    problems = []
-    for name, sides in _lines(root):
-        for side, option in OPTIONS.items() if name in wanted else ():
-            place = getattr(options, option)
-            if side in sides and os.path.isdir(place):
-                wrong = _other_frames(sides[side], _files(place, option))
-                if wrong:
-                    remedy = f'correct {BLOCK}.{option}, or prepare the store again from these frames'
-                    what = f'clip {name} was made from other {side.upper()} frames than {place} has: {wrong}'
-                    problems.append(Problem(f'store {root}', what, ALLOWED, remedy))
-    return problems
 
 
 def difference(root: Path, clip_file: Path, name: str, then: Sides, now: Sides) -> Problem | None:
@@ -91,7 +63,13 @@ def difference(root: Path, clip_file: Path, name: str, then: Sides, now: Sides) 
     return None
 
 
-def _other_frames(then: Origin, files: ByteFiles) -> str:
+def other_files(then: Origin, files: ByteFiles) -> str:
+    """Compare the recorded files of one side of a clip with those of a root; empty if they are the same.
+
+    Args:
+        then: The recorded origin.
+        files: The root.
+    """
     for sampled in then.sample:
         name = _name_in(files, sampled.name)
         try:
@@ -104,8 +82,13 @@ def _other_frames(then: Origin, files: ByteFiles) -> str:
     return ''
 
 
-def _files(root: str, option: str) -> ByteFiles:
-    option = f'{BLOCK}.{option}'
+def open_root(root: str, option: str) -> ByteFiles:
+    """Return the files of an existing folder or LMDB.
+
+    Args:
+        root: The folder.
+        option: Dotted path of the option that names it.
+    """
     return LmdbFolder(root, option) if os.path.isfile(os.path.join(root, DATA)) else Folder(root, option)
 
 

@@ -216,22 +216,24 @@ class PlannedLoader:
 
 
 def to_device(batch: dict[str, Any], device: torch.device | str) -> dict[str, Any]:
-    """Copy uint8 crops to a device and convert them there to float32, bit for bit as BasicSR does.
+    """Copy uint8 crops to a device, flip them there, and convert them to float32, bit for bit as BasicSR does.
 
     Args:
-        batch: A mini-batch; other values than uint8 tensors are unchanged.
+        batch: A mini-batch; other values than uint8 tensors and `flips` are unchanged.
         device: The device.
     """
     device = torch.device(device)
 
-    def moved(pixels: torch.Tensor) -> torch.Tensor:
+    def moved(value: torch.Tensor) -> torch.Tensor:
         # A copy from pinned memory returns at once; from other memory it waits for the queued work of the device.
-        return pixels.pin_memory().to(device, non_blocking=True) if device.type == 'cuda' else pixels
+        return value.pin_memory().to(device, non_blocking=True) if device.type == 'cuda' else value
 
-    pixels = {
-        key: moved(value) for key, value in batch.items() if torch.is_tensor(value) and value.dtype == torch.uint8
+    copied = {
+        key: moved(value)
+        for key, value in batch.items()
+        if torch.is_tensor(value) and (value.dtype == torch.uint8 or key == 'flips')
     }
-    return pixels_to_float({**batch, **pixels})
+    return pixels_to_float({**batch, **copied})
 
 
 def largest_batch(plan: Plan, dataset: ClipDataset) -> int:

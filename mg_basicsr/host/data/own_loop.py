@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mg_basicsr.host.data.loader import PlannedLoader
+from mg_basicsr.host.model import settle
 from mg_basicsr.host.run import Run
 from mg_basicsr.host.stopping import between_steps
 
@@ -61,6 +62,7 @@ def handed_over(run: Run, loader: PlannedLoader, batch: Any, seconds: float) -> 
     run.watch.fetched(seconds)
     loader.hand_over(batch)
     if batch == {}:
+        settle(run)
         run.watch.end()
     if batch == {} and run.stop.watching:  # the end: a signal that came during the last step is still handled
         between_steps(run, run.model)

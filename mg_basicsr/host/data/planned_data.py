@@ -12,6 +12,7 @@ from mg_basicsr.errors import ConfigError, DataError, MultigridError, Problem
 from mg_basicsr.host.data.datasets import our_dataset
 from mg_basicsr.host.data.grids import run_grid
 from mg_basicsr.host.known_classes import known_classes
+from mg_basicsr.host.lmdbs import lmdb_problems
 from mg_basicsr.host.log import log_at_start
 from mg_basicsr.host.needed import needed_problems, store_problems
 from mg_basicsr.host.validation_files import validation_problems
@@ -56,13 +57,17 @@ def resolve_with_data(
     own = classes.own_datasets
     known = _without_own_sets(file.options, own)
     needed = needed_problems(known, auto_resume)
+    damaged = lmdb_problems(file.options)
+    needed += damaged
     if rank == 0:
         needed += validation_problems(known)
     try:
         settings = resolve(file, world_size, classes, whole)
     except ConfigError as error:
-        raise ConfigError(*_each_once(error.problems, _problems_of_data(file, own), needed)) from None
-    if store_problems(file.options):  # of the data, nothing else can be checked
+        raise ConfigError(
+            *_each_once(error.problems, [] if damaged else _problems_of_data(file, own), needed)
+        ) from None
+    if damaged or store_problems(file.options):  # of the data, nothing else can be checked
         raise ConfigError(*needed)
     try:
         dataset, grid = _dataset_and_grid(settings)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 
-from mg_basicsr.errors import ConfigError, Problem
-from mg_basicsr.host.entry.search_path import other_basicsr
-from mg_basicsr.host.log import log_at_start
+from mg_basicsr.errors import ConfigError
+from mg_basicsr.host.entry.which_basicsr import NOT_INSTALLED
 
 
 def train() -> None:
@@ -22,14 +21,5 @@ def train() -> None:
     except ModuleNotFoundError as error:
         if error.name != 'basicsr':
             raise
-        raise ConfigError(
-            Problem(
-                '',
-                'basicsr is not installed in this environment',
-                'needed: BasicSR, or a repository that carries its own',
-                'pip install --no-build-isolation basicsr, or mg-basicsr run path/to/train.py -opt ...',
-            )
-        ) from None
-    if line := other_basicsr(module.__file__):
-        log_at_start(line)
+        raise ConfigError(NOT_INSTALLED) from None
     module.train_pipeline(os.getcwd())

@@ -34,16 +34,3 @@ def put_first(script: Path) -> None:
     folder = str(script.resolve().parent)
     if sys.path[0] != folder:
         sys.path.insert(0, folder)
-
-
-def other_basicsr(imported: str | None) -> str:
-    """Return a line for the log if the working directory has a basicsr and another one is used; empty if not.
-
-    Args:
-        imported: File of the module `basicsr.train` that is used.
-    """
-    own = Path('basicsr', 'train.py')
-    if imported is None or not own.is_file() or own.samefile(imported):
-        return ''
-    used = Path(imported).parent
-    return f'multigrid: BasicSR is that of {used}, not the basicsr/ in this folder, which PYTHONPATH=. would take'

@@ -12,6 +12,7 @@ from mg_basicsr.errors import ConfigError, DataError, MultigridError, Problem
 from mg_basicsr.host.end_of_process import end_in_order_at_exit
 from mg_basicsr.host.entry.command_line import CommandLine
 from mg_basicsr.host.entry.launcher import check_environment, check_one_process, rank_of
+from mg_basicsr.host.entry.which_basicsr import check_which, imported
 from mg_basicsr.host.log import log_at_start
 from mg_basicsr.host.run import Run, Specification, activate
 from mg_basicsr.parsing.options_file import OptionsFile, load_options
@@ -76,6 +77,8 @@ def start_run(command: CommandLine, whole: bool = False) -> Run | None:
         refuse_stray_block(file.options)
         log_at_start(f'multigrid: {file.path} has no multigrid block, so BasicSR trains without a plan')
         return None
+    if (basicsr := imported()) is not None:  # by the script; that of others is checked when it is imported
+        check_which(basicsr)
     refuse_missing()  # before any data is read: without a required hook, nothing else matters
     if command.launcher == 'none':
         check_one_process()

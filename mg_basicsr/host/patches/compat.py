@@ -13,7 +13,6 @@ changes nothing. This module imports neither torch nor basicsr by itself.
 from __future__ import annotations
 
 import functools
-import importlib.util
 import inspect
 import os
 import subprocess
@@ -24,8 +23,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mg_basicsr.host.patches import clone, loggers
-from mg_basicsr.patching import Function, replace, wrap
+from mg_basicsr.host.patches import loggers
+from mg_basicsr.patching import Function, wrap
 
 Shim = Callable[[ModuleType], None]
 
@@ -55,25 +54,6 @@ def or_without_gpu(original: Function, substitute: Function) -> Function:
             return substitute(*args, **kwargs)
 
     return call
-
-
-# Current libraries
-
-
-def functional_tensor(transforms: ModuleType) -> None:
-    """Provide `torchvision.transforms.functional_tensor`.
-
-    2026-11. torchvision 0.17 removed this module, from which BasicSR 1.4.2 imports `rgb_to_grayscale`.
-    `transforms.functional` has the same functions, and BasicSR's git head uses it. Can be removed when no BasicSR that
-    imports the old name is supported.
-    """
-    name = f'{transforms.__name__}.functional_tensor'
-    if name in sys.modules or importlib.util.find_spec(name) is not None:
-        return
-    functional = importlib.import_module(f'{transforms.__name__}.functional')
-    reason = 'gone from torchvision 0.17, and imported by BasicSR 1.4.2'
-    replace(sys.modules, name, functional, reason)
-    replace(transforms, 'functional_tensor', functional, reason)
 
 
 # Without a GPU
@@ -243,6 +223,22 @@ def prefetch_on_cpu(prefetch_dataloader: ModuleType) -> None:
         wrap(prefetch_dataloader, f'CUDAPrefetcher.{name}', make, f'works as CPUPrefetcher {WITHOUT_GPU}')
 
 
+# The command line
+
+LAUNCHER_FLAG = '--local-rank'
+
+
+def local_rank(options: ModuleType) -> None:
+    """Spell the launcher's `--local-rank` as BasicSR's parser knows it.
+
+    2026-11. `torch.distributed.launch`, which BasicSR's scripts/dist_train.sh uses, passes `--local-rank` from torch
+    2.0 on. Can be removed when BasicSR's parser takes it.
+    """
+    for index, argument in enumerate(sys.argv):
+        if argument == LAUNCHER_FLAG or argument.startswith(f'{LAUNCHER_FLAG}='):
+            sys.argv[index] = argument.replace('-rank', '_rank', 1)
+
+
 # Resuming
 
 
@@ -324,13 +320,18 @@ def networks_of_module(arch: ModuleType) -> None:
 
 
 def fix_network_classes(classes: Iterable[type]) -> None:
-    """Fix two faults of SPyNet and BasicVSR++ that appear when shapes change; other classes are not changed.
+    """Fix two faults of SPyNet and BasicVSR++ that appear when shapes change, and networks that wait for the device.
 
     2026-11. SPyNet fails for LQ frames of 32 pixels or less (see `spynet.py`); can be removed when BasicSR's SPyNet
     starts from a zero flow of the coarsest level's size. BasicVSR++ sets `is_mirror_extended` at the first clip that
-    mirrors itself and keeps it set for all later ones; can be removed when it decides for each clip.
+    mirrors itself and keeps it set for all later ones; can be removed when it decides for each clip. Waiting is in
+    `kept_ranges.py` and `late_warnings.py`.
     """
+    from . import kept_ranges, late_warnings
+
     for cls in classes:
+        kept_ranges.keep_ranges(cls)
+        late_warnings.warn_later(cls)
         if hasattr(cls, 'preprocess'):
             wrap(cls, 'process', _process_any_size, 'flow of LQ frames of 32 pixels or less')
         wrap(cls, 'check_if_mirror_extended', _mirror_by_clip, 'decides for each clip')
@@ -369,11 +370,10 @@ def _all(*shims: Shim) -> Shim:
 
 SHIMS: dict[str, Shim] = {
     'torch': _all(current_device, load_to_cpu, ddp_without_device),
-    'torchvision.transforms': functional_tensor,
     'wandb.util': loggers.wandb_id,
     'basicsr.train': resume_where_saved,
-    'basicsr.utils.dist_util': _all(clone.version, gloo_without_gpu),
-    'basicsr.utils.options': clone.local_rank,
+    'basicsr.utils.dist_util': gloo_without_gpu,
+    'basicsr.utils.options': local_rank,
     'basicsr.data.prefetch_dataloader': prefetch_on_cpu,
     'basicsr.models.base_model': _all(validate_on_cpu, networks_of_model),
     'basicsr.archs.spynet_arch': networks_of_module,

@@ -25,7 +25,7 @@
                                                #    Loops that call it after the step, or never: at feed_data
         model.feed_data(train_data)
         model.optimize_parameters(i)           #    as setup_schedulers has wrapped it, whatever its signature
-        log(model.get_current_log())           # <- get_current_log: stage and shape
+        log(model.get_current_log())           # <- get_current_log: stage and shape; losses are read from the device
                                                # <- log_line: the plan's estimate; record and TensorBoard
         model.save(epoch, i)
           torch.save(networks)                 # <- save: whole or absent
@@ -180,6 +180,7 @@ def patch_models(module: ModuleType) -> None:
 
     @around(module, 'BaseModel.get_current_log', 'adds stage and shape', lost='the log has no stage and shape')
     def get_current_log(run: Run, original: Function, self: Any) -> Any:
+        ours.settle(run)
         return announcing.with_shape(run, original(self))
 
     _check_required()

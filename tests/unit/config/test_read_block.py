@@ -12,7 +12,7 @@ from tests.helpers.stock_options import PAPER, resolved, stock
 LIN2022: dict[str, Any] = {'preset': 'lin2022'}
 STAGE = {'iters': 10_000}
 LISTS = {'gt_sizes': [128, 256], 'mini_batch_sizes': [4, 1], 'iters': [200_000, 100_000]}
-PRESETS = 'lin2022 | wu2020 | progressive | stages'
+PRESETS = 'lin2022 | wu2020 | short_clips | progressive | stages'
 
 
 def lin(**keys: Any) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from mg_basicsr.host.trial.passes import PassesAtStart
 from mg_basicsr.training.acceleration import ChannelsLast, CompiledParts, KernelChoice, OptimizerForm
 from mg_basicsr.training.allocator import FreedMemory
 from mg_basicsr.training.batch_norm.planned import PlannedNorm
+from mg_basicsr.training.deferred_reads import DeferredReads
 from mg_basicsr.training.extension import Extension, extend, stateful
 from mg_basicsr.training.host_model import trained_networks
 from mg_basicsr.training.micro_batches import MicroBatches
@@ -74,6 +75,7 @@ MAKE: dict[str, Callable[[], Extension]] = {
     'fused': lambda: OptimizerForm(fused=True),
     'unfused': lambda: OptimizerForm(fused=False),
     'own_state': lambda: OwnState(lambda iteration: iteration),
+    'deferred_reads': DeferredReads,
     'freed_memory': FreedMemory,
     'delivered': lambda: DeliveredBatches(run()),
     'clean_end': CleanEnd,
@@ -116,7 +118,15 @@ def test_every_extension_of_the_package_is_tried_here() -> None:
 
 def test_what_is_off_is_not_there() -> None:
     names = [extension.name for extension in extensions_of(run())]
-    always = ['rates', 'micro_batches', 'fused_optimizer', 'passes_at_start', 'own_state', 'freed_memory']
+    always = [
+        'rates',
+        'micro_batches',
+        'fused_optimizer',
+        'passes_at_start',
+        'own_state',
+        'deferred_reads',
+        'freed_memory',
+    ]
     assert names == [*always, 'delivered_batches', 'clean_end']
     outside_a_loop = run()
     outside_a_loop.specification.in_loop = False

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
-from mg_basicsr.data.crops.crop import Flips, Pixels, Window
-from mg_basicsr.data.listing.sequences import FrameSequence, first_of
+from mg_basicsr.data.listing.sequences import first_of
 from mg_basicsr.data.store.building.material import Material
 from mg_basicsr.data.store.format import Header, clip_path, read_header, read_list
 from mg_basicsr.data.store.origins import ALLOWED, difference, read_origins
 from mg_basicsr.data.store.reader import StoreFrames
+from mg_basicsr.data.store.root_comparison import stored_frame
 from mg_basicsr.errors import DataError, Problem
 
 
@@ -67,24 +66,17 @@ def compare(root: Path, header: Header, material: Material, wanted: Collection[s
     try:
         for sequence, frames in material.open(wanted):
             for number, pair in enumerate(frames):
-                for side, frame in (('GT', pair.gt), ('LQ', pair.lq)):
+                for side, frame in (('gt', pair.gt), ('lq', pair.lq)):
                     if frame is None:
                         continue
-                    if not np.array_equal(_stored(store, sequence, side, number, frame.shape[:2]), frame):
+                    if not np.array_equal(stored_frame(store, sequence, side, number, frame.shape[:2]), frame):
                         return [_other_pixels(root, sequence.name, side, number)]
     except DataError as error:
         return list(error.problems)
     return []
 
 
-def _stored(store: StoreFrames, sequence: FrameSequence, side: str, number: int, size: tuple[int, int]) -> Pixels:
-    read = store.read_gt if side == 'GT' else store.read_lq
-    planes = np.empty((1, 3, *size), np.uint8)
-    read(sequence, [number], Window(0, 0, *size), Flips(), planes)
-    return cast(Pixels, planes[0].transpose(1, 2, 0))
-
-
 def _other_pixels(root: Path, name: str, side: str, number: int) -> Problem:
-    what = f'{side} frame {number} has other pixels than the frame that it was made from'
+    what = f'{side.upper()} frame {number} has other pixels than the frame that it was made from'
     remedy = f'delete {clip_path(root, name)} and run the command again to make the clip anew'
     return Problem(f'store {root}, clip {name}', what, ALLOWED, remedy)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -17,7 +19,7 @@ from mg_basicsr.data.store.format import Header, clip_path
 from mg_basicsr.data.store.opening import differences, open_store
 from mg_basicsr.train_set import TrainSetOptions
 from tests.helpers.foreign_sets import rename_frames, replace_frames
-from tests.helpers.frame_sets import SCALE, block, lmdb_block, to_lmdb, write_reds
+from tests.helpers.frame_sets import SCALE, block, lmdb_block, picture, to_lmdb, write_pair, write_reds
 
 CLIPS = {'001': 4, '002': 4}
 
@@ -107,3 +109,108 @@ def test_a_clip_that_is_cut_while_it_is_open(tmp_path: Path, codec: str, size: i
 def test_a_home_folder(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('HOME', str(root))
     assert open_store('~/store', TrainSetOptions.parse(block(root), SCALE)).root == root / 'store'
+
+
+def half_the_brightness(folder: Path) -> None:
+    for path in folder.rglob('*.png'):
+        cv2.imwrite(str(path), cv2.imread(str(path)) // 2)
+
+
+def half_the_size(folder: Path) -> None:
+    for path in folder.rglob('*.png'):
+        cv2.imwrite(str(path), cv2.imread(str(path))[::2, ::2])
+
+
+def one_pixel(folder: Path) -> None:
+    for path in folder.rglob('*.png'):
+        image = cv2.imread(str(path))
+        image[-1, -1, 0] ^= 1
+        cv2.imwrite(str(path), image)
+
+
+def no_image(folder: Path) -> None:
+    for path in folder.rglob('*.png'):
+        path.write_text('version https://git-lfs.github.com/spec/v1')
+
+
+def other_names(folder: Path) -> None:
+    replace_frames(folder)
+    rename_frames(folder, 'im{}.png'.format)
+
+
+CHANGES = [replace_frames, half_the_brightness, half_the_size, one_pixel, no_image, other_names]
+
+
+@pytest.fixture(params=['made', 'without a record'])
+def unrecorded(root: Path, request: pytest.FixtureRequest) -> Path:
+    """A set whose store has no record of LQ files: LQ was made from GT, or the store is of an earlier version."""
+    shutil.rmtree(root / 'store')
+    options = TrainSetOptions.parse(block(root), SCALE)
+    if request.param == 'made':
+        build(root / 'store', Header(SCALE, degradation='bicubic'), from_options(options, 'reds', every_fourth))
+    else:
+        build(root / 'store', Header(SCALE), from_options(options, 'reds', None))
+        (root / 'store/origins.jsonl').unlink()
+    return root
+
+
+def every_fourth(frame: Any) -> Any:
+    return frame[::SCALE, ::SCALE]
+
+
+@pytest.mark.parametrize('backend', ['disk', 'lmdb'])
+def test_equal_pixels_without_a_record(unrecorded: Path, backend: str) -> None:
+    values = block(unrecorded)
+    if backend == 'lmdb':
+        values = lmdb_block(unrecorded, to_lmdb(unrecorded, unrecorded / 'lmdb'))
+    assert found(unrecorded, values) == []
+
+
+def test_lq_that_was_made_and_is_nowhere(root: Path) -> None:
+    shutil.rmtree(root / 'store')
+    options = TrainSetOptions.parse(block(root), SCALE)
+    build(root / 'store', Header(SCALE, degradation='bicubic'), from_options(options, 'reds', every_fourth))
+    shutil.rmtree(root / 'LQ')
+    assert found(root, block(root)) == []
+    (root / 'LQ').mkdir()
+    assert found(root, block(root)) == []
+
+
+def test_other_names_of_equal_frames_without_a_record(unrecorded: Path) -> None:
+    rename_frames(unrecorded / 'LQ', '{:03d}.png'.format)
+    assert found(unrecorded, block(unrecorded)) == []
+
+
+@pytest.mark.parametrize(('change', 'backend'), [*((change, 'disk') for change in CHANGES), (one_pixel, 'lmdb')])
+def test_other_pixels_without_a_record(unrecorded: Path, change: Callable[[Path], None], backend: str) -> None:
+    change(unrecorded / 'LQ')
+    values = block(unrecorded)
+    if backend == 'lmdb':
+        values = lmdb_block(unrecorded, to_lmdb(unrecorded, unrecorded / 'lmdb'))
+    told = found(unrecorded, values)
+    assert len(told) == len(CLIPS)
+    assert all('datasets.train.dataroot_lq' in text and 'LQ frames' in text for text in told)
+
+
+def test_other_gt_without_a_record(unrecorded: Path) -> None:
+    (unrecorded / 'store/origins.jsonl').unlink(missing_ok=True)
+    replace_frames(unrecorded / 'GT/001')
+    (told,) = found(unrecorded, block(unrecorded))
+    assert 'clip 001 was made from other GT frames' in told
+
+
+@pytest.mark.parametrize('made', [True, False])
+@pytest.mark.parametrize('template', ['{}', '{}x4'])
+def test_images_without_a_record(tmp_path: Path, made: bool, template: str) -> None:
+    for number in range(3):
+        name = f'{number}.png'
+        write_pair(tmp_path, name, picture(0, number), lq_name=f'{template.format(number)}.png')
+    values = block(tmp_path, meta_info_file=None, filename_tmpl=template)
+    options = TrainSetOptions.parse(values, SCALE)
+    header = Header(SCALE, degradation='bicubic' if made else 'files')
+    build(tmp_path / 'store', header, from_options(options, 'images', every_fourth if made else None))
+    if not made:
+        (tmp_path / 'store/origins.jsonl').unlink()
+    assert found(tmp_path, values) == []
+    replace_frames(tmp_path / 'LQ')
+    assert len(found(tmp_path, values)) == 3

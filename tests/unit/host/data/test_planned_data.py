@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from mg_basicsr.errors import ConfigError, DataError
 from mg_basicsr.host.data.planned_data import PlannedData, resolve_with_data
 from mg_basicsr.parsing.options_file import OptionsFile
-from tests.helpers.frame_sets import block, write_reds
+from tests.helpers.frame_sets import block, lmdb_block, to_lmdb, write_reds
 from tests.helpers.stock_options import stock
 
 
@@ -50,3 +51,15 @@ def test_a_problem_of_the_set_is_reported_once(reds: Path) -> None:
 def test_data_that_is_too_small_for_a_shape(reds: Path) -> None:
     with pytest.raises(DataError, match='48x64'):
         planned(reds, gt_size=64)
+
+
+def test_an_lmdb_that_was_cut_short_is_reported_in_place_of_what_would_be_read_from_it(
+    reds: Path, tmp_path: Path
+) -> None:
+    lmdbs = to_lmdb(reds, tmp_path)
+    path = lmdbs / 'LQ.lmdb/data.mdb'
+    os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(ConfigError) as caught:
+        planned(reds, **lmdb_block(reds, lmdbs))
+    (problem,) = caught.value.problems
+    assert problem.option == 'datasets.train.dataroot_lq' and f'{path} has' in problem.what

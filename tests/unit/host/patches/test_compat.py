@@ -56,30 +56,6 @@ def test_importing_compat_imports_neither_torch_nor_basicsr() -> None:
     subprocess.run([sys.executable, '-c', code], check=True)
 
 
-# torchvision
-
-
-@pytest.mark.parametrize('has_one', [True, False])
-def test_functional_tensor_only_where_it_is_missing(
-    has_one: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    package = f'transforms_{has_one}'.lower()
-    (tmp_path / package).mkdir()
-    for file in ('__init__.py', 'functional.py', *(['functional_tensor.py'] if has_one else [])):
-        (tmp_path / package / file).write_text(f'rgb_to_grayscale = {file!r}\n')
-    monkeypatch.syspath_prepend(tmp_path)
-    module = __import__(package)
-    for name in ('', '.functional', '.functional_tensor'):
-        monkeypatch.setitem(sys.modules, package + name, sys.modules.get(package + name, module))
-    monkeypatch.delitem(sys.modules, f'{package}.functional')
-    monkeypatch.delitem(sys.modules, f'{package}.functional_tensor')
-
-    for _ in range(2):
-        compat.functional_tensor(module)
-    found = __import__(f'{package}.functional_tensor', fromlist=['rgb_to_grayscale'])
-    assert found.rgb_to_grayscale == ('functional_tensor.py' if has_one else 'functional.py')
-
-
 # torch
 
 
