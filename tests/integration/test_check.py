@@ -356,7 +356,7 @@ def test_what_else_can_fail(trainer: Trainer, small: NewProject, clips: Path, ca
         expected = ['00000011.png', '002']
     elif case == 'validation':
         project.options['datasets']['val'] = {'name': 'x', 'type': 'y', 'dataroot_gt': 'nowhere'}
-        expected = ['datasets.val.dataroot_gt: nowhere']
+        expected = ["datasets.val.type: 'y' is not registered", '--script']
     elif case == 'network':
         project.options['network_g']['type'] = 'NoSuchNetwork'
         expected = ['network_g', 'NoSuchNetwork']

@@ -15,9 +15,10 @@ WITHOUT_HOOKS = """
 import sys, types
 for name in ('hooks', 'planned_options'):
     nothing = types.ModuleType(f'mg_basicsr.host.patches.{name}')
-    for function in ('yaml', 'torch', 'folders', 'prefetchers', 'models', 'data', 'logger'):
+    for function in ('yaml', 'torch', 'folders', 'prefetchers', 'models', 'data', 'logger', 'loader'):
         setattr(nothing, f'patch_{function}', lambda module: None)
     nothing.register = lambda module: None
+    nothing.active = lambda: None
     sys.modules[nothing.__name__] = nothing
 import mg_basicsr
 """

@@ -33,7 +33,10 @@ import sys
 watched = ('mg_basicsr', 'torch', 'basicsr', 'numpy', 'yaml')
 print(*sorted(name for name in sys.modules if name.partition('.')[0] in watched))
 """
-PACKAGE_LINE = {'mg_basicsr', 'mg_basicsr._version', 'mg_basicsr.host', 'mg_basicsr.host.install'}
+PACKAGE_LINE = {
+    *('mg_basicsr', 'mg_basicsr._version', 'mg_basicsr.host', 'mg_basicsr.host.install'),
+    *('mg_basicsr.host.patches', 'mg_basicsr.host.patches.finders'),
+}
 
 
 def python(code: str, *arguments: str) -> str:

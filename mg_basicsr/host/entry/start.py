@@ -36,23 +36,33 @@ def start_before_imports(command: CommandLine) -> MultigridError | None:
     try:
         start_run(command)
     except (ConfigError, DataError) as error:
-        if command.opt is None or not _goes_by_names(error, load_options(command.opt, command.force_yml).options):
+        if command.opt is None:
             raise
+        options = load_options(command.opt, command.force_yml).options
+        sure = [problem for problem in error.problems if not _goes_by_names(problem, error, options)]
+        if sure:
+            raise type(error)(*sure) from None
         return error
     return None
 
 
-def _goes_by_names(error: MultigridError, options: Mapping[str, Any]) -> bool:
-    """Return whether an error may be wrong about a class of the repository's own under a name of BasicSR's."""
+def _goes_by_names(problem: Problem, error: MultigridError, options: Mapping[str, Any]) -> bool:
+    """Return whether a problem may be wrong about a class of the repository's own under a name of BasicSR's.
+
+    Args:
+        problem: The problem.
+        error: Error that it is part of; those of data are all about the data sets.
+        options: Options of the file.
+    """
     from mg_basicsr.host.data.origin import RELEASED
 
     datasets = options.get('datasets')
     sections = datasets.values() if isinstance(datasets, Mapping) else ()
     types = {str(section.get('type')) for section in sections if isinstance(section, Mapping)}
-    of_sets = isinstance(error, DataError) or any(each.option.startswith('datasets.') for each in error.problems)
-    of_model = any(each.option in ('model_type', 'base_model') for each in error.problems)
+    of_sets = isinstance(error, DataError) or problem.option.startswith('datasets.')
     model = options.get('base_model') or options.get('model_type')
-    return (of_sets and bool(types & RELEASED.keys())) or (of_model and model in (*POOL_MODELS,))
+    of_model = problem.option in ('model_type', 'base_model') and model in (*POOL_MODELS,)
+    return of_model or (of_sets and bool(types & RELEASED.keys()))
 
 
 def start_run(command: CommandLine, whole: bool = False) -> Run | None:

@@ -19,8 +19,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from mg_basicsr.patching import replace
-
 VERSION_FILE = 'VERSION'  # in the repository of a basicsr, beside the package
 
 
@@ -136,6 +134,8 @@ class MissingModules(MetaPathFinder, Loader):
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """Return the module, recorded as a patch."""
+        from mg_basicsr.patching import replace  # `import mg_basicsr` loads little
+
         provided = PROVIDED[spec.name]
         module = ModuleType(spec.name, f'Stand-in: {provided.reason}.')
         module.__dict__.update(provided.names())

@@ -37,7 +37,7 @@ def try_loggers(options: Mapping[str, Any], folder: Path) -> list[Problem]:
     try:
         if options['logger'].get('use_tb_logger') and 'debug' not in options['name']:
             writer = utils.init_tb_logger(log_dir=str(folder))
-        line = {'epoch': 0, 'iter': 1, 'lrs': [1e-4], 'time': 1.0, 'data_time': 0.0, 'l_pix': 1.0}
+        line = _Line(epoch=0, iter=1, lrs=[1e-4], time=1.0, data_time=0.0, l_pix=1.0)
         utils.MessageLogger(options, 0, SimpleNamespace(add_scalar=_nothing))(line)
         _ = 1 % options['logger']['print_freq'], 1 % options['logger']['save_checkpoint_freq']
     except HOST_ERRORS as error:  # of any kind: it is the host's own code
@@ -46,6 +46,17 @@ def try_loggers(options: Mapping[str, Any], folder: Path) -> list[Problem]:
         if writer is not None:
             writer.close()
     return []
+
+
+class _Line(dict[str, Any]):
+    """Values of a log line, with one for every key that a repository's own loop adds for its own logger."""
+
+    def __missing__(self, key: str) -> Any:
+        return 1
+
+    def pop(self, key: str, *default: Any) -> Any:
+        """Remove a value and return it; 1 if it is missing and there is no default."""
+        return super().pop(key, *(default or (1,)))
 
 
 def builder(package: str, what: str) -> Callable[..., Any] | None:

@@ -43,9 +43,8 @@ def page_faults(keep: bool, **environment: str) -> list[int]:
 
 @pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='glibc only')
 def test_steps_after_the_first_ask_the_system_for_no_memory() -> None:
-    kept, usual, again = page_faults(keep=True)
+    kept, _, again = page_faults(keep=True)  # in the context it depends on the layout of the heap
     assert kept < 100 and again < 100
-    assert usual > 1000
     assert page_faults(keep=False)[0] > 1000
 
 
