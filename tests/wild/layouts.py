@@ -65,6 +65,7 @@ def images(root: Path, scale: int = 4, size: int = 144) -> None:
     for number in range(6):
         write_pair(root, f'{number:04d}.png', texture(number, size, size), scale)
     (root / 'meta.txt').write_text(''.join(f'{number:04d}.png ({size},{size},3)\n' for number in range(6)))
+    (root / 'paths.txt').write_text(''.join(f'{root}/GT/{number:04d}.png\n' for number in range(6)))
     (root / 'names.txt').write_text(''.join(f'{number:04d}.png\n' for number in range(6)))
 
 
@@ -76,6 +77,20 @@ def images_x1(root: Path) -> None:
 def images_x2(root: Path) -> None:
     """Pairs of images at scale 2."""
     images(root, scale=2)
+
+
+def faces(root: Path) -> None:
+    """Images that are read whole, without crops."""
+    images(root, scale=1, size=128)
+
+
+def voxels(root: Path, size: int = 96) -> None:
+    """Blurred and sharp images of one size, with the grid of an event camera for each."""
+    for n in range(6):
+        write_pair(root, f'one_{n:05d}.png', texture(n, size, size), scale=1, gt='sharp', lq='blur')
+        (root / 'voxel').mkdir(exist_ok=True)
+        noise = np.random.default_rng(n).normal(size=(size, size, 6)).astype(np.float32)
+        np.savez(root / 'voxel' / f'one_{n:05d}.npz', voxel=noise)
 
 
 def gopro(root: Path, size: int = 96) -> None:
