@@ -70,6 +70,12 @@ MORE_KEYS = {
 OF_DATA = re.compile('is not a folder|is not an LMDB folder|cannot be listed|does not exist|has no .. image')
 
 
+@pytest.fixture(autouse=True)
+def released_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """BasicSR's own classes behind its names, whatever other tests have registered in this process."""
+    monkeypatch.setattr('mg_basicsr.host.known_classes.own_datasets', lambda: frozenset())
+
+
 @pytest.fixture(scope='module')
 def starts(tmp_path_factory: pytest.TempPathFactory) -> list[Options]:
     """Unbroken files of every known type, in folders and in LMDBs, and of a type that only the host knows."""

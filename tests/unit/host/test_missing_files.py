@@ -31,6 +31,12 @@ CASES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def released_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """BasicSR's own classes behind its names, whatever other tests have registered in this process."""
+    monkeypatch.setattr('mg_basicsr.host.known_classes.own_datasets', lambda: frozenset())
+
+
 @pytest.fixture(scope='module')
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('clips')
