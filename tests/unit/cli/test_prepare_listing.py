@@ -11,11 +11,11 @@ import cv2
 import pytest
 import yaml
 
-from mg_basicsr.cli.main import main
 from mg_basicsr.data.listing.meta_files import read_meta_file
 from mg_basicsr.data.store.reader import StoreFrames
 from tests.helpers.foreign_sets import rename_frames, truncated_film
 from tests.helpers.frame_sets import SCALE, SIZE, block, to_lmdb, write_reds
+from tests.helpers.prepare_command import names, prepare
 
 OTHERS = ['000', '002']
 
@@ -25,18 +25,8 @@ def clips(tmp_path: Path) -> Path:
     return write_reds(tmp_path / 'set', {'000': 4, '001': 6, '002': 4})
 
 
-def prepare(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main(['prepare', *map(str, arguments), '--workers', '1'])
-    return int(ended.value.code or 0)
-
-
 def roots(root: Path, *more: object) -> tuple[object, ...]:
     return ('--gt', root / 'GT', '--lq', root / 'LQ', '-o', root / 'store', *more)
-
-
-def names(store: Path) -> list[str]:
-    return [clip.name for clip in StoreFrames(store).clips]
 
 
 def lost_frame(root: Path) -> None:

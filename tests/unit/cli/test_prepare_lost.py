@@ -10,10 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mg_basicsr.cli.main import main
-from mg_basicsr.data.store.reader import StoreFrames
 from tests.helpers.foreign_sets import rename_frames, truncated_film
 from tests.helpers.frame_sets import to_lmdb, write_reds
+from tests.helpers.prepare_command import names, prepare
 
 Change = Callable[[Path], None]  # of the folder of one side
 
@@ -21,16 +20,6 @@ Change = Callable[[Path], None]  # of the folder of one side
 @pytest.fixture
 def clips(tmp_path: Path) -> Path:
     return write_reds(tmp_path / 'set', {'000': 4, '001': 6, '002': 4})
-
-
-def prepare(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main(['prepare', *map(str, arguments), '--workers', '1'])
-    return int(ended.value.code or 0)
-
-
-def names(store: Path) -> list[str]:
-    return [clip.name for clip in StoreFrames(store).clips]
 
 
 def of_another_format(side: Path) -> None:
