@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeVar
 
@@ -82,9 +83,7 @@ class CyclePreset(Preset[C]):
             found.append(Suggestion('lq_multiple', multiple.whole, why))
         if least == full or least > CycleBlock.min_lq_size:
             found.append(Suggestion('min_lq_size', least, f'{_behind_size(needs)} takes no smaller LQ crop'))
-        if CycleBlock.min_frames < needs.min_frames.whole < base.frames:
-            why = f'{needs.min_frames.network} takes no shorter clip'
-            found.append(Suggestion('min_frames', needs.min_frames.whole, why))
+        found += shortest_clip(needs, base, CycleBlock.min_frames)
         if needs.small_lr_max is not None and least < full:
             found.append(Suggestion('small_lr_max', needs.small_lr_max.value, needs.why_lr))
         return found
@@ -100,6 +99,20 @@ class CyclePreset(Preset[C]):
         if frames < base.frames:
             return f'set multigrid.min_frames: {frames}'
         return super().advise_frames(block, stage, frames, base)
+
+
+def shortest_clip(needs: Needs, base: Baseline, usual: int) -> list[Suggestion]:
+    """Return the shortest clip of the networks of a file, if it is above the usual one.
+
+    Args:
+        needs: What the networks take.
+        base: The run that the file describes.
+        usual: Default of `min_frames`.
+    """
+    least = needs.min_frames
+    if not usual < least.whole < base.frames:
+        return []
+    return [Suggestion('min_frames', least.whole, f'{least.network} takes no shorter clip')]
 
 
 def _behind_size(needs: Needs) -> str:
@@ -192,3 +205,26 @@ def planned_frames(
         )
         frames = base.frames
     return round_frames(frames, base.frames, block.min_frames, base.mirrored)
+
+
+def planned_lengths(
+    values: Sequence[float | int], block: ClipLengths, base: Baseline, problems: Problems, longer: str = 'use 1.0'
+) -> list[int]:
+    """Return the clip lengths of `temporal` as the network sees them; the last is the full one.
+
+    Args:
+        values: The list, at least one entry; see `planned_frames`, as for the others.
+        block: The block.
+        base: The run that the file describes.
+        problems: Collection to which problems are added.
+        longer: Remedy if a value is above the full length.
+    """
+    lengths = [planned_frames('multigrid.temporal', value, block, base, problems, longer) for value in values]
+    if lengths[-1] != base.frames:
+        problems.add(
+            'multigrid.temporal',
+            f'the last value, {values[-1]}, gives {lengths[-1]} frames',
+            f'allowed: the last stage has the full length, {base.frames}',
+            'end the list with 1.0',
+        )
+    return lengths

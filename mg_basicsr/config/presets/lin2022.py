@@ -20,7 +20,7 @@ from mg_basicsr.config.presets.cycles import (
     CyclePreset,
     frames_asked,
     planned_clips,
-    planned_frames,
+    planned_lengths,
     planned_size,
 )
 from mg_basicsr.config.presets.preset import Suggestion
@@ -276,13 +276,4 @@ def _frames(block: Lin2022Block, base: Baseline, problems: Problems) -> list[int
             'remove temporal',
         )
         return [base.frames]
-    longer = 'for longer clips use multigrid.extra'
-    lengths = [planned_frames('multigrid.temporal', value, block, base, problems, longer) for value in values]
-    if lengths[-1] != base.frames:
-        problems.add(
-            'multigrid.temporal',
-            f'the last value, {values[-1]}, gives {lengths[-1]} frames',
-            f'allowed: the last stage has the full length, {base.frames}',
-            'end the list with 1.0',
-        )
-    return lengths
+    return planned_lengths(values, block, base, problems, 'for longer clips use multigrid.extra')

@@ -14,7 +14,7 @@ from typing import ClassVar
 from mg_basicsr.config.block import Block
 from mg_basicsr.config.keys import COUNT, FRACTIONS, key
 from mg_basicsr.config.needs import Needs
-from mg_basicsr.config.presets.cycles import planned_frames
+from mg_basicsr.config.presets.cycles import planned_lengths, shortest_clip
 from mg_basicsr.config.presets.preset import Preset, Suggestion
 from mg_basicsr.parsing.problems import Problems
 from mg_basicsr.parsing.values import list_of, positive, share
@@ -69,14 +69,11 @@ class ShortClips(Preset[ShortClipsBlock]):
                 'allowed: one share per entry of temporal',
                 'give lists of equal length',
             )
-        return short_clips_stages(block, base, _frames(block, base, problems))
+        return short_clips_stages(block, base, planned_lengths(block.temporal, block, base, problems))
 
     def suit(self, needs: Needs, base: Baseline) -> list[Suggestion]:
         """Return the shortest clip of the networks, where it is above the default; see `Preset.suit`."""
-        least = needs.min_frames
-        if not ShortClipsBlock.min_frames < least.whole < base.frames:
-            return []
-        return [Suggestion('min_frames', least.whole, f'{least.network} takes no shorter clip')]
+        return shortest_clip(needs, base, ShortClipsBlock.min_frames)
 
     def advise_size(self, block: ShortClipsBlock, stage: int, lq_size: int, base: Baseline) -> str:
         """Return a gt_size, since all crops have the file's; see `Preset.advise_size`."""
@@ -120,16 +117,3 @@ def short_clips_stages(block: ShortClipsBlock, base: Baseline, lengths: Sequence
             rate = base.lr + (base.eta_min - base.lr) * fallen
             specs.append(StageSpec(end - first, (shape,), rate, base.eta_min, curve))
     return specs
-
-
-def _frames(block: ShortClipsBlock, base: Baseline, problems: Problems) -> list[int]:
-    """Return the clip lengths as the network sees them."""
-    lengths = [planned_frames('multigrid.temporal', value, block, base, problems) for value in block.temporal]
-    if lengths[-1] != base.frames:
-        problems.add(
-            'multigrid.temporal',
-            f'the last value, {block.temporal[-1]}, gives {lengths[-1]} frames',
-            f'allowed: the last stage has the full length, {base.frames}',
-            'end the list with 1.0',
-        )
-    return lengths

@@ -29,7 +29,7 @@ def contents_of(path: Any) -> tuple[str, str]:
     if saved.keys() >= STATE_KEYS:
         name = f'net_g_{saved["iter"]}.pth'
         return 'no weights, but a training state', f'name the network that was saved with it: models/{name}'
-    if all(isinstance(value, torch.Tensor) for value in saved.values()):
+    if _are_weights(saved):
         return f'{RAW} ({names})', ''
     keys = [str(key) for key, value in saved.items() if _are_weights(value)]
     if not keys:
