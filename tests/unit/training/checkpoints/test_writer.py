@@ -82,12 +82,15 @@ def test_hashes_are_those_of_one_iteration(tmp_path: Path) -> None:
 @pytest.fixture
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
     """`full_disk(part of a name, bytes)`: files of such a name get no further."""
+    monkeypatch.setattr(atomic_files.os, 'getpid', lambda: 31015)  # it is in the names of partial files
 
     def limit(name: str, size: int) -> None:
         pwrite = os.pwrite
 
         def write(descriptor: int, data: Any, offset: int) -> int:
-            if name in os.path.basename(os.readlink(f'/proc/self/fd/{descriptor}')) and offset + len(data) > size:
+            partial = os.path.basename(os.readlink(f'/proc/self/fd/{descriptor}'))
+            target = partial.removesuffix(atomic_files.PARTIAL).rpartition('.')[0]
+            if name in target and offset + len(data) > size:
                 if offset >= size:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 data = data[: size - offset]
